@@ -1,0 +1,261 @@
+"""The bottleneck cache: immutable files of rows, and the way from image files to rows.
+
+    bottlenecks/<fingerprint>/<sha256>.npy   structured rows: key, bottleneck
+    bottlenecks/seen                         which file had which key, by size and times
+
+Any number of runs may write at once, with no lock: a file's name is the SHA-256 of its bytes, and
+adding rows adds a file.
+"""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from os import stat_result
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess import images, progress
+from tensor_guess.backbones import Backbone
+from tensor_guess.dataset import LeftOut
+from tensor_guess.durable import make_folder, publish, sweep
+from tensor_guess.errors import Unreadable, shown
+from tensor_guess.network import Network
+
+# Counts up when the same image would be squeezed to other pixels.
+PREPROCESSING = 1
+# What a kill costs at most: so many images, or so many seconds.
+ROWS, SECONDS = 256, 10
+# So many small files are merged into one.
+_SMALL_FILES = 8
+# A file changed just before it was hashed may change again within one tick of its clock.
+_TICK_NS = 2_000_000_000
+
+_SEEN = np.dtype(
+    [("path", "V16"), ("size", "<i8"), ("mtime", "<i8"), ("ctime", "<i8"), ("inode", "<u8"),
+     ("key", "V32")]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One row for each readable file, in their order: path, key (SHA-256), bottleneck [N, D]."""
+
+    paths: tuple[Path, ...]
+    keys: tuple[bytes, ...]
+    bottlenecks: NDArray[np.float32]
+    left_out: tuple[LeftOut, ...]
+    computed: int
+
+
+def fingerprint(backbone: Backbone, precision: str) -> str:
+    """The name of the folder of rows that this backbone gives: 32 hexadecimal digits."""
+    what = {
+        "backbone": backbone.sha256,
+        "scaling": asdict(backbone.scaling),
+        "precision": precision,
+        "preprocessing": PREPROCESSING,
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def compute(
+    files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
+    precision: str,
+) -> Rows:  # fmt: skip
+    """The bottlenecks of the files: from the cache in `folder`, else computed and added to it.
+
+    `network` is called, once, only where something is to be computed. Files that cannot be read
+    are left out with the reason.
+    """
+    cache = Cache(folder / fingerprint(backbone, precision))
+    seen = Seen(folder / "seen")
+    pass_ = _Pass(cache, seen, backbone.scaling.size)
+    for path, row in pass_.computed(files, network):
+        cache.add(pass_.keys[path], row)
+    cache.flush()
+    seen.save()
+    readable = [path for path in files if path in pass_.keys]
+    keys = tuple(pass_.keys[path] for path in readable)
+    return Rows(tuple(readable), keys, cache.rows(keys), tuple(pass_.left_out), pass_.count)
+
+
+class Cache:
+    """The rows of one backbone, in memory and in immutable files; damaged files are dropped."""
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        sweep(folder)
+        self._folder = folder
+        self._known: dict[bytes, NDArray[np.float32]] = {}
+        self._new: dict[bytes, NDArray[np.float32]] = {}
+        self._flushed = time.monotonic()
+        small = [path for path in self._paths() if self._open(path) < ROWS]
+        if len(small) >= _SMALL_FILES:
+            self._merge(small)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._known
+
+    def add(self, key: bytes, row: NDArray[np.float32]) -> None:
+        """Nothing comes back; the row is known, and on disk with the next flush."""
+        self._known[key] = self._new[key] = row
+        if len(self._new) >= ROWS or time.monotonic() - self._flushed > SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Nothing comes back; all rows are on disk."""
+        if self._new:
+            self._publish(self._new)
+        self._new, self._flushed = {}, time.monotonic()
+
+    def rows(self, keys: Iterable[bytes]) -> NDArray[np.float32]:
+        """float32 [N, D], one row a key."""
+        found = [self._known[key] for key in keys]
+        return np.stack(found) if found else np.empty((0, 0), np.float32)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("*.npy"))
+
+    def _open(self, path: Path) -> int:
+        """How many rows the file has; they are known now."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return ROWS  # merged by another run just now; its rows are computed again at worst
+        if hashlib.sha256(data).hexdigest() != path.stem:
+            progress.say(f"{shown(path)} is damaged; its bottlenecks are computed again")
+            path.unlink(missing_ok=True)
+            return ROWS
+        table = np.load(io.BytesIO(data), allow_pickle=False)
+        self._known.update(zip(map(bytes, table["key"]), table["bottleneck"], strict=True))
+        return len(table)
+
+    def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> None:
+        length = len(next(iter(rows.values())))
+        table = np.empty(len(rows), [("key", "V32"), ("bottleneck", "<f4", (length,))])
+        table["key"] = np.array(list(rows), "V32")
+        table["bottleneck"] = np.stack(list(rows.values()))
+        file = io.BytesIO()
+        np.save(file, table, allow_pickle=False)
+        data = file.getvalue()
+        publish(self._folder / f"{hashlib.sha256(data).hexdigest()}.npy", data)
+
+    def _merge(self, small: list[Path]) -> None:
+        before = {path: np.load(path, allow_pickle=False)["key"] for path in small}
+        keys = sorted({bytes(key) for table in before.values() for key in table})
+        self._publish({key: self._known[key] for key in keys})
+        for path in small:
+            path.unlink(missing_ok=True)
+
+
+class Seen:
+    """Which key a file had when its size, times and inode were these: saves reading it again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows = {bytes(row["path"]): row for row in _unsealed(path)}
+        self._changed = False
+
+    def key(self, path: Path) -> bytes | None:
+        """The SHA-256 of the file's bytes, if nothing about the file has changed since."""
+        row = self._rows.get(_short(path))
+        if row is None:
+            return None
+        try:
+            same = row == _seen_row(path, path.stat(), bytes(row["key"]))
+        except OSError:
+            return None  # read() says why
+        return bytes(row["key"]) if same else None
+
+    def remember(self, path: Path, picture: images.Picture) -> None:
+        """Nothing comes back; the file is not read again until it changes."""
+        status = picture.status
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _TICK_NS:
+            self._rows[_short(path)] = _seen_row(path, status, picture.key)
+            self._changed = True
+
+    def save(self) -> None:
+        """Nothing comes back; what was remembered is on disk."""
+        if self._changed:
+            data = np.array(list(self._rows.values()), _SEEN).tobytes()
+            publish(self._path, hashlib.sha256(data).digest() + data)
+
+
+@dataclass
+class _Pass:
+    """One walk over the files: keys as they become known, images to compute as they come."""
+
+    cache: Cache
+    seen: Seen
+    size: int
+    keys: dict[Path, bytes] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+    count: int = 0
+
+    def computed(
+        self, files: Sequence[Path], network: Callable[[], Network]
+    ) -> Iterator[tuple[Path, NDArray[np.float32]]]:
+        """Each file whose bottleneck was not known, with it."""
+        pairs = self._to_compute(files)
+        first = next(pairs, None)
+        if first is not None:
+            for path, row in network().run(_chain(first, pairs)):
+                self.count += 1
+                if self.count % 100 == 0 and not progress.on_terminal():
+                    progress.say(f"{self.count} bottleneck files created.")
+                yield path, row
+
+    def _to_compute(self, files: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+        claimed = set()
+        looked = images.ahead(self._look, files)
+        for path, found in progress.track(looked, len(files), "Bottlenecks"):
+            if isinstance(found, Unreadable):
+                self.left_out.append(LeftOut(path, str(found)))
+                continue
+            key, image = found
+            self.keys[path] = key
+            if image is not None and key not in claimed:
+                claimed.add(key)
+                yield path, image
+
+    def _look(self, path: Path) -> tuple[bytes, NDArray[np.uint8] | None]:
+        known = self.seen.key(path)
+        if known is not None and known in self.cache:
+            return known, None
+        picture = images.read(path)
+        image = None if picture.key in self.cache else images.decode(picture, self.size)
+        self.seen.remember(path, picture)
+        return picture.key, image
+
+
+def _chain(
+    first: tuple[Path, NDArray[np.uint8]], rest: Iterator[tuple[Path, NDArray[np.uint8]]]
+) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    yield first
+    yield from rest
+
+
+def _short(path: Path) -> bytes:
+    return hashlib.sha256(bytes(path.absolute())).digest()[:16]
+
+
+def _seen_row(path: Path, status: stat_result, key: bytes) -> NDArray[np.void]:
+    values = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    row: NDArray[np.void] = np.array([(_short(path), *values, key)], _SEEN)[0]
+    return row
+
+
+def _unsealed(path: Path) -> NDArray[np.void]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return np.empty(0, _SEEN)
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        progress.say(f"{shown(path)} is damaged; the pictures are read again")
+        return np.empty(0, _SEEN)
+    return np.frombuffer(data[32:], _SEEN)

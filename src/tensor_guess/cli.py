@@ -1,0 +1,257 @@
+"""Parse, call one function, print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
+from tensor_guess.errors import UserError, shown
+
+_DEFAULTS = Training()
+_LEFT_OUT = 3  # the exit code: done, but some files were left out
+_PATH = click.Path(path_type=Path)
+
+# retrain.py's options for which there is nothing left to do, with what is said when one is given.
+_NOTHING_TO_DO = {
+    "--model-dir": "backbones are kept in the cache (TENSOR_GUESS_CACHE)",
+    "--saved-model-dir": "no SavedModel is written; the frozen graph is the result",
+    "--checkpoint-path": "training takes a second and needs no checkpoint",
+    "--logging-verbosity": "everything is always said on stderr",
+    "--flip-left-right": "pictures are not distorted; add flipped ones to the folder",
+    "--random-crop": "pictures are not distorted",
+    "--random-scale": "pictures are not distorted",
+    "--random-brightness": "pictures are not distorted",
+}
+_FLAGS_WITHOUT_VALUE = {"--flip-left-right"}
+
+
+class _Command(click.Command):
+    """A command whose options may be written with underscores too, as `retrain.py` did."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context_settings.update(
+            token_normalize_func=lambda token: token.replace("_", "-"), max_content_width=100
+        )
+
+
+@click.group(context_settings={"max_content_width": 100})
+def cli() -> None:
+    """Teach a picture classifier from a folder per category, and use it."""
+
+
+def _nothing_to_do(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value not in (None, False):
+        name = option.opts[0]
+        click.echo(f"{name} does nothing here: {_NOTHING_TO_DO[name]}", err=True)
+
+
+def _classic_options(command: Any) -> Any:
+    for name in _NOTHING_TO_DO:
+        flag = name in _FLAGS_WITHOUT_VALUE
+        command = click.option(
+            name, is_flag=flag, expose_value=False, hidden=True, callback=_nothing_to_do
+        )(command)
+    return command
+
+
+def _at_least(lowest: int) -> click.IntRange:
+    return click.IntRange(min=lowest)
+
+
+@cli.command(cls=_Command)
+@click.argument("tf_files", type=_PATH)
+@click.option(
+    "--steps",
+    "--how-many-training-steps",
+    "steps",
+    type=_at_least(1),
+    default=_DEFAULTS.steps,
+    show_default=True,
+    help="Training steps.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_DEFAULTS.learning_rate,
+    show_default=True,
+    help="How far each step goes.",
+)
+@click.option(
+    "--train-batch-size",
+    type=_at_least(1),
+    default=_DEFAULTS.train_batch_size,
+    show_default=True,
+    help="Images in a step.",
+)
+@click.option(
+    "--validation-batch-size",
+    type=_at_least(-1),
+    default=_DEFAULTS.validation_batch_size,
+    show_default=True,
+    help="Images in a look at the validation split; -1: all.",
+)
+@click.option(
+    "--test-batch-size",
+    type=_at_least(-1),
+    default=_DEFAULTS.test_batch_size,
+    show_default=True,
+    help="Images in the final test; -1: all.",
+)
+@click.option(
+    "--testing-percentage",
+    type=click.IntRange(0, 90),
+    default=_DEFAULTS.testing_percentage,
+    show_default=True,
+    help="Percent of the images held out for the final test.",
+)
+@click.option(
+    "--validation-percentage",
+    type=click.IntRange(0, 90),
+    default=_DEFAULTS.validation_percentage,
+    show_default=True,
+    help="Percent of the images held out to watch training.",
+)
+@click.option(
+    "--eval-step-interval",
+    type=_at_least(1),
+    default=_DEFAULTS.eval_step_interval,
+    show_default=True,
+    help="Steps between two looks at the accuracy.",
+)
+@click.option(
+    "--seed",
+    type=_at_least(0),
+    default=_DEFAULTS.seed,
+    show_default=True,
+    help="The same seed, pictures and options give the same graph.",
+)
+@click.option(
+    "--backbone",
+    help="The pretrained network.  [default: the classifier's own, else inception_v3]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PRECISIONS[0],
+    show_default=True,
+    help="bf16 is twice as fast where the CPU has it.",
+)
+@click.option(
+    "--final-tensor-name",
+    "final_tensor",
+    default=FINAL_TENSOR,
+    show_default=True,
+    help="Name of the scores in the graph.",
+)
+@click.option("--image-dir", type=_PATH, help="Category folders.  [default: TF_FILES/data]")
+@click.option("--output-graph", type=_PATH, help="[default: TF_FILES/retrained_graph.pb]")
+@click.option("--output-labels", type=_PATH, help="[default: TF_FILES/retrained_labels.txt]")
+@click.option("--bottleneck-dir", type=_PATH, help="[default: TF_FILES/bottlenecks]")
+@click.option("--summaries-dir", type=_PATH, help="Write TensorBoard summaries there.")
+@click.option(
+    "--intermediate-output-graphs-dir",
+    "intermediate_dir",
+    type=_PATH,
+    help="Write graphs there while training.",
+)
+@click.option(
+    "--intermediate-store-frequency",
+    "intermediate_frequency",
+    type=_at_least(0),
+    default=0,
+    show_default=True,
+    help="Steps between two of those graphs; 0: none.",
+)
+@click.option(
+    "--print-misclassified-test-images",
+    "print_misclassified",
+    is_flag=True,
+    help="Name the test pictures that were guessed wrong.",
+)
+@_classic_options
+def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
+    """Teach a classifier from TF_FILES/data/<category>/*.
+
+    The results are TF_FILES/retrained_graph.pb and retrained_labels.txt.
+    """
+    from tensor_guess import training
+
+    names = Training.__dataclass_fields__
+    options = Training(**{name: given.pop(name) for name in names})
+    if options.testing_percentage + options.validation_percentage > 90:
+        raise click.UsageError(
+            "--testing-percentage and --validation-percentage leave too little to train on; "
+            "together at most 90"
+        )
+    result = training.train(training.Job(tf_files=tf_files, options=options, **given))
+    if print_misclassified:
+        click.echo("=== MISCLASSIFIED TEST IMAGES ===")
+        for path, label in result.misclassified:
+            click.echo(f"{shown(path):>70}  {label}")
+    click.echo(f"Final test accuracy = {result.accuracy}")
+    return _LEFT_OUT if result.left_out else 0
+
+
+@cli.command(cls=_Command)
+@click.argument("tf_files", type=_PATH)
+@click.argument("image", type=_PATH, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def guess(tf_files: Path, image: tuple[Path, ...], as_json: bool) -> int:
+    """Name each IMAGE: every label with its score, best first."""
+    from tensor_guess import guessing
+    from tensor_guess.dataset import LeftOut
+
+    left_out = 0
+    for found in guessing.guess(tf_files, image):
+        if isinstance(found, LeftOut):
+            left_out += 1
+            click.echo(str(found), err=True)
+        elif as_json:
+            best = {"label": found.label, "category": found.category, "score": found.score}
+            line = {"image": str(found.path), **best, "scores": found.scores}
+            click.echo(json.dumps(line))
+        else:
+            block = [f"{shown(label)} (score = {s:.5f})" for label, s in found.scores.items()]
+            if len(image) > 1:
+                block = [f"{shown(found.path)}:", *block, ""]
+            click.echo("\n".join(block))
+    if left_out == len(image):
+        return UserError.exit_code
+    return _LEFT_OUT if left_out else 0
+
+
+@cli.command("classify-dir", cls=_Command)
+@click.argument("tf_files", type=_PATH)
+@click.argument("src", type=_PATH)
+@click.argument("dest", type=_PATH)
+def classify_dir(tf_files: Path, src: Path, dest: Path) -> int:
+    """Copy every picture in SRC to DEST as <category>-<score>.<ext>."""
+    from tensor_guess import sorting
+
+    done = sorting.sort(tf_files, src, dest)
+    parts = [f"{done.copied} copied to {shown(dest)}"]
+    parts += [f"{done.known} known already"] if done.known else []
+    parts += [f"{len(done.left_out)} left out"] if done.left_out else []
+    parts += [f"{done.hidden} hidden passed over"] if done.hidden else []
+    click.echo(", ".join(parts))
+    if done.left_out and not done.copied and not done.known:
+        return UserError.exit_code
+    return _LEFT_OUT if done.left_out else 0
+
+
+def main() -> None:
+    """The program: sys.argv in, exit code out; never a traceback for a user's mistake."""
+    try:
+        sys.exit(cli.main(prog_name="tensor-guess", standalone_mode=False))
+    except UserError as error:
+        click.echo(f"tensor-guess: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)

@@ -1,0 +1,61 @@
+"""The one place for defaults, and for the names of files and tensors."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where no backbone was asked for: the first that can be had.
+DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
+
+# The classifier's folder (TF_FILES).
+DATA = "data"
+GRAPH = "retrained_graph.pb"
+LABELS = "retrained_labels.txt"
+RECORD = "model.json"
+BOTTLENECKS = "bottlenecks"
+
+# In the folder of sorted images (DEST).
+MANIFEST = "manifest.jsonl"
+
+# Tensors that old programs and our own feed and fetch (retrain.py's names).
+IMAGE_BYTES = "DecodeJpeg/contents"
+NETWORK_INPUT = "Mul"
+BOTTLENECK = "bottleneck"
+IMAGENET = "imagenet"
+FINAL_TENSOR = "final_result"
+# Constants of ours inside the frozen graph.
+GRAPH_LABELS = "tensor_guess/labels"
+GRAPH_RECORD = "tensor_guess/record"
+
+PRECISIONS = ("float32", "bf16")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the head is trained; names and values are those of TensorFlow's `retrain.py`."""
+
+    # Each step is one batch of plain gradient descent.
+    steps: int = 4000
+    learning_rate: float = 0.01
+    # Images drawn for a step: a category at random, then one of its images.
+    train_batch_size: int = 100
+    # Images drawn for each look at the validation split; -1 is the whole split.
+    validation_batch_size: int = 100
+    # Images of the final test; -1 is the whole split.
+    test_batch_size: int = -1
+    # Percent of each category's images held out.
+    testing_percentage: int = 10
+    validation_percentage: int = 10
+    # Steps between two looks at the accuracy.
+    eval_step_interval: int = 10
+    # Every draw comes from this: the same pictures and options give the same graph.
+    seed: int = 0
+
+
+def cache_folder() -> Path:
+    """The folder of frozen backbones, one a machine: TENSOR_GUESS_CACHE or the user's cache."""
+    given = os.environ.get("TENSOR_GUESS_CACHE")
+    if given:
+        return Path(given).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tensor-guess"

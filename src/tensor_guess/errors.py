@@ -1,0 +1,36 @@
+"""What goes wrong, said in one sentence; and how names are shown in such sentences."""
+
+import os
+
+
+class UserError(Exception):
+    """A user's mistake or mishap: one sentence that says what, where and how to go on."""
+
+    exit_code = 1
+
+
+class WrongUsage(UserError):
+    """A command that cannot be meant as it was given; said before any work."""
+
+    exit_code = 2
+
+
+class Unreadable(Exception):
+    """A picture that is left out; the text is the reason."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path as it may be printed: as it is, or escaped and in quotes where it is not printable.
+
+    Names are strangers' bytes: no terminal escape and no newline gets through.
+    """
+    name = os.fspath(path)
+    if name.isprintable():
+        return name
+    return "'" + name.encode("unicode_escape", "backslashreplace").decode("ascii") + "'"
+
+
+def reason_of(error: OSError) -> str:
+    """What the system said, as the end of a sentence: `no space left on device`."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

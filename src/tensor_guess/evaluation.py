@@ -1,0 +1,62 @@
+"""How good a classifier is: accuracy with its interval, on pictures it has not seen."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Cosine of two bottlenecks from which on two pictures are the same one: saved again, resized,
+# recoloured. Measured on real pictures: docs/design.md.
+NEAR_COPY = 0.97
+_Z95 = 1.959964  # the normal distribution's 97.5 % point
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """`right` of `count` pictures."""
+
+    right: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        """0..1, or NaN of no pictures."""
+        return self.right / self.count if self.count else float("nan")
+
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `value` (Wilson 1927): honest for few pictures and at 100 %."""
+        if not self.count:
+            return 0.0, 1.0
+        n, p, z2 = self.count, self.value, _Z95**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "unknown (N=0)"
+        low, high = self.interval()
+        return (
+            f"{100 * self.value:.1f}% (N={self.count}, "
+            f"95% interval {100 * low:.1f}% to {100 * high:.1f}%)"
+        )
+
+
+def near_copies(held_out: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """[M]: which of held_out [M, D] have a near copy in training [N, D], by their bottlenecks."""
+    known = _unit(training)
+    found = np.zeros(len(held_out), bool)
+    for start in range(0, len(held_out), _BLOCK):
+        block = _unit(held_out[start : start + _BLOCK])
+        for first in range(0, len(known), _BLOCK):
+            close = block @ known[first : first + _BLOCK].T >= NEAR_COPY
+            found[start : start + _BLOCK] |= close.any(axis=1)
+    return found
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit

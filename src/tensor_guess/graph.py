@@ -1,0 +1,359 @@
+"""Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import ArrayLike, NDArray
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.types_pb2 import (
+    DT_BOOL,
+    DT_FLOAT,
+    DT_INT32,
+    DT_INT64,
+    DT_STRING,
+    DT_UINT8,
+)
+
+from tensor_guess.config import (
+    BOTTLENECK,
+    FINAL_TENSOR,
+    GRAPH_LABELS,
+    GRAPH_RECORD,
+    IMAGE_BYTES,
+    NETWORK_INPUT,
+)
+from tensor_guess.errors import UserError, reason_of, shown
+
+# Ops that only compute. Whatever else TensorFlow has (it can read and write files, reach the
+# network, run Python) is refused by name.
+ALLOWED_OPS = frozenset(
+    """
+    Add AddN AddV2 AvgPool BatchNormWithGlobalNormalization BatchToSpaceND BiasAdd BiasAddV1 Cast
+    CheckNumerics Concat ConcatV2 Const Conv2D DecodeJpeg DepthwiseConv2dNative Dequantize Elu
+    ExpandDims FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FusedBatchNorm FusedBatchNormV2
+    FusedBatchNormV3 Identity LRN LeakyRelu MatMul MaxPool Maximum Mean Minimum MirrorPad Mul Neg
+    NoOp Pack Pad PadV2 Placeholder PlaceholderWithDefault RealDiv Relu Relu6 Reshape
+    ResizeBilinear Rsqrt ScaleAndTranslate Shape Sigmoid Softmax SpaceToBatchND Sqrt Square
+    SquaredDifference Squeeze StopGradient StridedSlice Sub Tanh Transpose
+    """.split()
+)
+MAX_NODES = 20_000
+MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
+# The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
+PRODUCER = 134
+
+_TYPES: dict[np.dtype[Any], int] = {
+    np.dtype(np.float32): DT_FLOAT,
+    np.dtype(np.int32): DT_INT32,
+    np.dtype(np.int64): DT_INT64,
+    np.dtype(np.uint8): DT_UINT8,
+    np.dtype(np.bool_): DT_BOOL,
+}
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a network is fed: pixels as (x - mean) / std, squeezed to size x size."""
+
+    size: int
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+
+    labels: tuple[str, ...]
+    categories: tuple[str, ...]
+    scaling: Scaling
+    backbone: str
+    backbone_sha256: str
+    precision: str
+    final_tensor: str = FINAL_TENSOR
+    thresholds: dict[str, float] = field(default_factory=dict)
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """The final layer: logits = bottlenecks @ weights + biases.
+
+    weights: float32 [D, K]; biases: float32 [K].
+    """
+
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+class Builder:
+    """A GraphDef in the making; each call adds a node and gives back its name."""
+
+    def __init__(self) -> None:
+        self.graph = GraphDef()
+        self.graph.versions.producer = PRODUCER
+
+    def const(self, name: str, value: ArrayLike) -> str:
+        """The name of a constant; text becomes a string tensor."""
+        array = np.asarray(value)
+        tensor = TensorProto()
+        for length in array.shape:
+            tensor.tensor_shape.dim.add(size=length)
+        if array.dtype.kind in "US":
+            tensor.dtype = DT_STRING
+            tensor.string_val.extend(
+                v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()
+            )
+        else:
+            tensor.dtype = _TYPES[array.dtype]
+            tensor.tensor_content = array.tobytes()
+        return self.op("Const", name, (), dtype=AttrValue(type=tensor.dtype), value=tensor)
+
+    def op(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
+        """The name of a node; numbers are int64 or float attributes, see AttrValue."""
+        node = self.graph.node.add(op=op, name=name, input=inputs)
+        for key, value in attributes.items():
+            _set(node.attr[key], value)
+        return name
+
+    def floats(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
+        """The name of a node that computes on float32 (attribute T)."""
+        return self.op(op, name, inputs, T=AttrValue(type=DT_FLOAT), **attributes)
+
+    def placeholder(self, name: str, dtype: int, shape: Sequence[int]) -> str:
+        """The name of an input; -1 in `shape` is any length."""
+        value = AttrValue()
+        value.shape.SetInParent()
+        for length in shape:
+            value.shape.dim.add(size=length)
+        return self.op("Placeholder", name, (), dtype=AttrValue(type=dtype), shape=value)
+
+
+def parse(data: bytes, name: str) -> GraphDef:
+    """The graph in `data`; `name` is for the message. Raises UserError where it is none."""
+    if data.startswith(b"version https://git-lfs"):
+        raise UserError(f"{name} is a Git LFS pointer; `git lfs pull` fetches the graph")
+    graph = GraphDef()
+    try:
+        graph.ParseFromString(data)
+    except DecodeError as error:
+        raise UserError(
+            f"{name} is not a frozen graph, or is damaged; get it again or train again"
+        ) from error
+    if not graph.node:
+        raise UserError(f"{name} is not a frozen graph: it has no nodes; get it again")
+    return graph
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a graph file. Raises UserError: not there, too large, not readable."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{shown(path)} is larger than any frozen graph can be (2 GB)")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+
+
+def check(graph: GraphDef, name: str) -> None:
+    """Nothing comes back; UserError names the first thing that a frozen graph may not have."""
+    if len(graph.node) > MAX_NODES:
+        raise UserError(f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are read")
+    if graph.library.function or graph.library.gradient:
+        raise UserError(f"{name} has library functions, which a frozen graph does not need")
+    names = {node.name for node in graph.node}
+    if len(names) < len(graph.node):
+        raise UserError(f"{name} has two nodes of one name")
+    for node in graph.node:
+        if node.op not in ALLOWED_OPS:
+            raise UserError(f"{name} is refused: its op {shown(node.op)} may do more than compute")
+        for each in node.input:
+            if _node_of(each) not in names:
+                raise UserError(f"{name} is damaged: {shown(node.name)} has an input that is not")
+    _order(graph, name)
+
+
+def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
+    """The value of the constant `name` (strings as bytes objects), or None where there is none."""
+    node = next((n for n in graph.node if n.name == name and n.op == "Const"), None)
+    if node is None:
+        return None
+    tensor = node.attr["value"].tensor
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if tensor.dtype == DT_STRING:
+        return np.array(list(tensor.string_val), object).reshape(shape)
+    kind = next((k for k, number in _TYPES.items() if number == tensor.dtype), None)
+    return None if kind is None else np.frombuffer(tensor.tensor_content, kind).reshape(shape)
+
+
+def cut(graph: GraphDef, scaling: Scaling, output: str) -> GraphDef:
+    """The part of the graph from its NETWORK_INPUT, now a placeholder [N, S, S, 3], to `output`."""
+    builder = Builder()
+    builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
+    nodes = {node.name: node for node in graph.node if node.name != NETWORK_INPUT}
+    wanted, queue = set(), [output]
+    while queue:
+        name = queue.pop()
+        if name in nodes and name not in wanted:
+            wanted.add(name)
+            queue.extend(_node_of(each) for each in nodes[name].input)
+    builder.graph.node.extend(node for node in graph.node if node.name in wanted)
+    return builder.graph
+
+
+def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
+    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores."""
+    builder = Builder()
+    _decode_stage(builder, record.scaling)
+    body = cut(backbone, record.scaling, BOTTLENECK)
+    builder.graph.node.extend(node for node in body.node if node.name != NETWORK_INPUT)
+    weights = builder.const("final_training_ops/weights", head.weights)
+    biases = builder.const("final_training_ops/biases", head.biases)
+    product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
+    logits = builder.floats("BiasAdd", "final_training_ops/logits", (product, biases))
+    builder.floats("Softmax", record.final_tensor, (logits,))
+    builder.const(GRAPH_LABELS, record.labels)
+    kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
+    return builder.graph
+
+
+def record_of(graph: GraphDef, name: str) -> Record:
+    """Our record inside the graph. Raises UserError where there is none, or it contradicts it."""
+    text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
+    if text is None or labels is None:
+        raise UserError(
+            f"{name} was not made by tensor-guess; other programs' graphs are not read yet"
+        )
+    try:
+        kept = json.loads(text.item())
+        kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
+        kept["scaling"] = Scaling(**kept["scaling"])
+        kept["categories"] = tuple(str(each) for each in kept["categories"])
+        record = Record(labels=tuple(each.decode() for each in labels.ravel()), **kept)
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"the record inside {name} is damaged; get it again") from error
+    _check_record(graph, record, name)
+    return record
+
+
+def serialise(graph: GraphDef) -> bytes:
+    """The graph's bytes; the same graph always gives the same ones."""
+    data: bytes = graph.SerializeToString(deterministic=True)
+    return data
+
+
+def _decode_stage(builder: Builder, scaling: Scaling) -> None:
+    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled.
+
+    ScaleAndTranslate with antialias is TensorFlow's nearest to Pillow's reduction (1.13 and newer).
+    """
+    builder.placeholder(IMAGE_BYTES, DT_STRING, ())
+    decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3)
+    types = {"SrcT": AttrValue(type=DT_UINT8), "DstT": AttrValue(type=DT_FLOAT)}
+    pixels = builder.op("Cast", "Cast", (decoded,), **types)
+    first = builder.const("ExpandDims/dim", np.int32(0))
+    batch = builder.floats("ExpandDims", "ExpandDims", (pixels, first))
+    shape = builder.op(
+        "Shape", "resize/shape", (batch,), T=AttrValue(type=DT_FLOAT), out_type=_INT32
+    )
+    bounds = [
+        builder.const(f"resize/{end}", np.array([value], np.int32))
+        for end, value in (("begin", 1), ("end", 3), ("stride", 1))
+    ]
+    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=_INT32, Index=_INT32)
+    types = {"SrcT": _INT32, "DstT": AttrValue(type=DT_FLOAT)}
+    sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
+    target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
+    scale = builder.floats("RealDiv", "resize/scale", (target, sides))
+    size = builder.const("resize/size", np.array([scaling.size] * 2, np.int32))
+    none = builder.const("resize/translation", np.zeros(2, np.float32))
+    resized = builder.floats(
+        "ScaleAndTranslate",
+        "ScaleAndTranslate",
+        (batch, size, scale, none),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    mean = builder.const("Sub/mean", np.float32(scaling.mean))
+    centred = builder.floats("Sub", "Sub", (resized, mean))
+    factor = builder.const("Mul/factor", np.float32(1 / scaling.std))
+    builder.floats("Mul", NETWORK_INPUT, (centred, factor))
+
+
+_INT32 = AttrValue(type=DT_INT32)
+
+
+def _set(attribute: AttrValue, value: Any) -> None:
+    if isinstance(value, AttrValue):
+        attribute.CopyFrom(value)
+    elif isinstance(value, TensorProto):
+        attribute.tensor.CopyFrom(value)
+    elif isinstance(value, bool):
+        attribute.b = value
+    elif isinstance(value, int):
+        attribute.i = value
+    elif isinstance(value, float):
+        attribute.f = value
+    elif isinstance(value, str):
+        attribute.s = value.encode()
+    else:
+        attribute.list.i.extend(value)
+
+
+def _node_of(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _order(graph: GraphDef, name: str) -> None:
+    """Nothing comes back; UserError where the nodes go round in a circle (Kahn's algorithm)."""
+    followers: dict[str, list[str]] = {node.name: [] for node in graph.node}
+    missing = {}
+    for node in graph.node:
+        missing[node.name] = len(node.input)
+        for each in node.input:
+            followers[_node_of(each)].append(node.name)
+    ready = [key for key, count in missing.items() if not count]
+    done = 0
+    while ready:
+        done += 1
+        for follower in followers[ready.pop()]:
+            missing[follower] -= 1
+            if not missing[follower]:
+                ready.append(follower)
+    if done < len(graph.node):
+        raise UserError(f"{name} is refused: its nodes go round in a circle")
+
+
+def _check_record(graph: GraphDef, record: Record, name: str) -> None:
+    names = {node.name: node for node in graph.node}
+    width = _width(names, record.final_tensor)
+    sound = (
+        record.format == 1
+        and NETWORK_INPUT in names
+        and len(record.labels) == len(record.categories) == width
+        and 0 < record.scaling.size <= 2048
+        and record.scaling.std > 0
+    )
+    if not sound:
+        raise UserError(
+            f"{name} contradicts the record inside it ({len(record.labels)} labels, "
+            f"{width} outputs); get it again or train again"
+        )
+
+
+def _width(nodes: dict[str, NodeDef], final_tensor: str) -> int:
+    """How many scores the graph gives: the length of the biases of our head, or 0."""
+    biases = nodes.get("final_training_ops/biases")
+    if final_tensor not in nodes or biases is None:
+        return 0
+    dims = biases.attr["value"].tensor.tensor_shape.dim
+    return int(dims[0].size) if len(dims) == 1 else 0

@@ -1,0 +1,73 @@
+"""The job of naming pictures: images -> network -> scores, best first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess import images
+from tensor_guess.classifier import Classifier
+from tensor_guess.dataset import LeftOut
+from tensor_guess.errors import Unreadable
+from tensor_guess.network import FEW
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One image's labels with their scores, best first; `category` is that of the best."""
+
+    path: Path
+    category: str
+    scores: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        """The best label."""
+        return next(iter(self.scores))
+
+    @property
+    def score(self) -> float:
+        """The best label's score, 0..1."""
+        return self.scores[self.label]
+
+
+def guess(classifier: Path, paths: Sequence[Path]) -> Iterator[Guess | LeftOut]:
+    """For each path, in order: its Guess, or LeftOut with the reason.
+
+    Raises UserError where the classifier cannot be used.
+    """
+    known = Classifier(classifier)
+    network = known.network(few=len(paths) < FEW)
+    size = known.record.scaling.size
+    left_out: dict[int, LeftOut] = {}
+
+    def readable() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        decoded = images.ahead(lambda path: images.decode(images.read(path), size), paths)
+        for number, (path, image) in enumerate(decoded):
+            if isinstance(image, Unreadable):
+                left_out[number] = LeftOut(path, str(image))
+            else:
+                yield number, image
+
+    upcoming = 0
+    for number, scores in network.run(readable()):
+        while upcoming < number:
+            yield left_out[upcoming]
+            upcoming += 1
+        yield of_scores(paths[number], known, scores)
+        upcoming = number + 1
+    for number in range(upcoming, len(paths)):
+        yield left_out[number]
+
+
+def of_scores(path: Path, classifier: Classifier, scores: NDArray[np.float32]) -> Guess:
+    """The guess that `scores` [K] are, of equal ones the first label first."""
+    record = classifier.record
+    order = np.argsort(-scores, kind="stable")
+    return Guess(
+        path,
+        record.categories[order[0]],
+        {record.labels[i]: float(scores[i]) for i in order},
+    )

@@ -1,0 +1,102 @@
+"""A frozen graph, compiled by OpenVINO: uint8 images in, float32 vectors out."""
+
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino.frontend import FrontEndManager
+from openvino.preprocess import PrePostProcessor
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tensor_guess.errors import UserError
+from tensor_guess.graph import Scaling, cut, serialise
+
+# Images a request computes at once: measured best on two cores (docs/design.md).
+BATCH = 4
+# Below this many images, compiling for one at a time is done sooner.
+FEW = 8
+
+Item = TypeVar("Item")
+
+
+class Network:
+    """Images [S, S, 3] uint8 -> the vector at `output`, on all cores.
+
+    `precision` is float32 or bf16; bf16 falls back to float32 where the CPU does not have it.
+    `few`: only a handful of images will come.
+    """
+
+    def __init__(
+        self, graph: GraphDef, scaling: Scaling, output: str, precision: str, few: bool = False
+    ) -> None:
+        self.scaling = scaling
+        self._batch = 1 if few else BATCH
+        core = ov.Core()
+        self._compiled = core.compile_model(
+            _convert(graph, scaling, output, self._batch),
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "LATENCY" if few else "THROUGHPUT",
+                # The default is whatever the CPU likes best, bf16 included.
+                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            },
+        )
+        count = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._idle = deque(self._compiled.create_infer_request() for _ in range(count))
+
+    def run(
+        self, pairs: Iterable[tuple[Item, NDArray[np.uint8]]]
+    ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
+        """Each item with the vector of its image, in order; several are computed at a time."""
+        flying: deque[tuple[Any, list[Item]]] = deque()
+        source = iter(pairs)
+        while batch := list(islice(source, self._batch)):
+            if not self._idle:
+                yield from self._landed(*flying.popleft())
+            request, items = self._idle.popleft(), [item for item, _ in batch]
+            images = [image for _, image in batch]
+            # Always a whole batch: the same kernels, so the same numbers, for every image.
+            images += [images[-1]] * (self._batch - len(images))
+            request.start_async({0: np.stack(images)})
+            flying.append((request, items))
+        while flying:
+            yield from self._landed(*flying.popleft())
+
+    def _landed(
+        self, request: Any, items: list[Item]
+    ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
+        request.wait()
+        vectors = request.get_output_tensor(0).data.reshape(self._batch, -1).copy()
+        self._idle.append(request)
+        yield from zip(items, vectors, strict=False)
+
+
+def has_bf16() -> bool:
+    """Whether this CPU computes in bf16 itself."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.Model:
+    """The part of the graph from the network's input to `output`, fed uint8 and scaling itself."""
+    with tempfile.TemporaryDirectory(prefix="tensor-guess-") as folder:
+        # The front end takes a path only; this one is private and has only what was checked.
+        path = Path(folder) / "graph.pb"
+        path.write_bytes(serialise(cut(graph, scaling, output)))
+        front_end = FrontEndManager().load_by_framework("tf")
+        try:
+            model = front_end.convert(front_end.load(str(path)))
+        except Exception as error:  # OpenVINO's errors have no common type
+            first = str(error).strip().splitlines()[-1]
+            raise UserError(f"the graph cannot be converted for this CPU: {first}") from error
+    model.reshape([batch, scaling.size, scaling.size, 3])
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.u8)
+    fed = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    fed.mean(float(scaling.mean)).scale(float(scaling.std))
+    return steps.build()

@@ -1,0 +1,143 @@
+"""The job of sorting a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess import images, progress
+from tensor_guess.classifier import Classifier
+from tensor_guess.dataset import Files, LeftOut
+from tensor_guess.durable import check_writable, make_folder, publish, sweep
+from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.guessing import Guess, of_scores
+from tensor_guess.images import Picture
+from tensor_guess.manifest import Manifest
+
+# What some file system forbids in names (FAT, NTFS), or a shell would trip over.
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+# Of a name's 255 bytes, what `-0.99621-1234567.heic` leaves.
+_MAX_BYTES = 220
+
+
+@dataclass
+class Sorted:
+    """What a run did: images copied, known already, and left out with their reasons."""
+
+    copied: int = 0
+    known: int = 0
+    hidden: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def sort(classifier: Path, source: Path, destination: Path) -> Sorted:
+    """What was done: every image below `source` is copied to `destination` under its category.
+
+    Nothing is ever overwritten; what the manifest there knows is not copied again; sources are
+    only read. Raises WrongUsage where the folders contradict each other, UserError where the
+    classifier cannot be used or `destination` cannot be written.
+    """
+    source, destination = _checked(source, destination)
+    known = Classifier(classifier)
+    make_folder(destination)
+    check_writable(destination)
+    sweep(destination)
+    network = known.network(few=False)
+    done = Sorted()
+    with Manifest(destination, source, known.digest) as manifest:
+        run = _Run(manifest, done, known.record.scaling.size)
+        for (path, picture), scores in network.run(run.to_guess(Files(source))):
+            run.copy(path, picture, of_scores(path, known, scores))
+    return done
+
+
+def file_name(category: str) -> str:
+    """The category as the start of a file name that is safe on any file system."""
+    safe = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", category)).lstrip("-. ").rstrip(". ")
+    if _RESERVED.match(safe) or not safe:
+        safe = f"_{safe}"
+    return safe.encode()[:_MAX_BYTES].decode(errors="ignore")
+
+
+@dataclass
+class _Run:
+    manifest: Manifest
+    done: Sorted
+    size: int
+
+    def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], NDArray[np.uint8]]]:
+        """The images that are not known yet; the others are counted or left out on the way."""
+        total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
+        found = images.ahead(self._look, files)
+        claimed: set[bytes] = set()
+        for (path, _), result in progress.track(found, total, "Sorting"):
+            if isinstance(result, Unreadable):
+                self._leave_out(path, str(result))
+                continue
+            picture, image = result
+            if image is None or picture.key in claimed:
+                self.done.known += 1
+            else:
+                claimed.add(picture.key)
+                yield (path, picture), image
+        self.done.hidden = files.hidden
+
+    def copy(self, path: Path, picture: Picture, guess: Guess) -> None:
+        """Nothing comes back; the very bytes that were guessed are in DEST, once."""
+        stem = f"{file_name(guess.category)}-{guess.score:.5f}"
+        for number in count(1):
+            name = f"{stem}{'' if number == 1 else f'-{number}'}.{picture.extension}"
+            target = self.manifest.destination / name
+            try:
+                publish(target, picture.data, replace=False, mtime_ns=picture.status.st_mtime_ns)
+            except FileExistsError:
+                # A run that was killed between the copy and its line in the manifest.
+                if not _holds(target, picture):
+                    continue
+            self.manifest.sorted(path, name, picture.key.hex(), guess.scores)
+            self.done.copied += 1
+            return
+
+    def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, NDArray[np.uint8] | None]:
+        path, reason = item
+        if reason:
+            raise Unreadable(reason)
+        picture = images.read(path)
+        known = picture.key.hex() in self.manifest.known
+        return picture, None if known else images.decode(picture, self.size)
+
+    def _leave_out(self, path: Path, reason: str) -> None:
+        left_out = LeftOut(path, reason)
+        self.done.left_out.append(left_out)
+        self.manifest.left_out(path, reason)
+        progress.say(str(left_out))
+
+
+def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
+    if not source.is_dir():
+        raise WrongUsage(f"{shown(source)} is not a folder of pictures to sort")
+    if destination.exists() and not destination.is_dir():
+        raise WrongUsage(f"{shown(destination)} is not a folder to copy to")
+    real_source, real_destination = source.resolve(), destination.resolve()
+    if real_destination.is_relative_to(real_source):
+        relation = "the same folder as" if real_source == real_destination else "inside"
+        raise WrongUsage(
+            f"DEST {shown(destination)} is {relation} SRC {shown(source)}; "
+            "choose a folder outside it, so that no copy is sorted again"
+        )
+    return real_source, real_destination
+
+
+def _holds(target: Path, picture: Picture) -> bool:
+    """Whether the file there has the picture's bytes."""
+    if target.is_symlink() or os.stat(target).st_size != len(picture.data):
+        return False
+    return hashlib.sha256(target.read_bytes()).digest() == picture.key

@@ -1,0 +1,81 @@
+"""PyTorch's old weight files (before 1.6, not zip), read without PyTorch and without its dangers.
+
+The format is that of `torch.serialization._legacy_save`: five pickles (magic number, protocol,
+sizes of the machine's integers, the state dict, the list of storage keys), then for each storage
+an int64 count and its raw little-endian values.
+"""
+
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.errors import UserError
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_FLOATS, _LONGS = "torch.FloatStorage", "torch.LongStorage"
+_DTYPES: dict[str, np.dtype[Any]] = {_FLOATS: np.dtype("<f4"), _LONGS: np.dtype("<i8")}
+
+
+class _View:
+    """A tensor before its storage was read: where in it, and with what strides."""
+
+    def __init__(
+        self, storage: tuple[str, str], offset: int, size: Any, stride: Any, *_: Any
+    ) -> None:
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        reach = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride, strict=True))
+        if min((self.offset, *self.size, *self.stride), default=0) < 0 or reach >= len(values):
+            raise ValueError("a tensor reaches outside its storage")
+        strides = [s * values.itemsize for s in self.stride]
+        return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, strides)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the four names that such a file needs, and refuses all else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known: dict[str, Callable[..., Any] | str] = {
+            "collections.OrderedDict": OrderedDict,
+            "torch._utils._rebuild_tensor_v2": _View,
+            _FLOATS: _FLOATS,
+            _LONGS: _LONGS,
+        }
+        full = f"{module}.{name}"
+        if full not in known:
+            raise pickle.UnpicklingError(f"{full} is not part of a weight file")
+        return known[full]
+
+    def persistent_load(self, pid: Any) -> tuple[str, str]:
+        _, kind, key, _, _, *_ = pid
+        return kind, key
+
+
+def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """The tensors by name, strides honoured. Raises UserError where `data` is no such file."""
+    file = io.BytesIO(data)
+    try:
+        magic, _protocol, _sizes = (_Unpickler(file).load() for _ in range(3))
+        if magic != _MAGIC:
+            raise ValueError("not a weight file of PyTorch")
+        views = _Unpickler(file).load()
+        kinds = {view.storage[1]: view.storage[0] for view in views.values()}
+        storages = {key: _storage(file, kinds[key]) for key in _Unpickler(file).load()}
+        return {key: view.of(storages[view.storage[1]]) for key, view in views.items()}
+    except (pickle.UnpicklingError, ValueError, KeyError, EOFError, TypeError, AttributeError) as e:
+        raise UserError(f"{name} is damaged ({e}); install it again") from e
+
+
+def _storage(file: BinaryIO, kind: str) -> NDArray[Any]:
+    dtype = _DTYPES[kind]
+    count = int.from_bytes(file.read(8), "little")
+    raw = file.read(count * dtype.itemsize)
+    if len(raw) < count * dtype.itemsize:
+        raise EOFError("it ends too early")
+    return np.frombuffer(raw, dtype)

@@ -1,0 +1,334 @@
+"""The job of teaching: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
+
+import json
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess import __version__, backbones, dataset, progress
+from tensor_guess import graph as graphs
+from tensor_guess import head as heads
+from tensor_guess.backbones import Backbone
+from tensor_guess.bottlenecks import Rows, compute
+from tensor_guess.config import (
+    BOTTLENECK,
+    BOTTLENECKS,
+    FINAL_TENSOR,
+    GRAPH,
+    LABELS,
+    RECORD,
+    Training,
+)
+from tensor_guess.dataset import Dataset, LeftOut, Split
+from tensor_guess.durable import check_writable, make_folder, publish
+from tensor_guess.errors import UserError, shown
+from tensor_guess.evaluation import Accuracy, near_copies
+from tensor_guess.graph import Head, Record
+from tensor_guess.head import Look
+from tensor_guess.network import Network, has_bf16
+from tensor_guess.summaries import Summaries
+
+# Below this, `retrain.py` warned too.
+_FEW_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train on, with what, and where everything goes (None: into TF_FILES)."""
+
+    tf_files: Path
+    options: Training
+    backbone: str | None = None  # None: the classifier's own, else the default
+    precision: str = "float32"
+    final_tensor: str = FINAL_TENSOR
+    image_dir: Path | None = None
+    output_graph: Path | None = None
+    output_labels: Path | None = None
+    bottleneck_dir: Path | None = None
+    summaries_dir: Path | None = None
+    intermediate_dir: Path | None = None
+    intermediate_frequency: int = 0
+
+    @property
+    def graph_path(self) -> Path:
+        """Where the frozen graph goes."""
+        return self.output_graph or self.tf_files / GRAPH
+
+    @property
+    def labels_path(self) -> Path:
+        """Where the labels file goes."""
+        return self.output_labels or self.tf_files / LABELS
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it: the accuracy on the testing split, what it got wrong, what was left out."""
+
+    accuracy: Accuracy
+    misclassified: tuple[tuple[Path, str], ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass
+class _Images:
+    """The images that are trained on, by category and then by key: names do not matter."""
+
+    data: Dataset
+    paths: list[Path] = field(default_factory=list)
+    truth: list[int] = field(default_factory=list)
+    parts: list[Split] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    copies: int = 0
+
+    def of(self, part: Split) -> list[NDArray[np.intp]]:
+        """For each category, the positions of its images in that part."""
+        return [
+            np.array(
+                [i for i, t in enumerate(self.truth) if t == k and self.parts[i] is part], np.intp
+            )
+            for k in range(len(self.data.categories))
+        ]
+
+
+def train(job: Job) -> Trained:
+    """What came of training; the classifier is in TF_FILES when this returns.
+
+    Raises UserError (or WrongUsage) where it cannot: nothing is half-written then.
+    """
+    data = dataset.find(job.tf_files, job.image_dir)
+    for folder in {job.tf_files, job.graph_path.parent, job.labels_path.parent}:
+        check_writable(folder)
+    if job.precision == "bf16" and not has_bf16():
+        raise UserError("this CPU does not compute in bf16; train with --precision float32")
+    backbone, instead = _backbone(job)
+    _say_found(data)
+    rows = _bottlenecks(job, data, backbone)
+    images = _arrange(data, rows, job.options)
+    _say_parts(images, rows)
+    bottlenecks = rows.bottlenecks[images.rows]
+    record = _record(job, data, backbone)
+    head = _steps(job, images, bottlenecks, backbone, record)
+    result, metrics = _test(job.options, images, bottlenecks, head)
+    _write(job, backbone, head, record, _story(job, images, instead, metrics))
+    progress.say(f"wrote {shown(job.graph_path)}")
+    if instead:
+        progress.say(instead)
+    return result
+
+
+def _backbone(job: Job) -> tuple[Backbone, str]:
+    """The backbone asked for, else the classifier's own, else the default; and what to say."""
+    if job.backbone:
+        return backbones.load(job.backbone), ""
+    if job.graph_path.exists():
+        name = shown(job.graph_path)
+        try:
+            own = graphs.record_of(graphs.parse(graphs.read(job.graph_path), name), name).backbone
+        except UserError as error:
+            progress.say(f"{error}; it is replaced when training is done")
+        else:
+            return backbones.load(own), ""
+    backbone, instead = backbones.load_default()
+    if instead:
+        progress.say(instead)
+    return backbone, instead
+
+
+def _bottlenecks(job: Job, data: Dataset, backbone: Backbone) -> Rows:
+    files = [path for category in data.categories for path in category.files]
+    return compute(
+        files,
+        job.bottleneck_dir or job.tf_files / BOTTLENECKS,
+        backbone,
+        lambda: Network(backbone.graph, backbone.scaling, BOTTLENECK, job.precision),
+        job.precision,
+    )
+
+
+def _arrange(data: Dataset, rows: Rows, options: Training) -> _Images:
+    """The readable images, each once, with their parts; what contradicts itself is left out."""
+    images = _Images(data, left_out=[*data.left_out, *rows.left_out])
+    row_of = {path: row for row, path in enumerate(rows.paths)}
+    homes = _homes(data, rows, row_of)
+    for k, category in enumerate(data.categories):
+        own: dict[bytes, Path] = {}
+        for path in category.files:
+            if path not in row_of:
+                continue
+            key = rows.keys[row_of[path]]
+            if len(homes[key]) > 1:
+                names = " and ".join(shown(data.categories[i].name) for i in sorted(homes[key]))
+                images.left_out.append(LeftOut(path, f"the same picture is in {names}"))
+            elif own.setdefault(key, path) is not path:
+                images.copies += 1
+        if not own:
+            raise UserError(
+                f"no picture in category {shown(category.name)} can be used; "
+                f"the first of them: {next(x for x in images.left_out if x.path in category.files)}"
+            )
+        keys = sorted(own)
+        images.paths += [own[key] for key in keys]
+        images.rows += [row_of[own[key]] for key in keys]
+        images.truth += [k] * len(keys)
+        images.parts += dataset.split(
+            keys, options.validation_percentage, options.testing_percentage
+        )
+    return images
+
+
+def _homes(data: Dataset, rows: Rows, row_of: dict[Path, int]) -> dict[bytes, set[int]]:
+    """The categories that each picture is in, by its key."""
+    homes: dict[bytes, set[int]] = {}
+    for k, category in enumerate(data.categories):
+        for path in category.files:
+            if path in row_of:
+                homes.setdefault(rows.keys[row_of[path]], set()).add(k)
+    return homes
+
+
+def _steps(
+    job: Job,
+    images: _Images,
+    bottlenecks: NDArray[np.float32],
+    backbone: Backbone,
+    record: Record,
+) -> Head:
+    summaries = Summaries(job.summaries_dir)
+    with progress.bar("Training", job.options.steps) as show, summaries:
+
+        def look(at: Look, head: Head) -> None:
+            show(at.step + 1)
+            summaries.add(at)
+            _log(at)
+            every = job.intermediate_frequency
+            if job.intermediate_dir and every and at.step and at.step % every == 0:
+                make_folder(job.intermediate_dir)
+                graph = graphs.with_head(backbone.graph, head, record)
+                path = job.intermediate_dir / f"intermediate_{at.step}.pb"
+                publish(path, graphs.serialise(graph))
+
+        parts = images.of(Split.TRAINING), images.of(Split.VALIDATION)
+        return heads.train(bottlenecks, *parts, job.options, look)
+
+
+def _test(
+    options: Training, images: _Images, bottlenecks: NDArray[np.float32], head: Head
+) -> tuple[Trained, dict[str, object]]:
+    """The accuracy on the testing split, near copies of training images not counted."""
+    training = np.concatenate(images.of(Split.TRAINING))
+    held_out = np.concatenate(images.of(Split.TESTING))
+    copies = near_copies(bottlenecks[held_out], bottlenecks[training])
+    tested = held_out[~copies]
+    if 0 <= options.test_batch_size < len(tested):
+        random = np.random.default_rng(options.seed)
+        tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
+    truth = np.array(images.truth, np.intp)[tested]
+    found = heads.scores_of(bottlenecks[tested], head).argmax(axis=1)
+    accuracy = Accuracy(int((found == truth).sum()), len(tested))
+    wrong = tuple(
+        (images.paths[i], images.data.categories[k].label)
+        for i, k in zip(tested[found != truth], found[found != truth], strict=True)
+    )
+    if copies.any():
+        progress.say(f"{copies.sum()} test pictures are near copies of training ones: not counted")
+    low, high = accuracy.interval()
+    metrics: dict[str, object] = {
+        "test_accuracy": accuracy.value if accuracy.count else None,
+        "test_count": accuracy.count,
+        "test_interval_95": [low, high],
+        "test_near_copies": int(copies.sum()),
+    }
+    return Trained(accuracy, wrong, tuple(images.left_out)), metrics
+
+
+def _record(job: Job, data: Dataset, backbone: Backbone) -> Record:
+    return Record(
+        labels=tuple(category.label for category in data.categories),
+        categories=tuple(category.name for category in data.categories),
+        scaling=backbone.scaling,
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        precision=job.precision,
+        final_tensor=job.final_tensor,
+    )
+
+
+def _story(
+    job: Job, images: _Images, instead: str, metrics: dict[str, object]
+) -> dict[str, object]:
+    """What model.json says besides the record."""
+    counts = {
+        category.name: Counter(
+            part.value for part, t in zip(images.parts, images.truth, strict=True) if t == k
+        )
+        for k, category in enumerate(images.data.categories)
+    }
+    libraries = ("numpy", "openvino", "pillow")
+    return {
+        "training": asdict(job.options),
+        "counts": counts,
+        "left_out": len(images.left_out),
+        "metrics": metrics,
+        "notice": instead,
+        "versions": {
+            "tensor-guess": __version__,
+            "python": platform.python_version(),
+            **{library: version(library) for library in libraries},
+        },
+    }
+
+
+def _write(
+    job: Job, backbone: Backbone, head: Head, record: Record, story: dict[str, object]
+) -> None:
+    """The outputs, the graph last: it is never newer than what belongs to it."""
+    graph = graphs.serialise(graphs.with_head(backbone.graph, head, record))
+    publish(job.labels_path, "".join(f"{label}\n" for label in record.labels).encode())
+    model = json.dumps(asdict(record) | story, indent=2, ensure_ascii=False, sort_keys=True)
+    publish(job.graph_path.with_name(RECORD), f"{model}\n".encode())
+    publish(job.graph_path, graph)
+
+
+def _say_found(data: Dataset) -> None:
+    for category in data.categories:
+        count = len(category.files)
+        few = f" (fewer than {_FEW_IMAGES}: more would help)" if count < _FEW_IMAGES else ""
+        progress.say(f"{shown(category.name)}: {count} files{few}")
+    if data.hidden:
+        progress.say(f"{data.hidden} hidden files passed over")
+
+
+def _say_parts(images: _Images, rows: Rows) -> None:
+    for left_out in images.left_out:
+        progress.say(str(left_out))
+    if images.copies:
+        progress.say(f"{images.copies} files are copies of others in their category: counted once")
+    parts = Counter(part.value for part in images.parts)
+    progress.say(
+        f"{len(images.paths)} pictures ({_listed(parts)}); {rows.computed} bottlenecks computed, "
+        f"the others were there"
+    )
+
+
+def _listed(parts: Counter[str]) -> str:
+    return ", ".join(f"{parts[part.value]} {part.value}" for part in Split)
+
+
+def _log(at: Look) -> None:
+    """The lines of `retrain.py`, for whoever reads its logs; a terminal has the bar."""
+    if progress.on_terminal():
+        return
+    now = datetime.now()
+    progress.say(f"{now}: Step {at.step}: Train accuracy = {100 * at.train_accuracy:.1f}%")
+    progress.say(f"{now}: Step {at.step}: Cross entropy = {at.cross_entropy:f}")
+    progress.say(
+        f"{now}: Step {at.step}: Validation accuracy = "
+        f"{100 * at.validation_accuracy:.1f}% (N={at.validation_count})"
+    )

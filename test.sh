@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+#
+# Set up and run every check: formatting, lint, types, shell scripts, tests.
+#
+# Usage: ./test.sh [--long] [pytest arguments]
+#        --long: the long suites too
+set -euo pipefail
+
+ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+cd "${ROOT}"
+# shellcheck source=src/launch.bash
+source src/launch.bash
+
+venv=$(environment)
+prepare_environment "${venv}"
+if ! cmp -s requirements-dev.lock "${venv}/dev-complete"; then
+  printf 'test.sh: installing what the tests need (about 80 MB)\n' >&2
+  "${venv}/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-deps \
+    --require-hashes --requirement requirements-dev.lock >&2
+  cp requirements-dev.lock "${venv}/dev-complete"
+fi
+PATH=${venv}/bin:${PATH}
+python() { "${venv}/bin/python" "$@"; }
+
+marks='not long'
+if [[ ${1:-} == --long ]]; then
+  marks=''
+  shift
+fi
+
+scripts=(tensor-guess ./*.sh src/*.bash tools/*.sh)
+python -m ruff check
+python -m ruff format --check
+python -m mypy src tools bench tests
+"${venv}/bin/shellcheck" "${scripts[@]}"
+"${venv}/bin/shfmt" -d -i 2 "${scripts[@]}"
+python -X utf8 -m pytest -m "${marks}" "$@"

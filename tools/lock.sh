@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+#
+# Write the lock files anew from requirements.in and requirements-dev.in: hashes, no addresses.
+#
+# Usage: tools/lock.sh [--upgrade]      needs `uv`
+set -euo pipefail
+
+cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
+compile() {
+  uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+    --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"
+}
+compile --override overrides.txt "$@" requirements.in --output-file requirements.lock
+compile "$@" requirements-dev.in --output-file requirements-dev.lock

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+#
+# Teach a classifier from TF_FILES/data/<category>/*.
+#
+# Usage: ./train.sh TF_FILES [options]
+#        ./train.sh --help
+set -euo pipefail
+
+script=${BASH_SOURCE[0]}
+[[ ! -L ${script} ]] || script=$(readlink -f -- "${script}")
+exec "$(dirname -- "${script}")/tensor-guess" train "$@"

@@ -1,0 +1,72 @@
+"""Real things for every test: the sample pictures, a backbone's cache, a trained classifier."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of backbones that the whole session shares."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENSOR_GUESS_CACHE", str(cache))
+
+
+@pytest.fixture(scope="session")
+def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier's folder, trained once on the sample pictures; not to be written to."""
+    folder = tmp_path_factory.mktemp("trained") / "tf_files"
+    shutil.copytree(ROOT / "tf_files" / "data", folder / "data")
+    done = program(cache)("train", folder, "--backbone", "efficientnet_lite0")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def classifier(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained classifier's folder, for a test to spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "classifier"))
+
+
+@pytest.fixture
+def run(cache: Path) -> Run:
+    """The program, run as the launcher runs it: run("guess", folder, photo)."""
+    return program(cache)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real pictures and graphs; the test is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent: real pictures and graphs are not here")
+    return SHARED
+
+
+def program(cache: Path) -> Run:
+    """The program with that cache, in a process of its own."""
+
+    def start(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", *map(str, arguments)],
+            env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return start

@@ -2,4 +2,5 @@
 
 from tensor_guess.cli import main
 
-main()
+if __name__ == "__main__":  # a process that fetches a backbone imports this file too
+    main()

@@ -147,6 +147,7 @@ def _at_least(lowest: int) -> click.IntRange:
     show_default=True,
     help="Name of the scores in the graph.",
 )
+@click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option("--image-dir", type=_PATH, help="Category folders.  [default: TF_FILES/data]")
 @click.option("--output-graph", type=_PATH, help="[default: TF_FILES/retrained_graph.pb]")
 @click.option("--output-labels", type=_PATH, help="[default: TF_FILES/retrained_labels.txt]")
@@ -241,6 +242,16 @@ def classify_dir(tf_files: Path, src: Path, dest: Path) -> int:
     if done.left_out and not done.copied and not done.known:
         return UserError.exit_code
     return _LEFT_OUT if done.left_out else 0
+
+
+@cli.command(cls=_Command)
+@click.argument("backbone", nargs=-1, required=True)
+def fetch(backbone: tuple[str, ...]) -> None:
+    """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
+    from tensor_guess import backbones
+
+    for name in backbone:
+        click.echo(f"{name} {backbones.load(name).sha256}")
 
 
 def main() -> None:

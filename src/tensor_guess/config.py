@@ -7,6 +7,9 @@ from pathlib import Path
 # Where no backbone was asked for: the first that can be had.
 DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
 
+# Backbones that a container image brings along, beside src/.
+BAKED_BACKBONES = Path(__file__).resolve().parents[2] / "backbones"
+
 # The classifier's folder (TF_FILES).
 DATA = "data"
 GRAPH = "retrained_graph.pb"

@@ -67,8 +67,8 @@ def sweep(folder: Path) -> None:
         try:
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                 path.unlink()
-        except FileNotFoundError:
-            continue  # another run swept it
+        except OSError:
+            continue  # another run swept it, or it is not ours to remove
 
 
 def _write(path: Path, data: bytes, mtime_ns: int | None) -> None:
@@ -90,7 +90,11 @@ def _link(temporary: Path, path: Path) -> None:
             raise
         # Without links the name is reserved first, so that nobody's file is replaced.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _sync(folder: Path) -> None:

@@ -47,6 +47,7 @@ class Job:
     backbone: str | None = None  # None: the classifier's own, else the default
     precision: str = "float32"
     final_tensor: str = FINAL_TENSOR
+    offline: bool = False  # never use the network
     image_dir: Path | None = None
     output_graph: Path | None = None
     output_labels: Path | None = None
@@ -126,7 +127,7 @@ def train(job: Job) -> Trained:
 def _backbone(job: Job) -> tuple[Backbone, str]:
     """The backbone asked for, else the classifier's own, else the default; and what to say."""
     if job.backbone:
-        return backbones.load(job.backbone), ""
+        return backbones.load(job.backbone, offline=job.offline), ""
     if job.graph_path.exists():
         name = shown(job.graph_path)
         try:
@@ -134,8 +135,8 @@ def _backbone(job: Job) -> tuple[Backbone, str]:
         except UserError as error:
             progress.say(f"{error}; it is replaced when training is done")
         else:
-            return backbones.load(own), ""
-    backbone, instead = backbones.load_default()
+            return backbones.load(own, offline=job.offline), ""
+    backbone, instead = backbones.load_default(offline=job.offline)
     if instead:
         progress.say(instead)
     return backbone, instead

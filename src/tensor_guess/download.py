@@ -1,0 +1,374 @@
+"""Files from the network: gone on with where they were cut off, checked, then published."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import ssl
+import string
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
+from io import FileIO
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import quote, urljoin, urlsplit
+from urllib.request import (
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+    getproxies,
+    proxy_bypass,
+)
+
+from tensor_guess import progress
+from tensor_guess.durable import make_folder, publish
+from tensor_guess.errors import UserError, reason_of, shown
+
+# Seconds without a single byte, while connecting or reading.
+TIMEOUT = 30.0
+# Seconds before each further attempt, once something came.
+PAUSES = (1.0, 3.0, 10.0)
+
+_CHUNK = 256 * 1024
+_MAX_REDIRECTS = 10
+_MAX_HEADER = 64 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_CHECK_NETWORK = "check the network and the proxy settings (http_proxy, https_proxy)"
+_ADVICE = {
+    401: "the address has to be one that needs no login",
+    403: "the address has to be one that needs no login",
+    404: "check the address",
+    407: "the proxy wants a login (https_proxy=http://name:password@host:port)",
+    410: "check the address",
+}
+
+
+def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
+    """The bytes at `url`, which are in the file `target` now.
+
+    `digest` is `md5:...` or `sha256:...`; a target that has it already is not downloaded again.
+    `limit`: the most bytes there may be. What came before an interruption stays in a file beside
+    the target, and the next call goes on from there.
+
+    Raises UserError: no such file, no connection, too large, another digest, disk full.
+    """
+    address = _address(url)
+    make_folder(target.parent)
+    with _opened(target.with_name(f"{target.name}.partial"), address) as partial:
+        data = _had(target, digest)
+        if data is None:
+            _download(partial, limit)
+            data = partial.content()
+            _check(data, digest, partial)
+            publish(target, data)
+        partial.forget()
+    return data
+
+
+class _Partial:
+    """What came so far, in a file: a line that says of what, then the content."""
+
+    def __init__(self, path: Path, file: FileIO, url: str) -> None:
+        self.path = path
+        self.url = url
+        self.validator = ""
+        self.total: int | None = None
+        self.size = 0
+        self.received = 0  # by this run
+        self._file = file
+        self._start = 0
+        self._recall()
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.validator) and self.size == self.total
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it is worth keeping: without a validator nobody knows if the rest fits."""
+        return bool(self.validator) and self.size > 0
+
+    def _recall(self) -> None:
+        header = self._file.readline(_MAX_HEADER)
+        size = os.fstat(self._file.fileno()).st_size - len(header)
+        try:
+            known = json.loads(header)
+            url, validator, total = known["url"], str(known["validator"]), known["total"]
+        except (ValueError, KeyError, TypeError):
+            return  # nothing, or torn when the machine went down
+        if header.endswith(b"\n") and url == self.url and (total is None or size <= total):
+            self._start, self.size = len(header), size
+            self.validator, self.total = validator, total
+
+    def restart(self, validator: str, total: int | None) -> None:
+        """Nothing comes back; the file holds nothing yet of what the server has now."""
+        self.validator, self.total, self.size = validator, total, 0
+        header = json.dumps({"url": self.url, "validator": validator, "total": total})
+        with _disk(self.path):
+            self._file.truncate(0)
+        self._start = self._write(f"{header}\n".encode())
+
+    def append(self, chunk: bytes) -> None:
+        """Nothing comes back; the chunk is in the file, or as much of it as the disk takes."""
+        self.size += self._write(chunk)
+        self.received += len(chunk)
+
+    def content(self) -> bytes:
+        """All that came."""
+        self._file.seek(self._start)
+        return self._file.read()
+
+    def forget(self) -> None:
+        """Nothing comes back; nothing is kept for a later run."""
+        self.validator = ""
+
+    def _write(self, data: bytes) -> int:
+        left = memoryview(data)
+        with _disk(self.path):
+            while left:
+                left = left[self._file.write(left) :]
+        return len(data)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"could not write {shown(path)}: {reason_of(error)}; "
+            "once that is solved, run it again and it goes on"
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path, url: str) -> Iterator[_Partial]:
+    """The partial file, for this run alone; afterwards it is gone unless it can be resumed."""
+    with _disk(path):
+        file = _locked(path)
+    with _disk(path), file:
+        partial = _Partial(path, file, url)
+        try:
+            yield partial
+        finally:
+            if not partial.resumable:
+                path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> FileIO:
+    while True:
+        file = FileIO(path, "a+")
+        try:
+            _lock(file, path)
+            file.seek(0)
+            # The run that was waited for has removed its file: ours would be a file without name.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(file: FileIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress.say(f"another run is downloading {shown(path.stem)}; waiting for it")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        pass  # some network shares have no locks; the digest still tells
+
+
+def _had(target: Path, digest: str) -> bytes | None:
+    """The target's bytes, where they are there and have that digest."""
+    try:
+        data = target.read_bytes() if digest else b""
+    except OSError:
+        return None  # publishing says what is wrong with it
+    return data if digest and _digest(data, digest) == digest else None
+
+
+def _digest(data: bytes, like: str) -> str:
+    algorithm = like.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()}"
+
+
+def _check(data: bytes, digest: str, partial: _Partial) -> None:
+    found = _digest(data, digest) if digest else ""
+    if found != digest:
+        partial.forget()
+        raise UserError(
+            f"{shown(partial.url)} is not the file that was expected: its digest is {found}, not "
+            f"{digest}; nothing was kept: try again, and see whether a proxy or a login page "
+            "answers in its place"
+        )
+
+
+def _download(partial: _Partial, limit: int) -> None:
+    """Nothing comes back; the partial file is complete, or UserError says why not."""
+    for pause in (*PAUSES, None):
+        if partial.complete:
+            return
+        try:
+            _continue(partial, limit)
+            return
+        except (OSError, HTTPException, ValueError) as error:
+            reason, advice = _explained(error)
+            # What cannot be had at all is said at once: only a cut-off is worth another attempt.
+            if pause is None or not partial.received:
+                kept = f" to go on after {_mb(partial.size)}" if partial.resumable else ""
+                reason += _through(partial.url)
+                raise _impossible(partial, reason, f"{advice}, then run it again{kept}") from error
+            progress.say(f"{shown(partial.path.stem)}: {reason}; trying again in {pause:g} s")
+            time.sleep(pause)
+
+
+def _continue(partial: _Partial, limit: int) -> None:
+    """Nothing comes back; the rest is in the partial file. OSError and the like: cut off."""
+    with closing(_answer(partial)) as response:
+        if response.status == HTTPStatus.OK:
+            partial.restart(_validator(response.headers), response.length)
+        elif response.status != HTTPStatus.PARTIAL_CONTENT or not partial.size:
+            raise _refused(partial, response)
+        _check_size(partial, partial.total or 0, limit)
+        _announce(partial)
+        end = limit + 1 if partial.total is None else partial.total
+        with progress.bar(f"{shown(partial.path.stem)}, MB", -(-end // 1_000_000)) as show:
+            # read1: what came before a cut-off counts. Never past the end: Python before 3.11.8
+            # waits there (https://github.com/python/cpython/issues/113199).
+            while chunk := response.read1(min(_CHUNK, end - partial.size)):
+                partial.append(chunk)
+                show(partial.size // 1_000_000)
+    _check_size(partial, partial.size, limit)
+    if partial.total is not None and partial.size < partial.total:
+        raise ConnectionAbortedError("the connection was closed early")
+
+
+def _answer(partial: _Partial) -> HTTPResponse:
+    """The server's answer: the rest (206) where it still has the same file, or all of it."""
+    if partial.size:
+        # If-Range, RFC 9110 13.1.5: a file that has changed comes whole.
+        response = _open(
+            partial, {"Range": f"bytes={partial.size}-", "If-Range": partial.validator}
+        )
+        if response.status == HTTPStatus.PARTIAL_CONTENT:
+            found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if found and int(found[1]) == partial.size and partial.total in (None, int(found[2])):
+                partial.total = int(found[2])
+                return response
+        elif response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return response
+        response.close()
+        partial.restart("", None)
+    return _open(partial, {})
+
+
+def _open(partial: _Partial, headers: dict[str, str]) -> HTTPResponse:
+    """The answer, whatever its status, after redirects; only http and https are spoken."""
+    opener = OpenerDirector()
+    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
+        opener.add_handler(handler)
+    url = partial.url
+    for _ in range(_MAX_REDIRECTS + 1):
+        request = Request(url, headers={"User-Agent": "tensor-guess", **headers})
+        response: HTTPResponse = opener.open(request, timeout=TIMEOUT)
+        place = response.headers.get("Location", "")
+        if response.status not in (301, 302, 303, 307, 308) or not place:
+            return response
+        response.close()
+        # Header bytes are Latin-1 to http.client, whatever they were meant to be.
+        place = urljoin(url, quote(place, encoding="iso-8859-1", safe=string.punctuation))
+        if urlsplit(place).scheme not in ("https", urlsplit(url).scheme):
+            reason = f"it redirects to {shown(place)}, which is not followed"
+            raise _impossible(partial, reason, "check the address")
+        url = _address(place)
+    raise _impossible(partial, "it redirects without end", "check the address")
+
+
+def _address(url: str) -> str:
+    """The address as it can be asked for, or UserError."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            rest = parts.path + (f"?{parts.query}" if parts.query else "")
+            return f"{parts.scheme}://{parts.netloc}{quote(rest, safe=string.punctuation)}"
+    except ValueError:
+        pass  # brackets, surrogates
+    raise UserError(f"{shown(url)} is no address of a file: it has to start with https://")
+
+
+def _validator(headers: HTTPMessage) -> str:
+    """What says later whether it is still the same file, or ""."""
+    found = str(headers.get("ETag") or headers.get("Last-Modified") or "")
+    # RFC 9110 13.1.5: no weak ETag in If-Range, nor a date in its place.
+    return "" if found.startswith("W/") or not found.isprintable() else found
+
+
+def _announce(partial: _Partial) -> None:
+    size = "size unknown" if partial.total is None else _mb(partial.total)
+    done = f", going on after {_mb(partial.size)}" if partial.size else ""
+    host = urlsplit(partial.url).hostname or ""
+    progress.say(f"downloading {shown(partial.path.stem)} from {shown(host)} ({size}{done})")
+
+
+def _check_size(partial: _Partial, size: int, limit: int) -> None:
+    if size > limit:
+        partial.forget()
+        raise _impossible(partial, f"it is larger than {_mb(limit)}", "check the address")
+
+
+def _refused(partial: _Partial, response: HTTPResponse) -> UserError:
+    status = response.status
+    advice = _ADVICE.get(status, "try again later" if status >= 429 else "check the address")
+    said = f"the answer was {status} ({shown(response.reason)}){_through(partial.url)}"
+    return _impossible(partial, said, advice)
+
+
+def _impossible(partial: _Partial, reason: str, advice: str) -> UserError:
+    return UserError(f"could not download {shown(partial.url)}: {reason}; {advice}")
+
+
+def _explained(error: Exception) -> tuple[str, str]:
+    """Why there was no connection, or why it ended; and what to look at."""
+    cause = error.reason if isinstance(error, URLError) else error
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not trusted ({cause.verify_message})",
+                "where a proxy puts its own in place, name a file with its authority in "
+                "SSL_CERT_FILE",
+            )
+        case ssl.SSLError():
+            return f"no secure connection ({cause.reason or cause})", _CHECK_NETWORK
+        case socket.gaierror():
+            return "its host is not known", _CHECK_NETWORK
+        case TimeoutError():
+            return f"nothing came for {TIMEOUT:g} s", _CHECK_NETWORK
+        case IncompleteRead():
+            return "the connection was closed early", _CHECK_NETWORK
+        case OSError():
+            return shown(reason_of(cause)), _CHECK_NETWORK
+    return shown(str(cause)), _CHECK_NETWORK
+
+
+def _through(url: str) -> str:
+    """` through the proxy host:port` where one is in the way: then it may be to blame."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return ""
+    # Without the name and password that may be in front.
+    return f" through the proxy {shown(proxy.rpartition('@')[2])}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,291 @@
+"""A file under its final name is complete, whatever happens while it is written."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tensor_guess.durable import check_writable, make_folder, publish, sweep
+from tensor_guess.errors import UserError
+
+OLD, NEW = b"old" * 5000, b"new" * 7000
+# Every call by which publish() reaches the file system, besides open().
+STEPS = ("fsync", "utime", "replace", "link", "unlink", "open", "close")
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_is_published_is_there_and_nothing_else(tmp_path: Path, replace: bool) -> None:
+    publish(tmp_path / "a.pb", NEW, replace=replace, mtime_ns=1_234_567_890_000_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
+    assert (tmp_path / "a.pb").read_bytes() == NEW
+    assert (tmp_path / "a.pb").stat().st_mtime == 1_234_567_890
+
+
+def test_the_old_file_is_replaced_only_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "a.pb"
+    path.write_bytes(OLD)
+    with pytest.raises(FileExistsError):
+        publish(path, NEW, replace=False)
+    assert path.read_bytes() == OLD
+    publish(path, NEW)
+    assert path.read_bytes() == NEW
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "new\nline", "-rf", "a'b\"c", "東京", "\udcff"])
+def test_any_name_that_the_system_takes_is_published(tmp_path: Path, name: str) -> None:
+    publish(tmp_path / name, NEW, replace=False)
+    assert (tmp_path / name).read_bytes() == NEW
+
+
+def test_a_link_under_the_final_name_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(OLD)
+    (tmp_path / "a").symlink_to("theirs")
+    with pytest.raises(FileExistsError):
+        publish(tmp_path / "a", NEW, replace=False)
+    publish(tmp_path / "a", NEW)
+    assert (tmp_path / "theirs").read_bytes() == OLD
+
+
+def crash(code: Callable[[int], None], nth: int) -> int:
+    """How a forked child that runs code(nth) ended: its exit code, or -signal."""
+    child = os.fork()
+    if not child:
+        try:
+            code(nth)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def die_at(nth: int, after: bool) -> None:
+    """From now on the process dies by SIGKILL at its nth step, before it or just after it."""
+    done = 0
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal done
+            done += 1
+            if done == nth and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return real(*arguments, **options)
+            finally:
+                if done == nth:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("there", [True, False], ids=["old file there", "none there"])
+def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
+    tmp_path: Path, there: bool, replace: bool, after: bool
+) -> None:
+    path = tmp_path / "a.pb"
+
+    def write(nth: int) -> None:
+        die_at(nth, after)
+        publish(path, NEW, replace=replace, mtime_ns=0)
+
+    seen = set()
+    for nth in range(1, 100):
+        path.unlink(missing_ok=True)
+        if there:
+            path.write_bytes(OLD)
+        ended = crash(write, nth)
+        found = path.read_bytes() if path.exists() else None
+        assert found in ({OLD} if there else {None}) | ({NEW} if replace or not there else set())
+        seen.add(found)
+        if ended != -signal.SIGKILL:
+            break
+    # The loop went through all steps, and both ends of the story were seen.
+    assert ended == (1 if there and not replace else 0)
+    assert nth > 4
+    assert len(seen) == (1 if there and not replace else 2)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_error_at_any_step_is_said_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool, step: str
+) -> None:
+    path, real, said = tmp_path / "a.pb", getattr(os, step), set()
+    for nth in range(1, 5):
+        path.write_bytes(OLD) if replace else path.unlink(missing_ok=True)
+        calls = 0
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == nth:  # noqa: B023 # called in this round only
+                raise OSError(errno.EIO, "Input/output error")
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, step, fail)
+        try:
+            publish(path, NEW, replace=replace, mtime_ns=0)
+        except UserError as error:
+            said.add(str(error))
+        monkeypatch.undo()
+        found = path.read_bytes() if path.exists() else None
+        assert found in {OLD if replace else None, NEW}
+    unused = "link" if replace else "replace"
+    assert said == (set() if step == unused else {f"could not write {path}: input/output error"})
+
+
+NO_LINKS = OSError(errno.EPERM, "Operation not permitted")
+
+
+def refuse_links(*_: Any, **__: Any) -> None:
+    raise NO_LINKS
+
+
+def test_without_hard_links_nothing_is_replaced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", refuse_links)  # as exFAT does
+    path = tmp_path / "a.jpg"
+    publish(path, NEW, replace=False)
+    assert path.read_bytes() == NEW
+    with pytest.raises(FileExistsError):
+        publish(path, OLD, replace=False)
+    assert path.read_bytes() == NEW
+    assert leftovers(tmp_path) == []
+
+
+def test_without_hard_links_a_failing_rename_leaves_no_empty_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", refuse_links)
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(UserError, match="input/output error"):
+        publish(tmp_path / "a.jpg", NEW, replace=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from tensor_guess.durable import publish
+for n in itertools.count():
+    publish(Path(sys.argv[1]), (b"%08d" % n) * 200_000)
+    if n == 1:
+        print("writing", flush=True)
+"""
+
+
+def killed_while_writing(path: Path, wait: float) -> None:
+    source = Path(__file__).resolve().parent.parent / "src"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, path],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(source)},
+    ) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"writing\n"
+        # Not a wait for something to happen: the moment of the kill is what varies.
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            path.read_bytes()
+        writer.kill()
+
+
+def whole(data: bytes) -> bool:
+    return len(data) == 1_600_000 and data == data[:8] * 200_000
+
+
+@pytest.mark.parametrize("wait", [0, 0.003, 0.007, 0.012, 0.02])
+def test_a_kill_at_random_leaves_a_complete_file(tmp_path: Path, wait: float) -> None:
+    killed_while_writing(tmp_path / "a", wait)
+    assert whole((tmp_path / "a").read_bytes())
+
+
+@pytest.mark.long
+def test_a_hundred_kills_at_random_leave_complete_files(tmp_path: Path) -> None:
+    for n in range(100):
+        killed_while_writing(tmp_path / "a", n / 2000)
+        assert whole((tmp_path / "a").read_bytes())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk, and not everywhere")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_full_disk_is_said_and_leaves_what_was_there(small_disk: Path, replace: bool) -> None:
+    path = small_disk / "a.pb"
+    if replace:
+        path.write_bytes(OLD)
+    with pytest.raises(UserError, match=r"a\.pb: no space left on device"):
+        publish(path, bytes(2_000_000), replace=replace)
+    assert [each.name for each in small_disk.iterdir()] == (["a.pb"] if replace else [])
+    assert not replace or path.read_bytes() == OLD
+    publish(path, NEW, replace=replace)  # what failed has given its space back
+    assert path.read_bytes() == NEW
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match=r"cannot write to .*missing: no such file or directory"):
+        check_writable(tmp_path / "missing")
+    with pytest.raises(UserError, match=r"could not write .*: no such file or directory"):
+        publish(tmp_path / "missing" / "a", NEW)
+
+
+def test_a_folder_is_made_with_its_parents_or_it_is_said_why_not(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="could not make the folder"):
+            make_folder(path)
+
+
+def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
+    # A child that dies while it writes leaves a real temporary name.
+    def write(nth: int) -> None:
+        die_at(nth, after=True)
+        publish(tmp_path / "a", NEW)
+
+    assert crash(write, 1) == crash(write, 1) == -signal.SIGKILL
+    old, recent = (tmp_path / name for name in leftovers(tmp_path))
+    two_days_ago = time.time() - 2 * 24 * 3600
+    theirs = tmp_path / ".somebody's.tmp"
+    theirs.touch()
+    odd = old.with_name(f"{old.stem}-folder{old.suffix}")
+    odd.mkdir()
+    for path in (old, theirs, odd):
+        os.utime(path, (two_days_ago, two_days_ago))
+    sweep(tmp_path)
+    # What cannot be removed (here a folder of such a name) does not stop the run.
+    assert sorted(tmp_path.iterdir()) == sorted([recent, theirs, odd])

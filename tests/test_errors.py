@@ -1,0 +1,57 @@
+"""Names are strangers' bytes; what is said about them fits on one line of any terminal."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+
+HOSTILE = {
+    "newline": b"a\nb",
+    "clears the terminal": b"\x1b[2J",
+    "sets the window's title": b"\x1b]0;owned\x07",
+    "invalid UTF-8": b"\xff\xfe",
+    "right-to-left override": "a\u202egpj.exe".encode(),
+    "zero width": "a\u200bb".encode(),
+    "a whole line of its own": b"x\rtensor-guess: all done",
+    "C1 control": "\x9b31m".encode(),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_name_is_quoted_and_printable(name: bytes) -> None:
+    said = shown(Path(os.fsdecode(name)))
+    assert said.isprintable()
+    assert said[0] == said[-1] == "'"
+
+
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "two words,comma.jpg", "it's.jpg", "東京/हिन्दी.png", "Café", "-dash"]
+)
+def test_ordinary_name_is_shown_as_it_is(name: str) -> None:
+    assert shown(Path(name)) == name
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_any_name_is_printable_and_can_be_told_from_what_is_shown(raw: bytes) -> None:
+    name = os.fsdecode(raw)
+    said = shown(name)
+    assert said.isprintable()
+    said.encode()  # no lone surrogate: stderr takes it
+    if said != name:
+        back = said[1:-1].encode("ascii").decode("unicode_escape")
+        assert os.fsencode(back) == raw
+
+
+def test_a_reason_reads_as_the_end_of_a_sentence() -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/path")
+    assert reason_of(error) == "no space left on device"
+    assert reason_of(OSError("Odd failure")) == "odd failure"
+
+
+def test_wrong_usage_and_mishaps_have_their_exit_codes() -> None:
+    assert (UserError("x").exit_code, WrongUsage("x").exit_code) == (1, 2)

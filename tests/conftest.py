@@ -41,6 +41,18 @@ def classifier(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "classifier"))
 
 
+@pytest.fixture(scope="session")
+def vader_elsa(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier's folder, trained once on the article's own pictures."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent: real pictures are not here")
+    folder = tmp_path_factory.mktemp("vader_elsa")
+    (folder / "data").symlink_to(SHARED / "vader_elsa/train")
+    done = program(cache)("train", folder, "--backbone", "efficientnet_lite0")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
 def run(cache: Path) -> Run:
     """The program, run as the launcher runs it: run("guess", folder, photo)."""
@@ -58,15 +70,14 @@ def shared() -> Path:
 def program(cache: Path) -> Run:
     """The program with that cache, in a process of its own."""
 
-    def start(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    def start(*arguments: object, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", *map(str, arguments)],
+            [sys.executable, "-I", "-u", "-X", "utf8", *flags, ROOT / "src", *map(str, arguments)],
             env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
-            **options,  # type: ignore[call-overload]
         )
 
     return start

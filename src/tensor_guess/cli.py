@@ -131,6 +131,9 @@ def _at_least(lowest: int) -> click.IntRange:
 )
 @click.option(
     "--backbone",
+    "--architecture",
+    "--tfhub-module",
+    "backbone",
     help="The pretrained network.  [default: the classifier's own, else inception_v3]",
 )
 @click.option(

@@ -1,0 +1,66 @@
+"""The manifest remembers what was sorted, whatever became of the run that wrote it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tensor_guess.config import MANIFEST
+from tensor_guess.errors import UserError
+from tensor_guess.manifest import Manifest
+
+SCORES = {"elsa": 0.75, "darth vader": 0.25}
+KEY = "ab" * 32
+
+
+def test_each_line_is_there_as_it_happens(tmp_path: Path) -> None:
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos/a/b.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+        manifest.left_out(Path("/photos/c.jpg"), "is empty")
+        header, image, left_out = _lines(tmp_path)  # not only after the run
+    assert header["classifier"] == "digest"
+    assert (header["source"], header["destination"]) == ("/photos", str(tmp_path))
+    assert image["image"] == "a/b.jpg"
+    assert image["copied_to"] == "elsa-0.75000.jpg"
+    assert (image["label"], image["scores"], image["sha256"]) == ("elsa", SCORES, KEY)
+    assert left_out == {"image": "c.jpg", "left_out": "is empty"}
+
+
+def test_runs_have_ids_of_their_own_and_know_what_came_before(tmp_path: Path) -> None:
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos/b.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+    with Manifest(tmp_path, Path("/other"), "digest") as manifest:
+        assert manifest.known == {KEY: "elsa-0.75000.jpg"}
+    headers = [line for line in _lines(tmp_path) if "run" in line]
+    assert len({header["run"] for header in headers}) == 2
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_run_killed_in_the_middle_of_a_line_spoils_nothing(tmp_path: Path, cut: int) -> None:
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos/a.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+        manifest.sorted(Path("/photos/b.jpg"), "elsa-0.75000-2.jpg", "cd" * 32, SCORES)
+    path = tmp_path / MANIFEST
+    path.write_bytes(path.read_bytes()[:-cut])
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        assert KEY in manifest.known
+        manifest.sorted(Path("/photos/c.jpg"), "elsa-0.75000-3.jpg", "ef" * 32, SCORES)
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        assert {KEY, "ef" * 32} <= manifest.known.keys()
+
+
+def test_names_that_are_no_utf8_come_back(tmp_path: Path) -> None:
+    name = b"latin1_\xe9\n.jpg".decode(errors="surrogateescape")
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos", name), "elsa-0.75000.jpg", KEY, SCORES)
+    assert _lines(tmp_path)[1]["image"] == name
+
+
+def test_a_manifest_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(UserError, match="is a directory"):
+        Manifest(tmp_path, Path("/photos"), "digest").__enter__()
+
+
+def _lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,11 +74,12 @@ class Files:
             deeper = []
             for name in names:
                 path = folder / name
+                mode = _mode(path)
                 if name.startswith("."):
                     self.hidden += 1
-                elif path.is_symlink():
+                elif stat.S_ISLNK(mode):
                     yield path, _reason_against_link(path, inside)
-                elif path.is_dir():
+                elif stat.S_ISDIR(mode):
                     deeper.append(path)
                 else:
                     yield path, None
@@ -102,24 +104,14 @@ def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:
     on: no category or one, an empty one, two with one label.
     """
     data = image_dir or tf_files / DATA
-    if not data.is_dir():
+    try:
+        found = _read(data) if data.is_dir() else None
+    except OSError as error:
+        raise UserError(f"could not read {shown(data)}: {reason_of(error)}") from error
+    if not found:
         raise _no_data(tf_files, data)
-    categories, left_out, hidden = [], [], 0
-    for entry in sorted(data.iterdir()):
-        if entry.name.startswith("."):
-            hidden += 1
-        elif entry.is_dir():
-            files = Files(entry.resolve())
-            found = list(files)
-            hidden += files.hidden
-            left_out += [LeftOut(path, reason) for path, reason in found if reason]
-            paths = tuple(path for path, reason in found if not reason)
-            categories.append(Category(entry.name, label_of(entry.name), paths))
-        else:
-            left_out.append(LeftOut(entry, "lies beside the category folders, in none of them"))
-    _check(data, categories)
-    categories.sort(key=lambda category: category.label)
-    return Dataset(tuple(categories), tuple(left_out), hidden)
+    _check(data, found.categories)
+    return found
 
 
 def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
@@ -143,6 +135,35 @@ def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
     return parts
 
 
+def _read(data: Path) -> Dataset:
+    categories, left_out, hidden = [], [], 0
+    for entry in sorted(data.iterdir()):
+        if entry.name.startswith("."):
+            hidden += 1
+        elif entry.is_dir():
+            files = Files(entry.resolve())
+            found = list(files)
+            hidden += files.hidden
+            unused = [LeftOut(path, reason) for path, reason in found if reason]
+            paths = tuple(path for path, reason in found if not reason)
+            if unused and not paths:
+                raise UserError(f"no file of category {shown(entry.name)} is used; {unused[0]}")
+            left_out += unused
+            categories.append(Category(entry.name, label_of(entry.name), paths))
+        else:
+            left_out.append(LeftOut(entry, "lies beside the category folders, in none of them"))
+    categories.sort(key=lambda category: category.label)
+    return Dataset(tuple(categories), tuple(left_out), hidden)
+
+
+def _mode(path: Path) -> int:
+    """The kind of file that is there; 0 where that cannot be known: opening it says why."""
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
 def _part(key: bytes, validation: int, testing: int) -> Split:
     percent = int.from_bytes(key[:8], "big") * 100 / 2**64
     if percent < validation:
@@ -152,7 +173,7 @@ def _part(key: bytes, validation: int, testing: int) -> Split:
 
 def _reason_against_link(path: Path, inside: str) -> str | None:
     target = os.path.realpath(path)
-    if not target.startswith(inside):
+    if not f"{target}{os.sep}".startswith(inside):
         return "is a link that leaves the folder"
     return "is a link to a folder" if os.path.isdir(target) else None
 
@@ -162,7 +183,7 @@ def _no_data(tf_files: Path, data: Path) -> UserError:
         return WrongUsage(f"there is no folder {shown(tf_files)}")
     if not tf_files.is_dir():
         return WrongUsage(f"{shown(tf_files)} is not a folder")
-    if data.parent != tf_files:
+    if data != tf_files / DATA:
         return WrongUsage(f"there is no folder {shown(data)} (--image_dir)")
     meant = _meant(tf_files.absolute())
     if meant:
@@ -183,7 +204,7 @@ def _meant(given: Path) -> Path | None:
     return given.parent.parent if is_category else None
 
 
-def _check(data: Path, categories: list[Category]) -> None:
+def _check(data: Path, categories: Sequence[Category]) -> None:
     if len(categories) < 2:
         found = f"only {shown(categories[0].name)}" if categories else "no folder"
         raise UserError(

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tensor_guess.errors import Unreadable, reason_of
 
@@ -83,9 +83,8 @@ def read(path: Path) -> Picture:
     Raises Unreadable: not there, no regular file (a FIFO does not hang), no picture, too large.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:
-            status = os.fstat(handle)
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise Unreadable("is not a regular file")
             start = file.read(64)
@@ -151,6 +150,10 @@ def ahead(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _kind(start: bytes) -> str:
@@ -222,11 +225,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _of_wide_values(values: NDArray[np.float64]) -> Image.Image:
     """The values as 8-bit grey: of 16 bits, 8 bits or 0 to 1, by the largest there is."""
-    largest = np.nanmax(values, initial=0)
+    finite = np.where(np.isfinite(values), values, 0)
+    largest = finite.max(initial=0)
     scale = 255 if largest <= 1 else 1 if largest <= 255 else 255 / max(largest, 65535)
-    return Image.fromarray(np.nan_to_num(values * scale).clip(0, 255).astype(np.uint8))
+    return Image.fromarray((finite * scale).clip(0, 255).astype(np.uint8))
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is damaged"
     text = " ".join(str(error).split()) or type(error).__name__
     return text if text.isprintable() else ascii(text)

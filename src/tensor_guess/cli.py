@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tensor_guess import container
 from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
 from tensor_guess.errors import UserError, shown
 
@@ -260,6 +261,7 @@ def fetch(backbone: tuple[str, ...]) -> None:
 def main() -> None:
     """The program: sys.argv in, exit code out; never a traceback for a user's mistake."""
     try:
+        container.enter()
         sys.exit(cli.main(prog_name="tensor-guess", standalone_mode=False))
     except UserError as error:
         click.echo(f"tensor-guess: {error}", err=True)

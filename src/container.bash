@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+# One run of the program in a container. Sourced by launch.bash.
+
+# Runs the program and exits with its code.
+# Usage: run_in_container [SUBCOMMAND [ARGUMENT...]]
+run_in_container() {
+  local status=0
+  NAME=tensor-guess-$$-${RANDOM}${RANDOM}
+  RUN=() NONCES=() CACHE=''
+  trap clean_up EXIT
+  check_names "$@"
+  plan "$@"
+  [[ ${#TARGETS[@]} -eq 0 && ${1:-} != fetch ]] || plan_cache "$1"
+  prepare_image
+  RUN=("${ENGINE}" run --rm --name "${NAME}")
+  confine "${1:-}"
+  show_folders
+  RUN+=("${IMAGE}")
+  [[ ${#PASSED[@]} -eq 0 ]] || RUN+=("${PASSED[@]}")
+  supervise || status=$?
+  explain "${status}"
+  exit "${status}"
+}
+
+# An engine takes its arguments as UTF-8 text and would change any other byte.
+# Usage: check_names [ARGUMENT...]
+check_names() {
+  local LC_ALL=C
+  if [[ $* == *[!$'\t\n'\ -~]* ]] && command -v iconv >/dev/null; then
+    printf '%s' "$*" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1 ||
+      fail 'a name that is not valid UTF-8 cannot be given to a container; rename it, give the folder it is in, or set TENSOR_GUESS_LAUNCHER=local' 2
+  fi
+}
+
+# The folder of backbones, made here so that it is the user's own; without it the program does.
+# Usage: plan_cache SUBCOMMAND
+plan_cache() {
+  absolute "$(cache_folder)"
+  mkdir -p -- "${ABSOLUTE}" 2>/dev/null || return 0
+  place "${ABSOLUTE}"
+  CACHE=${REAL}
+  case $1 in
+  train | fetch) add_mount rw "${CACHE}" ;;
+  *) add_mount ro "${CACHE}" ;;
+  esac
+}
+
+# RUN gets what keeps the program in: docs/design.md says what for.
+# Usage: confine SUBCOMMAND
+confine() {
+  local group
+  RUN+=(--read-only --cap-drop ALL --security-opt no-new-privileges)
+  # Instead of relabelling people's folders where SELinux is on.
+  RUN+=(--security-opt label=disable)
+  if has_init; then RUN+=(--init); fi
+  if can_limit pids; then RUN+=(--pids-limit 256); fi
+  if [[ $1 == guess || $1 == classify-dir ]]; then
+    RUN+=(--network none)
+    if can_limit memory; then RUN+=(--memory 2g); fi
+  fi
+  # In a rootless Docker, root is this user.
+  [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0
+  RUN+=(--user "$(id -u):$(id -g)")
+  if [[ -n ${ROOTLESS} ]]; then
+    RUN+=(--userns keep-id)
+    [[ ${LIMITS} != *crun* ]] || RUN+=(--group-add keep-groups)
+    return
+  fi
+  [[ -z ${REMAPPED} ]] || RUN+=(--userns host)
+  for group in $(id -G); do
+    [[ ${group} == "$(id -g)" ]] || RUN+=(--group-add "${group}")
+  done
+}
+
+# Whether the engine can start an init; Podman's is a package of its own.
+has_init() {
+  [[ ${ENGINE} == docker ]] || command -v catatonit >/dev/null ||
+    [[ -x /usr/libexec/podman/catatonit || -x /usr/lib/podman/catatonit ]]
+}
+
+# RUN gets the folders, and the variables that the program needs.
+show_folders() {
+  local i scratch=/tmp name number=0
+  for ((i = 0; i < ${#TARGETS[@]}; i++)); do
+    is_shown "${i}" || RUN+=(--mount "$(mount_option "${i}")")
+    [[ ${MODES[i]} == ro ]] || leave_nonce "${SOURCES[i]}" "${TARGETS[i]}"
+    # Nothing else can be mounted where the user's own /tmp is.
+    [[ ${TARGETS[i]} != /tmp ]] || scratch=/run/tensor-guess
+  done
+  RUN+=(--tmpfs "${scratch}" --env "HOME=${scratch}" --env "TMPDIR=${scratch}")
+  RUN+=(--workdir "${HERE}" --env "TENSOR_GUESS_UMASK=$(umask)")
+  [[ -z ${CACHE} ]] || RUN+=(--env "TENSOR_GUESS_CACHE=${CACHE}")
+  for ((i = 0; i < ${#SEEN[@]}; i++)); do
+    RUN+=(--env "TENSOR_GUESS_SEEN_$((++number))=${SEEN[i]}")
+  done
+  for name in NO_COLOR HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+    [[ -z ${!name:-} ]] || RUN+=(--env "${name}")
+  done
+  # A terminal joins stdout and stderr, so only where the user sees both on one anyway.
+  if [[ -t 0 && -t 1 && -t 2 ]]; then RUN+=(--interactive --tty); fi
+}
+
+# Prints a mount as the engine takes it.
+# Usage: mount_option NUMBER
+mount_option() {
+  local option
+  escaped "source=${SOURCES[$1]}"
+  option=type=bind,${ESCAPED}
+  escaped "target=${TARGETS[$1]}"
+  option+=,${ESCAPED}
+  [[ ${MODES[$1]} == rw ]] || option+=,readonly
+  printf '%s' "${option}"
+}
+
+# Leaves a file that the program must find: an engine on another machine may have a folder of the
+# same name. The name is one that the program sweeps away should this run be killed.
+# Usage: leave_nonce FOLDER FOLDER_IN_CONTAINER
+leave_nonce() {
+  local name
+  name=.tensor-guess-$(printf '%04x' "$$" "${RANDOM}" "${RANDOM}" "${RANDOM}").tmp
+  (: >"$1/${name}") 2>/dev/null || return 0
+  NONCES+=("$1/${name}")
+  SEEN+=("$2/${name}")
+}
+
+# Runs RUN, handing signals on; gives back its exit code.
+supervise() {
+  local status=0
+  SIGNALLED=''
+  trap 'hand_on INT' INT
+  trap 'hand_on TERM' TERM
+  trap 'hand_on HUP' HUP
+  if [[ -t 0 && -t 1 && -t 2 ]]; then
+    "${RUN[@]}" <&0 &
+  else
+    # In a process group of its own Ctrl-C does not reach the client as well: once is enough.
+    set -m
+    "${RUN[@]}" </dev/null &
+    set +m
+  fi
+  CLIENT=$!
+  wait "${CLIENT}" || status=$?
+  while [[ -n ${SIGNALLED} ]]; do
+    SIGNALLED='' status=0
+    wait "${CLIENT}" || status=$?
+  done
+  return "${status}"
+}
+
+# Usage: hand_on SIGNAL
+hand_on() {
+  SIGNALLED=1
+  # It fails as long as the container is not there yet.
+  until "${ENGINE}" kill --signal "$1" "${NAME}" >/dev/null 2>&1; do
+    kill -0 "${CLIENT}" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
+# Says what an exit code means that the engine or the kernel gave.
+# Usage: explain CODE
+explain() {
+  case $1 in
+  125) say "${ENGINE} could not run the container (see above); TENSOR_GUESS_LAUNCHER=local does without" ;;
+  132) say 'the processor refused an instruction (132): the image is for another kind of machine' ;;
+  137) say "the program was killed (137), most likely out of memory; give the engine's machine more, or set TENSOR_GUESS_LAUNCHER=local" ;;
+  esac
+}
+
+# Removes what was only there for the run.
+clean_up() {
+  local status=$? folder
+  [[ ${#NONCES[@]} -eq 0 ]] || rm -f -- "${NONCES[@]}"
+  [[ ${status} -ne 0 && ${#MADE[@]} -gt 0 ]] || return 0
+  for folder in "${MADE[@]}"; do
+    rmdir -- "${folder}" 2>/dev/null || true
+  done
+}

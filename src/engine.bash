@@ -1,0 +1,141 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the other files of launch.bash use what is set here
+# The container engine: whether it answers, what kind it is, and the program's image on it.
+# Sourced by launch.bash.
+
+# Seconds that an engine has to answer.
+PATIENCE=3
+# The label that holds the digest of what an image was built from.
+INPUTS_LABEL=tensor-guess.inputs
+
+# ENGINE is the program that is run. ROOTLESS and REMAPPED are set or empty: it runs as this user;
+# it maps uids to others. LIMITS are the cgroup controllers it can use ('all' for Docker).
+ENGINE='' ROOTLESS='' REMAPPED='' LIMITS=''
+# Why an installed engine is not used, with the cure; empty where it is not installed.
+TROUBLE=''
+
+# ANSWER is what a command printed on both streams, in PATIENCE seconds at most; SILENT is set
+# where they were not enough.
+# Usage: ask COMMAND [ARGUMENT...]
+ask() {
+  local process line end=$((SECONDS + PATIENCE))
+  ANSWER='' SILENT=''
+  # macOS has no timeout(1), so the builtin read waits. The first line is the process to end.
+  # shellcheck disable=SC2016 # sh expands them
+  exec 9< <(exec sh -c 'echo "$$"; exec "$@" 2>&1' sh "$@")
+  read -r process <&9
+  while ((SECONDS < end)) && IFS= read -r -t "${PATIENCE}" line <&9; do
+    ANSWER+=${line}$'\n'
+  done
+  if ((SECONDS >= end)); then
+    SILENT=1
+    kill -9 "${process}" 2>/dev/null || true
+  fi
+  exec 9<&-
+}
+
+# Whether an engine answers: ENGINE and what is known of it, else TROUBLE.
+# Usage: probe docker|podman
+probe() {
+  TROUBLE=''
+  command -v "$1" >/dev/null || return
+  "probe_$1" || return
+  ENGINE=$1
+}
+
+probe_docker() {
+  ask docker info --format 'answer={{.ServerVersion}} {{.SecurityOptions}}'
+  if [[ ${ANSWER} == *answer=[0-9]* ]]; then
+    LIMITS=all
+    [[ ${ANSWER} != *name=rootless* ]] || ROOTLESS=1
+    [[ ${ANSWER} != *name=userns* ]] || REMAPPED=1
+    return
+  fi
+  # `info --format` of Docker 20 does not say why.
+  [[ -n ${SILENT} ]] || ask docker version --format '{{.Server.Version}}'
+  TROUBLE=$(docker_trouble)
+  return 1
+}
+
+# Prints what is wrong with Docker, going by ANSWER.
+docker_trouble() {
+  if [[ -n ${SILENT} ]]; then
+    printf 'Docker is installed but does not answer within %s seconds; restart it (Linux: sudo systemctl restart docker; macOS and Windows: Docker Desktop)' "${PATIENCE}"
+  elif [[ ${ANSWER} == *'permission denied'* ]]; then
+    printf "Docker is installed but this user may not use its socket; run 'sudo usermod -aG docker %s' and log in again, or set up rootless Docker" "$(id -un)"
+  elif [[ $(docker --version 2>/dev/null) != podman* ]]; then
+    printf 'Docker is installed but its daemon does not run; start it (Linux: sudo systemctl start docker; macOS and Windows: open Docker Desktop)'
+  fi
+}
+
+probe_podman() {
+  ask podman info --format \
+    'answer={{.Host.Security.Rootless}} {{.Host.CgroupsVersion}} {{.Host.OCIRuntime.Name}} {{.Host.CgroupControllers}}'
+  if [[ ${ANSWER} == *answer=true* ]]; then
+    ROOTLESS=1
+    # Without cgroups v2 a rootless Podman refuses every limit.
+    [[ ${ANSWER} != *'answer=true v2'* ]] || LIMITS=${ANSWER#*answer=}
+    return
+  elif [[ ${ANSWER} == *answer=false* ]]; then
+    LIMITS=all
+    return
+  fi
+  TROUBLE="Podman is installed but does not work; 'podman info' says why"
+  return 1
+}
+
+# Whether the engine can limit: memory or pids.
+# Usage: can_limit CONTROLLER
+can_limit() { [[ ${LIMITS} == all || ${LIMITS} == *[\[\ ]"$1"[\]\ ]* ]]; }
+
+# Prints the SHA-256 of everything the image is built from.
+digest_of_inputs() {
+  local sha256=(sha256sum)
+  command -v sha256sum >/dev/null || sha256=(shasum -a 256)
+  (
+    cd -- "${ROOT}" || exit
+    find .dockerignore Dockerfile requirements.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
+      ! -name '*~' ! -path '*/__pycache__/*' -exec "${sha256[@]}" {} + |
+      LC_ALL=C sort | "${sha256[@]}" | cut -c 1-64
+  )
+}
+
+# IMAGE is the image to run, built where it is not there yet.
+prepare_image() {
+  local digest found
+  IMAGE=${TENSOR_GUESS_IMAGE:-}
+  [[ -z ${IMAGE} ]] || return 0
+  digest=$(digest_of_inputs)
+  # A name of its own for each digest: another clone cannot swap the image before it is run.
+  IMAGE=tensor-guess:${digest:0:16}
+  found=$("${ENGINE}" image inspect --format "{{index .Config.Labels \"${INPUTS_LABEL}\"}}" \
+    "${IMAGE}" 2>/dev/null) || true
+  [[ ${found} == "${digest}" ]] || build_image "${digest}"
+}
+
+# Usage: build_image DIGEST
+build_image() {
+  local clone name build=("${ENGINE}" build --tag "${IMAGE}")
+  clone=$(printf '%s' "${ROOT}" | cksum)
+  clone=tensor-guess.clone=${clone%% *}
+  build+=(--label "${INPUTS_LABEL}=$1" --label "${clone}")
+  for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+    [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
+  done
+  say "building the image ${IMAGE}, as it is not there yet or the program has changed"
+  say 'the first time: about 500 MB to download, 1.7 GB on disk; 2 to 10 minutes'
+  "${build[@]}" "${ROOT}" >&2 ||
+    fail "could not build the image (${ENGINE} says why above); see that the network and the disk allow it and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
+  remove_old_images "${clone}"
+}
+
+# Removes what this clone built before; an image that is in use stays.
+# Usage: remove_old_images LABEL
+remove_old_images() {
+  local name
+  "${ENGINE}" image ls --filter "label=$1" --format '{{.Repository}}:{{.Tag}}' |
+    while IFS= read -r name; do
+      [[ ${name} != tensor-guess:* && ${name} != localhost/tensor-guess:* ]] ||
+        [[ ${name} == *"${IMAGE}" ]] || "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true
+    done
+}

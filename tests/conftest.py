@@ -1,12 +1,21 @@
 """Real things for every test: the sample pictures, a backbone's cache, a trained classifier."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
+
+from tensor_guess import backbones
+from tensor_guess.backbones import Backbone
+from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.graph import Builder, Scaling, serialise
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -23,6 +32,31 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENSOR_GUESS_CACHE", str(cache))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Backbone:
+    """A backbone of one small convolution: 16 x 16 pixels -> 12 numbers, at once."""
+    random, builder = np.random.default_rng(1), Builder()
+    scaling = Scaling(16, 127.5, 127.5)
+    builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
+    kernel = builder.const("kernel", random.normal(size=(5, 5, 3, 12)).astype(np.float32))
+    x = builder.floats(
+        "Conv2D", "conv", (NETWORK_INPUT, kernel), strides=(1, 2, 2, 1), padding="SAME"
+    )
+    x = builder.floats("Relu", "relu", (x,))
+    axes = builder.const("axes", np.array([1, 2], np.int32))
+    builder.floats("Mean", BOTTLENECK, (x, axes), Tidx=AttrValue(type=DT_INT32))
+    digest = hashlib.sha256(serialise(builder.graph)).hexdigest()
+    return Backbone("tiny", scaling, digest, builder.graph)
+
+
+@pytest.fixture(scope="session")
+def lite0(cache: Path) -> Backbone:
+    """The real EfficientNet-Lite0."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TENSOR_GUESS_CACHE", str(cache))
+        return backbones.load("efficientnet_lite0")
 
 
 @pytest.fixture(scope="session")

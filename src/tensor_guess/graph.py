@@ -29,6 +29,7 @@ from tensor_guess.config import (
     GRAPH_RECORD,
     IMAGE_BYTES,
     NETWORK_INPUT,
+    PRECISIONS,
 )
 from tensor_guess.errors import UserError, reason_of, shown
 
@@ -47,6 +48,7 @@ ALLOWED_OPS = frozenset(
 )
 MAX_NODES = 20_000
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
+_HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 # The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
 PRODUCER = 134
 
@@ -228,18 +230,19 @@ def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
 
 def record_of(graph: GraphDef, name: str) -> Record:
     """Our record inside the graph. Raises UserError where there is none, or it contradicts it."""
-    text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
-    if text is None or labels is None:
-        raise UserError(
-            f"{name} was not made by tensor-guess; other programs' graphs are not read yet"
-        )
     try:
+        text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
+        if text is None or labels is None:
+            raise UserError(
+                f"{name} was not made by tensor-guess; other programs' graphs are not read yet"
+            )
         kept = json.loads(text.item())
         kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
         kept["scaling"] = Scaling(**kept["scaling"])
-        kept["categories"] = tuple(str(each) for each in kept["categories"])
+        kept["categories"] = tuple(kept["categories"])
         record = Record(labels=tuple(each.decode() for each in labels.ravel()), **kept)
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, ValueError) as error:
+        _check_types(record)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"the record inside {name} is damaged; get it again") from error
     _check_record(graph, record, name)
     return record
@@ -331,6 +334,20 @@ def _order(graph: GraphDef, name: str) -> None:
                 ready.append(follower)
     if done < len(graph.node):
         raise UserError(f"{name} is refused: its nodes go round in a circle")
+
+
+def _check_types(record: Record) -> None:
+    """Nothing comes back; TypeError where JSON gave something else than Record says."""
+    scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
+    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
+    sound = (
+        all(isinstance(each, str) for each in (*record.categories, *texts))
+        and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
+        and type(scaling.size) is type(record.format) is int
+        and record.precision in PRECISIONS
+    )
+    if not sound:
+        raise TypeError
 
 
 def _check_record(graph: GraphDef, record: Record, name: str) -> None:

@@ -97,6 +97,7 @@ class _Partial:
         return bool(self.validator) and self.size > 0
 
     def _recall(self) -> None:
+        self._file.seek(0)
         header = self._file.readline(_MAX_HEADER)
         size = os.fstat(self._file.fileno()).st_size - len(header)
         try:
@@ -104,7 +105,7 @@ class _Partial:
             url, validator, total = known["url"], str(known["validator"]), known["total"]
         except (ValueError, KeyError, TypeError):
             return  # nothing, or torn when the machine went down
-        if header.endswith(b"\n") and url == self.url and (total is None or size <= total):
+        if url == self.url and (total is None or size <= total):
             self._start, self.size = len(header), size
             self.validator, self.total = validator, total
 
@@ -152,9 +153,8 @@ def _disk(path: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path, url: str) -> Iterator[_Partial]:
     """The partial file, for this run alone; afterwards it is gone unless it can be resumed."""
-    with _disk(path):
-        file = _locked(path)
-    with _disk(path), file:
+    with _disk(path), FileIO(path, "a+") as file:
+        _lock(file, path)
         partial = _Partial(path, file, url)
         try:
             yield partial
@@ -163,22 +163,11 @@ def _opened(path: Path, url: str) -> Iterator[_Partial]:
                 path.unlink(missing_ok=True)
 
 
-def _locked(path: Path) -> FileIO:
-    while True:
-        file = FileIO(path, "a+")
-        try:
-            _lock(file, path)
-            file.seek(0)
-            # The run that was waited for has removed its file: ours would be a file without name.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
 def _lock(file: FileIO, path: Path) -> None:
+    """Nothing comes back; no other run is at this file.
+
+    Where the other has removed it meanwhile, ours has no name: it cannot be gone on with later.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -298,12 +287,15 @@ def _address(url: str) -> str:
     """The address as it can be asked for, or UserError."""
     try:
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname:
+        host, port = (parts.hostname or "").encode("idna"), parts.port
+        if parts.scheme in ("http", "https") and host and port != 0 and "@" not in parts.netloc:
             rest = parts.path + (f"?{parts.query}" if parts.query else "")
             return f"{parts.scheme}://{parts.netloc}{quote(rest, safe=string.punctuation)}"
     except ValueError:
-        pass  # brackets, surrogates
-    raise UserError(f"{shown(url)} is no address of a file: it has to start with https://")
+        pass  # brackets, letters for a port, a host that cannot be
+    raise UserError(
+        f"{shown(url)} cannot be downloaded: an address like https://host/file is needed"
+    )
 
 
 def _validator(headers: HTTPMessage) -> str:

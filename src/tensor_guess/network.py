@@ -14,7 +14,7 @@ from openvino.frontend import FrontEndManager
 from openvino.preprocess import PrePostProcessor
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess.errors import UserError
+from tensor_guess.errors import UserError, shown
 from tensor_guess.graph import Scaling, cut, serialise
 
 # Images a request computes at once: measured best on two cores (docs/design.md).
@@ -56,17 +56,22 @@ class Network:
         """Each item with the vector of its image, in order; several are computed at a time."""
         flying: deque[tuple[Any, list[Item]]] = deque()
         source = iter(pairs)
-        while batch := list(islice(source, self._batch)):
-            if not self._idle:
+        try:
+            while batch := list(islice(source, self._batch)):
+                if not self._idle:
+                    yield from self._landed(*flying.popleft())
+                request, items = self._idle.popleft(), [item for item, _ in batch]
+                images = [image for _, image in batch]
+                # Always a whole batch: the same kernels, so the same numbers, for every image.
+                images += [images[-1]] * (self._batch - len(images))
+                request.start_async({0: np.stack(images)})
+                flying.append((request, items))
+            while flying:
                 yield from self._landed(*flying.popleft())
-            request, items = self._idle.popleft(), [item for item, _ in batch]
-            images = [image for _, image in batch]
-            # Always a whole batch: the same kernels, so the same numbers, for every image.
-            images += [images[-1]] * (self._batch - len(images))
-            request.start_async({0: np.stack(images)})
-            flying.append((request, items))
-        while flying:
-            yield from self._landed(*flying.popleft())
+        finally:  # a run that was given up leaves the network ready for the next
+            for request, _ in flying:
+                request.wait()
+                self._idle.append(request)
 
     def _landed(
         self, request: Any, items: list[Item]
@@ -91,10 +96,14 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
         front_end = FrontEndManager().load_by_framework("tf")
         try:
             model = front_end.convert(front_end.load(str(path)))
+            model.reshape([batch, scaling.size, scaling.size, 3])
+            named = [each for each in model.outputs if f"{output}:0" in each.names]
+            rows = [each.partial_shape[0] for each in named]
         except Exception as error:  # OpenVINO's errors have no common type
             first = str(error).strip().splitlines()[-1]
             raise UserError(f"the graph cannot be converted for this CPU: {first}") from error
-    model.reshape([batch, scaling.size, scaling.size, 3])
+    if rows != [batch] or len(model.outputs) > 1:
+        raise UserError(f"the graph cannot be used: {shown(output)} is not one row an image")
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(ov.Type.u8)
     fed = steps.input().preprocess().convert_element_type(ov.Type.f32)

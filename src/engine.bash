@@ -137,5 +137,5 @@ remove_old_images() {
     while IFS= read -r name; do
       [[ ${name} != tensor-guess:* && ${name} != localhost/tensor-guess:* ]] ||
         [[ ${name} == *"${IMAGE}" ]] || "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true
-    done
+    done || true
 }

@@ -20,6 +20,10 @@ cache_folder() {
 source "${ROOT}/src/local.bash"
 # shellcheck source=src/engine.bash
 source "${ROOT}/src/engine.bash"
+# shellcheck source=src/commands.bash
+source "${ROOT}/src/commands.bash"
+# shellcheck source=src/paths.bash
+source "${ROOT}/src/paths.bash"
 # shellcheck source=src/mounts.bash
 source "${ROOT}/src/mounts.bash"
 # shellcheck source=src/container.bash

@@ -2,59 +2,6 @@
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
 # What of the host a container gets to see: from a command line to mounts. Sourced by launch.bash.
 
-# Every argument and option of every subcommand (tests/test_launch.py compares it with the CLI):
-#   read        a path that is only read; its folder is mounted
-#   images      the same, and its name as it was typed is printed with the results
-#   classifier  a classifier's folder or a graph, or the word `imagenet`; only read
-#   train       a classifier's folder that is written to
-#   pictures    a folder of categories, which may be links
-#   folder      a folder that is written to, and made where it is not there
-#   file        a file that is written
-#   value, flag no path: the option takes a value, or none
-# A last argument that ends in ... may come again and again.
-COMMANDS='
-train TF_FILES train
-train --image-dir pictures
-train --output-graph file
-train --output-labels file
-train --bottleneck-dir folder
-train --summaries-dir folder
-train --intermediate-output-graphs-dir folder
-train --steps value
-train --how-many-training-steps value
-train --learning-rate value
-train --train-batch-size value
-train --validation-batch-size value
-train --test-batch-size value
-train --testing-percentage value
-train --validation-percentage value
-train --eval-step-interval value
-train --seed value
-train --backbone value
-train --precision value
-train --final-tensor-name value
-train --offline flag
-train --intermediate-store-frequency value
-train --print-misclassified-test-images flag
-train --model-dir value
-train --saved-model-dir value
-train --checkpoint-path value
-train --logging-verbosity value
-train --flip-left-right flag
-train --random-crop value
-train --random-scale value
-train --random-brightness value
-guess TF_FILES classifier
-guess IMAGE... images
-guess --json flag
-classify-dir TF_FILES classifier
-classify-dir SRC read
-classify-dir DEST folder
-fetch BACKBONE... value
-'
-
-# The command line, taken apart: what each part is, what stands before its value, its value.
-KINDS=() PREFIXES=() VALUES=()
 # The program's arguments, as it gets them.
 PASSED=()
 # The mounts: each folder of the host, the path it gets in the container, and rw or ro.
@@ -63,8 +10,6 @@ SOURCES=() TARGETS=() MODES=()
 MADE=()
 # What the program must find in the container; with a / at the end: and not empty.
 SEEN=()
-# Where the user is; the container starts at the same path, so that relative paths stay as typed.
-HERE=''
 
 # Fills PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -91,65 +36,6 @@ plan() {
     esac
     PASSED+=("${PREFIXES[i]}${TYPED}")
   done
-}
-
-# Takes a command line apart, as the program will; fails where the program will refuse it.
-# Usage: parse SUBCOMMAND [ARGUMENT...]
-parse() {
-  local command=${1:-} name options=1 positional=0
-  [[ ${COMMANDS} == *$'\n'"${command} "* ]] || return 1
-  shift
-  while (($#)); do
-    name=${1%%=*}
-    if [[ -n ${options} && $1 == -- ]]; then
-      options=''
-      item flag '' --
-    elif [[ -z ${options} || $1 != -?* ]]; then
-      kind_of_positional "${command}" "$((++positional))" || return 1
-      item "${KIND}" '' "$1"
-    else
-      kind_of "${command} ${name//_/-}" || return 1
-      if [[ $1 == *=* ]]; then
-        item "${KIND}" "${name}=" "${1#*=}"
-      else
-        item flag '' "$1"
-        if [[ ${KIND} != flag ]]; then
-          (($# > 1)) || return 1
-          item "${KIND}" '' "$2"
-          shift
-        fi
-      fi
-    fi
-    shift
-  done
-}
-
-# Usage: item KIND PREFIX VALUE
-item() {
-  KINDS+=("$1")
-  PREFIXES+=("$2")
-  VALUES+=("$3")
-}
-
-# KIND is that of the row that starts so.
-# Usage: kind_of "SUBCOMMAND NAME"
-kind_of() {
-  local rest=${COMMANDS#*$'\n'"$1 "}
-  KIND=${rest%%$'\n'*}
-  [[ ${rest} != "${COMMANDS}" ]]
-}
-
-# Usage: kind_of_positional SUBCOMMAND NUMBER
-kind_of_positional() {
-  local command name kind number=0
-  while read -r command name kind; do
-    if [[ ${command} == "$1" && ${name} != --* ]]; then
-      KIND=${kind}
-      ((++number < $2)) || return 0
-      [[ ${name} != *... ]] || return 0
-    fi
-  done <<<"${COMMANDS}"
-  return 1
 }
 
 # A path that is read. With `shown`, it is passed as typed even where a link leads to its folder.
@@ -318,75 +204,6 @@ is_filled() {
   # shellcheck disable=SC2012
   count=$(ls -f -- "$1" 2>/dev/null | head -n 3 | wc -l) || true
   ((count > 2))
-}
-
-# ABSOLUTE is the path, absolute. Usage: absolute PATH
-absolute() {
-  plain "${HERE}" "$1"
-  ABSOLUTE=$1
-  if [[ -n ${PLAIN} ]]; then
-    ABSOLUTE=${PLAIN}
-  elif [[ $1 != /* ]]; then
-    ABSOLUTE=${HERE%/}/$1
-  fi
-}
-
-# HERE is the working folder. A name may end in a newline, which $(...) would drop.
-here() {
-  HERE=$(pwd -P && printf x)
-  HERE=${HERE%$'\nx'}
-}
-
-# REAL is the physical path of a folder, PLAIN the one it was given as. Usage: place FOLDER
-place() {
-  real_folder "$1"
-  plain / "$1"
-}
-
-# REAL is the physical path of a folder; asked again for the same one, it costs nothing.
-# Usage: real_folder FOLDER
-real_folder() {
-  if [[ $1 != "${REAL_OF}" ]]; then
-    REAL_OF=$1
-    # One that may not be entered stays as it is; the program says so.
-    REAL_IS=$(CDPATH='' cd -P -- "$1" 2>/dev/null && pwd -P && printf x) || REAL_IS=${1%/}$'\nx'
-    REAL_IS=${REAL_IS%$'\nx'}
-  fi
-  REAL=${REAL_IS:-/}
-}
-REAL_OF='' REAL_IS=''
-
-# PLAIN is the path from BASE on, without `.` and doubled slashes; empty where `..` comes after a
-# name, since that may be a link.
-# Usage: plain BASE PATH
-plain() {
-  local rest=$2/ part named=''
-  PLAIN=${1%/}
-  [[ $2 != /* ]] || PLAIN=''
-  while [[ -n ${rest} ]]; do
-    part=${rest%%/*}
-    rest=${rest#*/}
-    case ${part} in
-    '' | .) ;;
-    ..)
-      if [[ -n ${named} ]]; then
-        PLAIN=''
-        return
-      fi
-      PLAIN=${PLAIN%/*}
-      ;;
-    *)
-      named=1
-      PLAIN+=/${part}
-      ;;
-    esac
-  done
-  PLAIN=${PLAIN:-/}
-}
-
-# Prints a path, escaped where it is not printable. Usage: printable PATH
-printable() {
-  if [[ $1 == *[![:print:]]* ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
 }
 
 # Whether the nearest mount around another already shows it as it should be.

@@ -1,0 +1,916 @@
+"""The launcher, with stand-ins for docker, podman and Python that write down their arguments."""
+
+import csv
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import pytest
+
+from tensor_guess.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+UID, GID = os.getuid(), os.getgid()
+PATH_KINDS = {"read", "images", "classifier", "train", "pictures", "folder", "file"}
+HOSTILE = (
+    "with space",
+    "a,b",
+    'say "cheese"',
+    "it's",
+    "two\nlines",
+    "ends\n",
+    "tab\there",
+    "-dash",
+    "--mount",
+    "犬 Café हिन्दी",
+    "$(touch x)",
+    "back\\slash",
+    "*",
+    "co:lon",
+    "=",
+)
+# All that the launcher needs of a system, so that no real engine is found.
+TOOLS = (
+    "bash cat cksum cmp cut dirname find head iconv id kill ls mkdir printf pwd readlink rm rmdir "
+    "sed sh sha256sum sleep sort touch wc"
+)
+
+# Writes down its arguments, then does what the test says, or else what an engine does.
+STAND_IN = """#!/usr/bin/env bash
+name=${0##*/}
+printf '%s\\0' "$(($# + 1))" "${name}" "$@" >>"${STAND_IN}/calls"
+if [[ -f ${STAND_IN}/${name}-$1 ]]; then source "${STAND_IN}/${name}-$1"; fi
+case ${name}-$1 in
+docker-info) echo 'answer=20.10.24 [name=seccomp,profile=default]' ;;
+podman-info) echo 'answer=false v2 crun [cpuset cpu io memory pids]' ;;
+esac
+"""
+
+Process = subprocess.Popen[str]
+
+
+@dataclass
+class Done:
+    """How a run ended, and what was called on the way."""
+
+    code: int
+    out: str
+    err: str
+    calls: list[list[str]]
+
+    @property
+    def run(self) -> list[str]:
+        """The arguments of the one `docker run`."""
+        (found,) = [call for call in self.calls if call[1:2] == ["run"]]
+        return found
+
+    @property
+    def passed(self) -> list[str]:
+        """The program's arguments."""
+        return self.run[self.run.index("stand-in") + 1 :]
+
+    def options(self, name: str) -> list[str]:
+        """The values of an option of `docker run`."""
+        options = self.run[: self.run.index("stand-in")]
+        return [options[i + 1] for i, each in enumerate(options) if each == name]
+
+    @property
+    def mounts(self) -> dict[str, str]:
+        """Each mounted path, with rw or ro; source and target are the same."""
+        found = {}
+        for option in self.options("--mount"):
+            ((kind, source, target, *readonly),) = csv.reader(option.splitlines(keepends=True))
+            assert kind == "type=bind"
+            assert source.removeprefix("source=") == target.removeprefix("target=")
+            found[source.removeprefix("source=")] = "ro" if readonly == ["readonly"] else "rw"
+        return found
+
+
+@dataclass
+class Launcher:
+    """A clone with stand-ins; `here` is where the user is."""
+
+    folder: Path
+    here: Path
+    clone: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def install(self, *names: str) -> None:
+        """Nothing comes back; the stand-ins are on the PATH."""
+        for name in names:
+            self.write(self.folder / "bin" / name, STAND_IN)
+
+    def does(self, name: str, script: str) -> None:
+        """Nothing comes back; from now on `docker info` (docker-info) does that."""
+        (self.folder / "stand-in" / name).write_text(script)
+
+    def write(self, path: Path, text: str) -> None:
+        """Nothing comes back; an executable is there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def start(self, *arguments: object, script: str = "tensor-guess", **options: object) -> Process:
+        """The launcher's process."""
+        process: Process = subprocess.Popen(
+            [self.clone / script, *map(str, arguments)],
+            env=self.environ,
+            cwd=self.here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,  # type: ignore[call-overload]
+        )
+        return process
+
+    def finish(self, process: Process) -> Done:
+        """How it ended."""
+        out, err = process.communicate(timeout=60)
+        return Done(process.returncode, out, err, self.calls())
+
+    def __call__(self, *arguments: object, **options: object) -> Done:
+        (self.folder / "stand-in" / "calls").unlink(missing_ok=True)
+        return self.finish(self.start(*arguments, **options))  # type: ignore[arg-type]
+
+    def calls(self) -> list[list[str]]:
+        """What was called so far."""
+        try:
+            text = (self.folder / "stand-in" / "calls").read_bytes().decode()
+        except FileNotFoundError:
+            return []
+        words, calls = text.split("\0")[:-1], []
+        while words:
+            count = int(words[0])
+            calls.append(words[1 : count + 1])
+            del words[: count + 1]
+        return calls
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Launcher:
+    """A clone that finds no engine yet, and has an environment of its own."""
+    clone, here = tmp_path / "clone", tmp_path / "here"
+    for name in ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh"):
+        clone.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, clone / name)
+    shutil.copytree(ROOT / "src", clone / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile", ".dockerignore", "requirements.lock"):
+        shutil.copy2(ROOT / name, clone / name)
+    (tmp_path / "stand-in").mkdir()
+    here.mkdir()
+    for name in TOOLS.split():
+        tool = shutil.which(name)
+        (tmp_path / "tools").mkdir(exist_ok=True)
+        if tool:
+            (tmp_path / "tools" / name).symlink_to(tool)
+    environ = {
+        "PATH": f"{tmp_path}/bin:{tmp_path}/tools",
+        "HOME": str(tmp_path / "home"),
+        "STAND_IN": str(tmp_path / "stand-in"),
+        "LC_ALL": "C.UTF-8",
+    }
+    made = Launcher(tmp_path, here, clone, environ)
+    made.write(clone / ".venv" / "bin" / "python", STAND_IN)
+    shutil.copy2(ROOT / "requirements.lock", clone / ".venv" / "complete")
+    return made
+
+
+@pytest.fixture
+def docker(launcher: Launcher) -> Launcher:
+    """A launcher that finds a stand-in docker with the image `stand-in`."""
+    launcher.install("docker")
+    launcher.environ["TENSOR_GUESS_IMAGE"] = "stand-in"
+    return launcher
+
+
+def classifier(folder: Path) -> Path:
+    """A folder that looks like a trained classifier's."""
+    (folder / "data" / "a").mkdir(parents=True)
+    (folder / "data" / "b").mkdir()
+    (folder / "retrained_graph.pb").touch()
+    return folder
+
+
+def table() -> dict[str, list[tuple[str, str]]]:
+    """The launcher's table: subcommand -> (name, kind)."""
+    script = 'ROOT=.; source src/launch.bash; printf "%s" "${COMMANDS}"'
+    text = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for line in text.decode().strip().splitlines():
+        command, name, kind = line.split()
+        rows.setdefault(command, []).append((name, kind))
+    return rows
+
+
+# The table
+
+
+def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
+    said = {}
+    for name, command in cli.commands.items():
+        said[name] = [
+            (row, isinstance(each.type, click.Path), getattr(each, "is_flag", False))
+            for each in command.params
+            for row in (
+                [*each.opts, *each.secondary_opts]
+                if isinstance(each, click.Option)
+                else [f"{each.name}".upper() + ("..." if each.nargs == -1 else "")]
+            )
+        ]
+    known = {
+        name: [(row, kind in PATH_KINDS, kind == "flag") for row, kind in rows]
+        for name, rows in table().items()
+    }
+    assert known.keys() == said.keys()
+    for name, rows in known.items():
+        assert sorted(rows) == sorted(said[name])
+        # Positional ones in their order.
+        assert [r for r in rows if r[0][0] != "-"] == [r for r in said[name] if r[0][0] != "-"]
+
+
+# The whole command line
+
+
+def test_guess_is_run_with_exactly_this(docker: Launcher) -> None:
+    classifier(docker.here / "tf files")
+    (docker.here / "photos").mkdir()
+    (docker.here / "photos" / "a b.jpg").touch()
+    here = docker.here
+    done = docker("tf files", "photos/a b.jpg", "--json", script="guess.sh")
+    assert done.run[:4] == ["docker", "run", "--rm", "--name"]
+    assert done.run[4].startswith("tensor-guess-")
+    groups = [x for g in os.getgroups() if g != GID for x in ("--group-add", str(g))]
+    cache = docker.folder / "home" / ".cache" / "tensor-guess"
+    flags = (
+        "--read-only --cap-drop ALL --security-opt no-new-privileges "
+        "--security-opt label=disable --init --pids-limit 256 --network none --memory 2g"
+    )
+    expected = [
+        *flags.split(),
+        *("--user", f"{UID}:{GID}", *groups),
+        *("--mount", f'type=bind,"source={here}/tf files","target={here}/tf files",readonly'),
+        *("--mount", f'type=bind,"source={here}/photos","target={here}/photos",readonly'),
+        *("--mount", f'type=bind,"source={cache}","target={cache}",readonly'),
+        *("--tmpfs", "/tmp", "--env", "HOME=/tmp", "--env", "TMPDIR=/tmp"),
+        *("--workdir", str(here), "--env", f"TENSOR_GUESS_UMASK={_umask():04o}"),
+        *("--env", f"TENSOR_GUESS_CACHE={cache}"),
+        *("--env", f"TENSOR_GUESS_SEEN_1={here}/tf files/"),
+        *("--env", f"TENSOR_GUESS_SEEN_2={here}/photos/a b.jpg"),
+        *("stand-in", "guess", "tf files", "photos/a b.jpg", "--json"),
+    ]
+    assert _sorted_groups(done.run[5:]) == _sorted_groups(expected)
+
+
+def _sorted_groups(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments without the groups, and the groups: `id -G` has an order of its own."""
+    groups, rest, i = [], [], 0
+    while i < len(arguments):
+        if arguments[i] == "--group-add":
+            groups.append(arguments[i + 1])
+            i += 1
+        else:
+            rest.append(arguments[i])
+        i += 1
+    return rest, sorted(groups)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_training_writes_to_its_folder_only_and_reads_the_pictures(docker: Launcher) -> None:
+    folder = classifier(docker.here / "tf_files")
+    done = docker("tf_files", script="train.sh")
+    cache = docker.folder / "home" / ".cache" / "tensor-guess"
+    assert done.mounts == {str(folder): "rw", f"{folder}/data": "ro", str(cache): "rw"}
+    assert "--network" not in done.run
+    assert "--memory" not in done.run
+    assert done.passed == ["train", "tf_files"]
+
+
+def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    done = docker("tf", "src", "new/dest", script="classify_dir.sh")
+    assert {path: mode for path, mode in done.mounts.items() if "home" not in path} == {
+        f"{docker.here}/tf": "ro",
+        f"{docker.here}/src": "ro",
+        f"{docker.here}/new/dest": "rw",
+    }
+    assert done.options("--network") == ["none"]
+    assert done.options("--memory") == ["2g"]
+
+
+def test_fetch_gets_the_cache_and_the_network(docker: Launcher) -> None:
+    done = docker("fetch", "inception_v3")
+    assert done.mounts == {str(docker.folder / "home/.cache/tensor-guess"): "rw"}
+    assert "--network" not in done.run
+
+
+@pytest.mark.parametrize(
+    ("info", "has", "has_not"),
+    [
+        ("answer=20.10 [name=seccomp name=rootless]", [], ["--user", "--group-add", "--userns"]),
+        ("answer=28.0 [name=seccomp name=userns]", ["--userns host", "--user"], []),
+    ],
+)
+def test_the_user_is_the_same_one_in_docker(
+    docker: Launcher, info: str, has: list[str], has_not: list[str]
+) -> None:
+    docker.does("docker-info", f"echo '{info}'; exit")
+    run = docker("train", classifier(docker.here / "tf")).run
+    for each in has:
+        assert each in " ".join(run)
+    for each in has_not:
+        assert each not in run
+
+
+@pytest.mark.parametrize(
+    ("info", "has", "has_not"),
+    [
+        ("answer=false v1 crun [memory pids]", ["--user", "--memory"], ["--userns"]),
+        (
+            "answer=true v2 crun [memory pids]",
+            ["--userns keep-id", "--group-add keep-groups", "--memory 2g", "--pids-limit"],
+            [],
+        ),
+        (
+            "answer=true v2 runc [cpu]",
+            ["--userns keep-id"],
+            ["--group-add", "--memory", "--pids-limit"],
+        ),
+        ("answer=true v1 runc [memory pids]", ["keep-id"], ["--memory", "--pids-limit"]),
+    ],
+)
+def test_the_user_and_the_limits_in_podman(
+    docker: Launcher, info: str, has: list[str], has_not: list[str]
+) -> None:
+    docker.install("podman")
+    docker.does("podman-info", f"echo '{info}'; exit")
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = "podman"
+    (docker.here / "p.jpg").touch()
+    run = docker("guess", classifier(docker.here / "tf"), "p.jpg").run
+    assert run[0] == "podman"
+    for each in has:
+        assert each in " ".join(run)
+    for each in has_not:
+        assert each not in run
+
+
+def test_podman_gets_init_where_there_is_one(docker: Launcher) -> None:
+    docker.install("podman")
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = "podman"
+    installed = any(
+        Path(p).exists() for p in ("/usr/libexec/podman/catatonit", "/usr/lib/podman/catatonit")
+    )
+    assert ("--init" in docker("--help").run) is installed
+    docker.install("catatonit")
+    assert "--init" in docker("--help").run
+
+
+# Paths
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_any_name_is_mounted_at_its_own_path(docker: Launcher, name: str, absolute: bool) -> None:
+    folder = docker.here / name
+    folder.mkdir()
+    (folder / name).touch()
+    photo = folder / name if absolute else f"{name}/{name}"
+    done = docker("guess", "--json", "--", classifier(docker.here / "tf"), photo)
+    assert done.code == 0, done.err
+    assert done.mounts[str(folder)] == "ro"
+    assert done.passed == ["guess", "--json", "--", str(docker.here / "tf"), str(photo)]
+
+
+def test_a_name_that_is_no_text_is_refused(docker: Launcher) -> None:
+    process = subprocess.run(
+        [docker.clone / "guess.sh", "tf", b"caf\xe9.jpg"],
+        env=docker.environ, cwd=docker.here, capture_output=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert b"not valid UTF-8" in process.stderr
+
+
+def test_what_is_not_there_is_left_to_the_program(docker: Launcher) -> None:
+    done = docker("guess", "tf", "nope.jpg", "no/such.jpg")
+    assert done.mounts == {}
+    assert done.passed == ["guess", "tf", "nope.jpg", "no/such.jpg"]
+
+
+def test_each_folder_is_mounted_once_and_the_widest(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    for name in ("p/1.jpg", "p/2.jpg", "p/q/3.jpg", "p/q/r/4.jpg", "o/5.jpg"):
+        (docker.here / name).parent.mkdir(parents=True, exist_ok=True)
+        (docker.here / name).touch()
+    done = docker("guess", "tf", "p/q/r/4.jpg", "p/1.jpg", "p/2.jpg", "p/q/3.jpg", "o/5.jpg")
+    inside = {path for path in done.mounts if path.startswith(str(docker.here))}
+    assert inside == {f"{docker.here}/{name}" for name in ("tf", "p", "o")}
+
+
+def test_pictures_stay_readonly_within_a_folder_that_is_written_to(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "all" / "photos").mkdir(parents=True)
+    done = docker("classify-dir", "tf", "all/photos", "all")
+    assert done.mounts[f"{docker.here}/all"] == "rw"
+    assert done.mounts[f"{docker.here}/all/photos"] == "ro"
+
+
+def test_options_are_understood_in_every_spelling(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "out").mkdir()
+    (docker.here / "pics").mkdir()
+    done = docker(
+        "train", "--output_graph=out/g.pb", tf, "--image-dir", "pics", "--steps=5",
+        "--summaries_dir", "new/s", "--print_misclassified_test_images", "--output-labels", "l/x",
+    )  # fmt: skip
+    assert done.mounts[f"{docker.here}/out"] == "rw"
+    assert done.mounts[f"{docker.here}/pics"] == "ro"
+    assert done.mounts[f"{docker.here}/new/s"] == "rw"
+    assert f"{docker.here}/l" not in done.mounts
+    assert done.passed == [
+        "train", "--output_graph=out/g.pb", str(tf), "--image-dir", "pics", "--steps=5",
+        "--summaries_dir", "new/s", "--print_misclassified_test_images", "--output-labels", "l/x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify-dir", "tf", "src", "new", "too many"),
+        ("classify-dir", "tf", "src", "new", "--no-such-option"),
+        ("classify-dir", "tf", "src", "new", "--help"),
+        ("classify-dirs", "tf", "src", "new"),
+        ("train", "tf", "--bottleneck-dir"),
+    ],
+)
+def test_what_the_program_will_refuse_gets_and_makes_nothing(
+    docker: Launcher, arguments: tuple[str, ...]
+) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    done = docker(*arguments)
+    assert done.mounts == {}
+    assert done.passed == list(arguments)
+    assert not (docker.here / "new").exists()
+
+
+def test_the_builtin_classifier_is_a_word_and_a_folder_of_that_name_a_path(
+    docker: Launcher,
+) -> None:
+    classifier(docker.here / "imagenet")
+    (docker.here / "p").mkdir()
+    (docker.here / "p" / "x.jpg").touch()
+    assert f"{docker.here}/imagenet" not in docker("guess", "imagenet", "p/x.jpg").mounts
+    assert f"{docker.here}/imagenet" in docker("guess", "./imagenet", "p/x.jpg").mounts
+
+
+@pytest.mark.parametrize(
+    "folder",
+    "/ /etc /etc/ssl /usr /usr/share /bin /lib /proc /proc/self /sys /dev /dev/shm /var /var/lib "
+    "/var/log /run /opt //etc /usr/../etc ../../../../../../../../../etc".split(),
+)
+def test_system_folders_are_refused(docker: Launcher, folder: str) -> None:
+    classifier(docker.here / "tf")
+    for arguments in (
+        ("classify-dir", "tf", folder, "dest"),
+        ("classify-dir", "tf", "tf", f"{folder}/tensor-guess-test/new"),
+        ("train", "tf", f"--image-dir={folder}"),
+    ):
+        if "tensor-guess-test" in arguments[-1] and folder in ("/", "/opt", "/var/lib"):
+            continue  # people's own folders can be in there
+        done = docker(*arguments)
+        assert done.code == 2, arguments
+        assert "system's folder" in done.err
+        assert [call for call in done.calls if call[1] == "run"] == []
+        assert not (docker.here / "dest").exists()
+        assert not Path(f"{folder}/tensor-guess-test").exists()
+
+
+def test_a_link_into_a_system_folder_is_refused(docker: Launcher) -> None:
+    (docker.here / "innocent").symlink_to("/etc")
+    (docker.here / "photo.jpg").symlink_to("/etc/hostname")
+    tf = classifier(docker.here / "tf")
+    assert docker("classify-dir", tf, "innocent", "dest").code == 2
+    assert docker("guess", tf, "photo.jpg").code == 2
+
+
+def test_folders_of_links_are_given_by_their_own_path(docker: Launcher) -> None:
+    tf = classifier(docker.folder / "elsewhere" / "tf")
+    (docker.folder / "elsewhere" / "photos").mkdir()
+    (docker.here / "tf").symlink_to(tf)
+    (docker.here / "photos").symlink_to("../elsewhere/photos")
+    (docker.folder / "elsewhere" / "dest").mkdir()
+    (docker.here / "dest").symlink_to(docker.folder / "elsewhere" / "dest")
+    done = docker("classify-dir", "tf", "photos", "dest")
+    there = docker.folder / "elsewhere"
+    assert done.passed == ["classify-dir", str(tf), f"{there}/photos", f"{there}/dest"]
+    assert {p: m for p, m in done.mounts.items() if "elsewhere" in p} == {
+        str(tf): "ro",
+        f"{there}/photos": "ro",
+        f"{there}/dest": "rw",
+    }
+
+
+def test_a_linked_picture_keeps_its_name_and_its_target_is_mounted(docker: Launcher) -> None:
+    (docker.folder / "real").mkdir()
+    (docker.folder / "real" / "photo.jpg").touch()
+    (docker.folder / "between").mkdir()
+    (docker.folder / "between" / "second").symlink_to("../real/photo.jpg")
+    (docker.here / "p").mkdir()
+    (docker.here / "p" / "first").symlink_to(docker.folder / "between" / "second")
+    done = docker("guess", classifier(docker.here / "tf"), "p/first")
+    assert done.passed[-1] == "p/first"
+    for folder in (docker.here / "p", docker.folder / "between", docker.folder / "real"):
+        assert done.mounts[str(folder)] == "ro"
+
+
+def test_a_picture_in_a_linked_folder_keeps_its_name(docker: Launcher) -> None:
+    (docker.folder / "real").mkdir()
+    (docker.folder / "real" / "photo.jpg").touch()
+    (docker.here / "linked").symlink_to(docker.folder / "real")
+    done = docker("guess", classifier(docker.here / "tf"), "linked/photo.jpg")
+    assert done.passed[-1] == "linked/photo.jpg"
+    mount = f'type=bind,"source={docker.folder}/real","target={docker.here}/linked",readonly'
+    assert mount in done.options("--mount")
+
+
+def test_linked_categories_are_mounted_readonly(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.folder / "cats").mkdir()
+    (docker.folder / "dogs").mkdir()
+    (tf / "data" / "cats").symlink_to(docker.folder / "cats")
+    (tf / "data" / "dogs").symlink_to("../../../dogs")
+    done = docker("train", "tf")
+    assert done.mounts[f"{docker.folder}/cats"] == "ro"
+    assert done.mounts[f"{docker.folder}/dogs"] == "ro"
+
+
+def test_linked_data_and_bottlenecks_are_mounted(docker: Launcher) -> None:
+    tf = docker.here / "tf"
+    tf.mkdir()
+    for name in ("data", "bottlenecks"):
+        (docker.folder / "disk" / name).mkdir(parents=True)
+        (tf / name).symlink_to(docker.folder / "disk" / name)
+    (docker.folder / "more").mkdir()
+    (docker.folder / "disk" / "data" / "more").symlink_to(docker.folder / "more")
+    done = docker("train", "tf")
+    assert done.mounts[f"{docker.folder}/disk/data"] == "ro"
+    assert done.mounts[f"{docker.folder}/disk/bottlenecks"] == "rw"
+    assert done.mounts[f"{docker.folder}/more"] == "ro"
+
+
+def test_the_users_own_tmp_takes_the_place_of_the_scratch_folder(
+    docker: Launcher, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tf = classifier(docker.here / "tf")
+    done = docker("train", tf, "--output_graph=/tmp/output_graph.pb")
+    assert done.mounts["/tmp"] == "rw"
+    assert done.options("--tmpfs") == ["/run/tensor-guess"]
+    assert "TMPDIR=/run/tensor-guess" in done.options("--env")
+
+
+# What is made and left on the host
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_dest_is_made_and_goes_again_where_nothing_came_of_it(docker: Launcher, code: int) -> None:
+    docker.does("docker-run", f"exit {code}")
+    (docker.here / "src").mkdir()
+    done = docker("classify-dir", classifier(docker.here / "tf"), "src", "a/b/dest")
+    assert done.code == code
+    assert (docker.here / "a" / "b" / "dest").exists() is (code == 0)
+    assert (docker.here / "a").exists() is (code == 0)
+
+
+def test_dest_stays_where_something_is_in_it(docker: Launcher) -> None:
+    docker.does("docker-run", f"touch '{docker.here}/dest/picture'; exit 3")
+    (docker.here / "src").mkdir()
+    assert docker("classify-dir", classifier(docker.here / "tf"), "src", "dest").code == 3
+    assert [path.name for path in (docker.here / "dest").iterdir()] == ["picture"]
+
+
+def test_an_empty_dest_that_was_there_stays(docker: Launcher) -> None:
+    docker.does("docker-run", "exit 1")
+    (docker.here / "src").mkdir()
+    (docker.here / "dest").mkdir()
+    docker("classify-dir", classifier(docker.here / "tf"), "src", "dest")
+    assert (docker.here / "dest").is_dir()
+
+
+def test_each_writable_folder_has_a_nonce_for_the_program_and_loses_it(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    docker.does("docker-run", f"find '{docker.folder}' -name '.tensor-guess-*.tmp'; exit")
+    done = docker("train", tf)
+    told = [each.partition("=")[2] for each in done.options("--env") if "_SEEN_" in each]
+    assert len(done.out.split()) == 2
+    assert set(done.out.split()) < set(told)
+    assert list(docker.folder.rglob(".tensor-guess-*.tmp")) == []
+
+
+def test_photo_folders_are_not_touched(docker: Launcher) -> None:
+    (docker.here / "src").mkdir()
+    (docker.here / "src" / "x.jpg").touch()
+    before = os.stat(docker.here / "src").st_mtime_ns
+    done = docker("classify-dir", classifier(docker.here / "tf"), "src", "dest")
+    assert os.stat(docker.here / "src").st_mtime_ns == before
+    assert f"{docker.here}/src/" in " ".join(done.options("--env"))
+
+
+def test_the_cache_is_made_where_it_is_wanted(docker: Launcher) -> None:
+    docker.environ["TENSOR_GUESS_CACHE"] = "my cache"
+    tf = classifier(docker.here / "tf")
+    done = docker("train", tf)
+    cache = docker.here / "my cache"
+    assert cache.is_dir()
+    assert done.mounts[str(cache)] == "rw"
+    assert f"TENSOR_GUESS_CACHE={cache}" in done.options("--env")
+
+
+# Which launcher
+
+
+def test_docker_comes_before_podman_and_podman_before_python(launcher: Launcher) -> None:
+    launcher.environ["TENSOR_GUESS_IMAGE"] = "stand-in"
+    done = launcher("--help")
+    assert done.calls == [["python", "-I", "-u", "-X", "utf8", f"{launcher.clone}/src", "--help"]]
+    assert done.err == ""
+    launcher.install("podman")
+    assert launcher("--help").run[0] == "podman"
+    launcher.install("docker")
+    assert launcher("--help").run[0] == "docker"
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_an_engine_asked_for_by_name_is_used_or_it_is_125(launcher: Launcher, name: str) -> None:
+    launcher.environ |= {"TENSOR_GUESS_IMAGE": "stand-in", "TENSOR_GUESS_LAUNCHER": name}
+    done = launcher("--help")
+    assert (done.code, done.err) == (
+        125,
+        f"tensor-guess: {name} is not installed (TENSOR_GUESS_LAUNCHER)\n",
+    )
+    launcher.install("docker", "podman")
+    assert launcher("--help").run[0] == name
+    launcher.does(f"{name}-info", "echo no >&2; exit 1")
+    launcher.does("docker-version", "echo 'Is the docker daemon running?' >&2; exit 1")
+    done = launcher("--help")
+    assert done.code == 125
+    assert done.err.count("\n") == 1
+    assert done.calls[-1][1] in ("info", "version", "--version")
+
+
+def test_local_can_be_asked_for(docker: Launcher) -> None:
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = "local"
+    docker.does("python--I", "exit 3")
+    done = docker("guess", "tf", "x")
+    assert done.calls == [
+        ["python", "-I", "-u", "-X", "utf8", f"{docker.clone}/src", "guess", "tf", "x"]
+    ]
+    assert done.code == 3
+
+
+def test_another_word_for_the_launcher_is_wrong_usage(docker: Launcher) -> None:
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = "kubernetes"
+    done = docker("--help")
+    assert done.code == 2
+    assert "docker, podman or local" in done.err
+    assert done.calls == []
+
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run"
+OFF = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [(DENIED, "sudo usermod -aG docker"), (OFF, "sudo systemctl start docker")],
+)
+def test_a_docker_that_does_not_answer_is_said_with_the_cure(
+    docker: Launcher, said: str, cure: str
+) -> None:
+    # As Docker 20 does: `info` with a format does not say why.
+    docker.does("docker-info", "echo 'answer= []'; exit 0")
+    docker.does("docker-version", f"echo; echo '{said}' >&2; exit 1")
+    done = docker("--help")
+    assert done.calls[-1][0] == "python"
+    assert cure in done.err
+    assert done.err.endswith("; going on without it\n")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_an_engine_that_hangs_is_given_3_seconds(docker: Launcher, name: str) -> None:
+    docker.install(name)
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = name
+    docker.does(f"{name}-info", "exec sleep 60")
+    begun = time.monotonic()
+    done = docker("--help")
+    assert 2 < time.monotonic() - begun < 6
+    assert done.code == 125
+    assert len(done.calls) == 1
+
+
+def test_podman_under_the_name_of_docker_is_no_docker(docker: Launcher) -> None:
+    docker.install("podman")
+    docker.does("docker-info", "echo 'Error: template' >&2; exit 125")
+    docker.does("docker-version", "exit 125")
+    docker.does("docker---version", "echo podman version 4.3.1; exit")
+    done = docker("--help")
+    assert done.run[0] == "podman"
+    assert done.err == ""
+
+
+# The image
+
+
+def built(done: Done) -> bool:
+    """Whether the image was built."""
+    return any(call[1] == "build" for call in done.calls)
+
+
+@pytest.fixture
+def builder(launcher: Launcher) -> Launcher:
+    """A launcher whose docker keeps the label of the last build, as a real one would."""
+    launcher.install("docker")
+    label = launcher.folder / "label"
+    launcher.does("docker-build", f"echo Step 1; printf '%s\\n' \"$@\" >'{label}'; exit")
+    launcher.does("docker-image", f"[[ $2 == inspect ]] && sed -n 's/^tensor-guess.inputs=//p' "
+                                  f"'{label}' 2>/dev/null; exit")  # fmt: skip
+    return launcher
+
+
+def test_the_image_is_built_once_and_that_is_said_before(builder: Launcher) -> None:
+    done = builder("--help")
+    assert built(done)
+    assert done.out == ""
+    assert "about 500 MB to download" in done.err
+    assert done.err.index("building the image") < done.err.index("Step 1")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert build[-1] == str(builder.clone)
+    tag = build[build.index("--tag") + 1]
+    assert done.calls[-1][-2:] == [tag, "--help"]
+    again = builder("--help")
+    assert not built(again)
+    assert again.err == ""
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "requirements.lock", "src/tensor_guess/cli.py",
+                                  "src/tensor_guess/new.py", ".dockerignore"])  # fmt: skip
+def test_the_image_is_built_again_when_an_input_changes(builder: Launcher, name: str) -> None:
+    builder("--help")
+    with open(builder.clone / name, "a") as file:
+        file.write("\n# changed\n")
+    assert built(builder("--help"))
+
+
+def test_what_is_no_input_does_not_build_it_again(builder: Launcher) -> None:
+    builder("--help")
+    for name in ("src/tensor_guess/__pycache__/cli.pyc", "src/tensor_guess/.cli.py.swp",
+                 "src/tensor_guess/cli.py~", "README.md", "tf_files/x.jpg"):  # fmt: skip
+        (builder.clone / name).parent.mkdir(exist_ok=True)
+        (builder.clone / name).write_text("junk")
+    os.utime(builder.clone / "Dockerfile")
+    assert not built(builder("--help"))
+
+
+def test_a_failed_build_is_125_and_no_fallback(builder: Launcher) -> None:
+    builder.does("docker-build", "echo 'no space left' >&2; exit 1")
+    done = builder("--help")
+    assert done.code == 125
+    assert "no space left" in done.err
+    assert "could not build the image" in done.err
+    assert [call[0] for call in done.calls if call[0] == "python"] == []
+    assert [call for call in done.calls if call[1] == "run"] == []
+
+
+def test_proxies_reach_the_build_and_the_run_by_name_only(builder: Launcher) -> None:
+    builder.environ["https_proxy"] = "http://user:secret@proxy:3128"
+    done = builder("--help")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert build[build.index("--build-arg") + 1] == "https_proxy"
+    assert "secret" not in str(done.calls)
+    assert "https_proxy" in done.calls[-1]
+
+
+def test_the_images_that_this_clone_built_before_are_removed(builder: Launcher) -> None:
+    builder.does("docker-image", "[[ $2 == ls ]] && echo tensor-guess:0123 && echo other:1; exit")
+    done = builder("--help")
+    assert [call[3:] for call in done.calls if call[1:3] == ["image", "rm"]] == [
+        ["tensor-guess:0123"]
+    ]
+
+
+def test_an_image_of_the_users_own_is_not_built(docker: Launcher) -> None:
+    done = docker("--help")
+    assert not built(done)
+    assert done.run[-2:] == ["stand-in", "--help"]
+
+
+# Codes, signals, terminals
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 125, 126, 130, 132, 137, 143])
+def test_the_exit_code_is_handed_on_and_explained(docker: Launcher, code: int) -> None:
+    docker.does("docker-run", f"echo result; echo message >&2; exit {code}")
+    done = docker("--help")
+    assert done.code == code
+    assert done.out == "result\n"
+    explained = {
+        125: "could not run the container",
+        132: "another kind of machine",
+        137: "out of memory",
+    }
+    said = done.err.removeprefix("message\n")
+    assert (explained[code] in said) if code in explained else said == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("to_group", [False, True])
+def test_a_signal_reaches_the_container_once(
+    docker: Launcher, number: signal.Signals, to_group: bool
+) -> None:
+    begun, ended = docker.folder / "begun", docker.folder / "ended"
+    os.mkfifo(begun)
+    os.mkfifo(ended)
+    # The program ends when `docker kill` reaches it.
+    docker.does("docker-run", f"echo >'{begun}'; read -r code <'{ended}'; exit ${{code}}")
+    docker.does("docker-kill", f"echo {128 + number} >'{ended}'; exit")
+    process = docker.start("--help", start_new_session=True)
+    begun.read_text()
+    (os.killpg if to_group else os.kill)(process.pid, number)
+    done = docker.finish(process)
+    assert done.code == 128 + number
+    killed = [call for call in done.calls if call[1] == "kill"]
+    assert killed == [["docker", "kill", "--signal", number.name[3:], done.run[4]]]
+
+
+def test_a_signal_before_the_container_is_there_is_not_lost(docker: Launcher) -> None:
+    begun, ended = docker.folder / "begun", docker.folder / "ended"
+    os.mkfifo(begun)
+    os.mkfifo(ended)
+    docker.does("docker-run", f"echo >'{begun}'; read -r code <'{ended}'; exit ${{code}}")
+    tries = docker.folder / "tries"
+    docker.does(
+        "docker-kill",
+        f"echo x >>'{tries}'; (($(wc -l <'{tries}') < 3)) && exit 1; echo 130 >'{ended}'; exit",
+    )
+    process = docker.start("--help")
+    begun.read_text()
+    process.send_signal(signal.SIGINT)
+    assert docker.finish(process).code == 130
+
+
+@pytest.mark.parametrize(("piped", "tty"), [(None, True), ("stdin", False), ("stdout", False),
+                                            ("stderr", False)])  # fmt: skip
+def test_a_terminal_is_given_only_where_all_three_are_one(
+    docker: Launcher, piped: str | None, tty: bool
+) -> None:
+    main, other = pty.openpty()
+    streams = {name: other for name in ("stdin", "stdout", "stderr") if name != piped}
+    with open(os.devnull, "r+") as null:
+        streams |= {piped: null.fileno()} if piped else {}
+        subprocess.run(
+            [docker.clone / "tensor-guess", "--help"],
+            env=docker.environ, cwd=docker.here, timeout=60, check=True,
+            **streams,  # type: ignore[call-overload]
+        )  # fmt: skip
+    os.close(main)
+    os.close(other)
+    (run,) = [call for call in docker.calls() if call[1] == "run"]
+    assert ("--tty" in run) is tty
+    assert ("--interactive" in run) is tty
+
+
+def test_the_scripts_are_found_through_links(docker: Launcher) -> None:
+    (docker.here / "bin").mkdir()
+    (docker.here / "bin" / "teach").symlink_to(docker.clone / "train.sh")
+    classifier(docker.here / "tf")
+    process = subprocess.run(
+        ["bin/teach", "tf"], env=docker.environ, cwd=docker.here, check=True, capture_output=True
+    )
+    assert process.stderr == b""
+    assert docker.calls()[-1][-2:] == ["train", "tf"]
+
+
+# What macOS' bash 3.2 does not have, or macOS itself.
+MODERN = (
+    "declare -A", "local -A", "mapfile", "readarray", "local -n", "declare -n", "wait -n",
+    "coproc", "&>>", "|&", "BASHPID", "EPOCH", "@Q}", ",,}", "^^}", "[-1]", "[[ -v ",
+    "readlink -e", "realpath", "timeout ",
+)  # fmt: skip
+
+
+def test_nothing_newer_than_bash_3_2_is_used() -> None:
+    for path in [*ROOT.glob("src/*.bash"), ROOT / "tensor-guess", *ROOT.glob("*.sh")]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            code = "" if line.lstrip().startswith("#") else line
+            assert [text for text in MODERN if text in code] == [], f"{path.name}:{number}"

@@ -9,6 +9,7 @@ import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -33,6 +34,8 @@ class _View:
         reach = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride, strict=True))
         if min((self.offset, *self.size, *self.stride), default=0) < 0 or reach >= len(values):
             raise ValueError("a tensor reaches outside its storage")
+        if prod(self.size) > len(values):
+            raise ValueError("a tensor is larger than its storage")
         strides = [s * values.itemsize for s in self.stride]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, strides)
 
@@ -68,8 +71,8 @@ def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
         kinds = {view.storage[1]: view.storage[0] for view in views.values()}
         storages = {key: _storage(file, kinds[key]) for key in _Unpickler(file).load()}
         return {key: view.of(storages[view.storage[1]]) for key, view in views.items()}
-    except (pickle.UnpicklingError, ValueError, KeyError, EOFError, TypeError, AttributeError) as e:
-        raise UserError(f"{name} is damaged ({e}); install it again") from e
+    except Exception as error:  # a damaged pickle raises anything at all
+        raise UserError(f"{name} is damaged ({error}); install it again") from error
 
 
 def _storage(file: BinaryIO, kind: str) -> NDArray[Any]:

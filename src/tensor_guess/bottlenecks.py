@@ -12,6 +12,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from os import stat_result
 from pathlib import Path
@@ -94,7 +95,7 @@ class Cache:
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._new: dict[bytes, NDArray[np.float32]] = {}
         self._flushed = time.monotonic()
-        small = [path for path in self._paths() if self._open(path) < ROWS]
+        small = {path: keys for path, keys in self._open_all().items() if 0 < len(keys) < ROWS}
         if len(small) >= _SMALL_FILES:
             self._merge(small)
 
@@ -118,24 +119,33 @@ class Cache:
         found = [self._known[key] for key in keys]
         return np.stack(found) if found else np.empty((0, 0), np.float32)
 
-    def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("*.npy"))
+    def _open_all(self) -> dict[Path, list[bytes]]:
+        """The keys in each file; all rows are known now.
 
-    def _open(self, path: Path) -> int:
-        """How many rows the file has; they are known now."""
+        Listed until nothing is new: another run may merge files into one while they are read.
+        """
+        opened: dict[Path, list[bytes]] = {}
+        while new := [path for path in sorted(self._folder.glob("*.npy")) if path not in opened]:
+            opened.update((path, self._open(path)) for path in new)
+        return opened
+
+    def _open(self, path: Path) -> list[bytes]:
+        """The keys in the file, none where it is gone or damaged; its rows are known now."""
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            return ROWS  # merged by another run just now; its rows are computed again at worst
+            return []  # merged by another run just now
         if hashlib.sha256(data).hexdigest() != path.stem:
             progress.say(f"{shown(path)} is damaged; its bottlenecks are computed again")
-            path.unlink(missing_ok=True)
-            return ROWS
+            with suppress(OSError):
+                path.unlink()
+            return []
         table = np.load(io.BytesIO(data), allow_pickle=False)
-        self._known.update(zip(map(bytes, table["key"]), table["bottleneck"], strict=True))
-        return len(table)
+        keys = [bytes(key) for key in table["key"]]
+        self._known.update(zip(keys, table["bottleneck"], strict=True))
+        return keys
 
-    def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> None:
+    def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> Path:
         length = len(next(iter(rows.values())))
         table = np.empty(len(rows), [("key", "V32"), ("bottleneck", "<f4", (length,))])
         table["key"] = np.array(list(rows), "V32")
@@ -143,13 +153,15 @@ class Cache:
         file = io.BytesIO()
         np.save(file, table, allow_pickle=False)
         data = file.getvalue()
-        publish(self._folder / f"{hashlib.sha256(data).hexdigest()}.npy", data)
+        path = self._folder / f"{hashlib.sha256(data).hexdigest()}.npy"
+        publish(path, data)
+        return path
 
-    def _merge(self, small: list[Path]) -> None:
-        before = {path: np.load(path, allow_pickle=False)["key"] for path in small}
-        keys = sorted({bytes(key) for table in before.values() for key in table})
-        self._publish({key: self._known[key] for key in keys})
-        for path in small:
+    def _merge(self, small: dict[Path, list[bytes]]) -> None:
+        keys = sorted({key for each in small.values() for key in each})
+        merged = self._publish({key: self._known[key] for key in keys})
+        # The merged file may be among them: a run was killed before it removed the others.
+        for path in small.keys() - {merged}:
             path.unlink(missing_ok=True)
 
 

@@ -46,6 +46,7 @@ from tensor_guess.graph import (
     read,
     record_of,
     serialise,
+    serialised,
     with_head,
 )
 
@@ -89,7 +90,7 @@ def accepted(data: bytes) -> Record | UserError:
         graph = parse(data, "x.pb")
         record = record_of(graph, "x.pb")
         check(graph, "x.pb")
-        serialise(cut(graph, record.scaling, record.final_tensor))
+        b"".join(serialised(cut(graph, record.scaling, record.final_tensor)))
     except UserError as error:
         return error
     return record
@@ -181,7 +182,9 @@ def test_the_same_graph_has_the_same_bytes_whatever_its_history(ours: GraphDef) 
 
 
 def test_what_is_cut_out_has_neither_decoder_nor_record(ours: GraphDef, tiny: Backbone) -> None:
-    part = cut(ours, tiny.scaling, BOTTLENECK)
+    nodes = cut(ours, tiny.scaling, BOTTLENECK)
+    part = GraphDef.FromString(b"".join(serialised(nodes)))
+    assert list(part.node) == nodes
     names = {node.name for node in part.node}
     assert names == {node.name for node in tiny.graph.node}
     start = next(node for node in part.node if node.name == NETWORK_INPUT)

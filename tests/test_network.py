@@ -135,7 +135,9 @@ UNUSABLE = {
     "too few inputs": odd("AddV2", NETWORK_INPUT),
 }
 NO_ROWS = {
-    "no such output": cut(odd("Identity", NETWORK_INPUT), Scaling(16, 127.5, 127.5), "nothing"),
+    "no such output": GraphDef(
+        node=cut(odd("Identity", NETWORK_INPUT), Scaling(16, 127.5, 127.5), "nothing")
+    ),
     "only a constant": odd("Identity", "c"),
     "a constant made of constants": odd("MatMul", "c", "c"),
 }

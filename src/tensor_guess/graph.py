@@ -1,7 +1,7 @@
 """Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -196,8 +196,8 @@ def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
     return None if kind is None else np.frombuffer(tensor.tensor_content, kind).reshape(shape)
 
 
-def cut(graph: GraphDef, scaling: Scaling, output: str) -> GraphDef:
-    """The part of the graph from its NETWORK_INPUT, now a placeholder [N, S, S, 3], to `output`."""
+def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:
+    """The nodes from NETWORK_INPUT, now a placeholder [N, S, S, 3] and first, to `output`."""
     builder = Builder()
     builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
     nodes = {node.name: node for node in graph.node if node.name != NETWORK_INPUT}
@@ -207,16 +207,14 @@ def cut(graph: GraphDef, scaling: Scaling, output: str) -> GraphDef:
         if name in nodes and name not in wanted:
             wanted.add(name)
             queue.extend(_node_of(each) for each in nodes[name].input)
-    builder.graph.node.extend(node for node in graph.node if node.name in wanted)
-    return builder.graph
+    return [*builder.graph.node, *(node for node in graph.node if node.name in wanted)]
 
 
 def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
     """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores."""
     builder = Builder()
     _decode_stage(builder, record.scaling)
-    body = cut(backbone, record.scaling, BOTTLENECK)
-    builder.graph.node.extend(node for node in body.node if node.name != NETWORK_INPUT)
+    builder.graph.node.extend(cut(backbone, record.scaling, BOTTLENECK)[1:])
     weights = builder.const("final_training_ops/weights", head.weights)
     biases = builder.const("final_training_ops/biases", head.biases)
     product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
@@ -252,6 +250,22 @@ def serialise(graph: GraphDef) -> bytes:
     """The graph's bytes; the same graph always gives the same ones."""
     data: bytes = graph.SerializeToString(deterministic=True)
     return data
+
+
+def serialised(nodes: Iterable[NodeDef]) -> Iterator[bytes]:
+    """The bytes of a GraphDef of these nodes, piece by piece: nothing large is copied.
+
+    On the wire a repeated field is each element behind its tag and length (protobuf's encoding
+    guide); `node` is field 1 of GraphDef.
+    """
+    tag = bytes([1 << 3 | 2])
+    for node in nodes:
+        data = node.SerializeToString(deterministic=True)
+        length, rest = b"", len(data)
+        while rest > 127:
+            length, rest = length + bytes([rest & 127 | 128]), rest >> 7
+        yield tag + length + bytes([rest])
+        yield data
 
 
 def _decode_stage(builder: Builder, scaling: Scaling) -> None:

@@ -16,6 +16,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
+from tensorflow.python.grappler import tf_optimizer
 
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
 from tensor_guess.graph import PRODUCER
@@ -40,9 +41,20 @@ def freeze(name: str, size: int, weights: Path | None) -> GraphDef:
     spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=NETWORK_INPUT)
     function = tf.function(lambda x: both(x, training=False)).get_concrete_function(spec)
     frozen = convert_variables_to_constants_v2(function)
-    graph = GraphDef.FromString(frozen.graph.as_graph_def().SerializeToString())
-    outputs = [tensor.name.partition(":")[0] for tensor in frozen.outputs]
+    outputs = [tensor.op.name for tensor in frozen.outputs]
+    graph = GraphDef.FromString(_folded(frozen.graph, outputs).SerializeToString())
     return _plain(graph, dict(zip((BOTTLENECK, IMAGENET), outputs, strict=True)))
+
+
+def _folded(graph: tf.Graph, outputs: list[str]) -> tf.compat.v1.GraphDef:
+    """The graph with its constants folded: batch normalisation goes into the kernels."""
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph)
+    meta.collection_def["train_op"].node_list.value.extend(outputs)
+    config = tf.compat.v1.ConfigProto()
+    rewrites = config.graph_options.rewrite_options
+    rewrites.optimizers.extend(["constfold", "dependency", "constfold", "pruning"])
+    rewrites.min_graph_nodes = -1
+    return tf_optimizer.OptimizeGraph(config, meta)
 
 
 def _plain(graph: GraphDef, outputs: dict[str, str]) -> GraphDef:

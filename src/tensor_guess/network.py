@@ -1,11 +1,13 @@
 """A frozen graph, compiled by OpenVINO: uint8 images in, float32 vectors out."""
 
+import os
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import openvino as ov
@@ -15,7 +17,7 @@ from openvino.preprocess import PrePostProcessor
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Scaling, cut, serialise
+from tensor_guess.graph import Scaling, cut, serialised
 
 # Images a request computes at once: measured best on two cores (docs/design.md).
 BATCH = 4
@@ -89,13 +91,13 @@ def has_bf16() -> bool:
 
 def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.Model:
     """The part of the graph from the network's input to `output`, fed uint8 and scaling itself."""
-    with tempfile.TemporaryDirectory(prefix="tensor-guess-") as folder:
-        # The front end takes a path only; this one is private and has only what was checked.
-        path = Path(folder) / "graph.pb"
-        path.write_bytes(serialise(cut(graph, scaling, output)))
+    with _private_file() as (file, path):
+        # The front end takes a path only; this one has only what was checked.
+        file.writelines(serialised(cut(graph, scaling, output)))
+        file.flush()
         front_end = FrontEndManager().load_by_framework("tf")
         try:
-            model = front_end.convert(front_end.load(str(path)))
+            model = front_end.convert(front_end.load(path))
             model.reshape([batch, scaling.size, scaling.size, 3])
             named = [each for each in model.outputs if f"{output}:0" in each.names]
             rows = [each.partial_shape[0] for each in named]
@@ -109,3 +111,17 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     fed = steps.input().preprocess().convert_element_type(ov.Type.f32)
     fed.mean(float(scaling.mean)).scale(float(scaling.std))
     return steps.build()
+
+
+@contextmanager
+def _private_file() -> Iterator[tuple[BinaryIO, str]]:
+    """A file that nobody else can open, and a path to it; in memory where the system can do that.
+
+    Writing a hundred megabytes to a disk's cache takes five times as long.
+    """
+    if sys.platform == "linux":
+        with open(os.memfd_create("graph"), "wb") as file:
+            yield file, f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(suffix=".pb") as named:
+            yield named.file, named.name

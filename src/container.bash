@@ -88,6 +88,11 @@ show_folders() {
     [[ ${TARGETS[i]} != /tmp ]] || scratch=/run/tensor-guess
   done
   RUN+=(--tmpfs "${scratch}" --env "HOME=${scratch}" --env "TMPDIR=${scratch}")
+  # Docker makes the folder where it is not mounted; Podman wants it to be there.
+  if [[ ${ENGINE} == podman ]] && ! is_mounted "${HERE}" && ! is_system "${HERE}"; then
+    escaped "target=${HERE}"
+    RUN+=(--mount "type=tmpfs,${ESCAPED},ro=true,tmpfs-mode=0555")
+  fi
   RUN+=(--workdir "${HERE}" --env "TENSOR_GUESS_UMASK=$(umask)")
   [[ -z ${CACHE} ]] || RUN+=(--env "TENSOR_GUESS_CACHE=${CACHE}")
   for ((i = 0; i < ${#SEEN[@]}; i++)); do

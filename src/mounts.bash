@@ -171,17 +171,23 @@ add_mount() {
 # Ends the run where a mount would show a system's folder, or hide the container's own.
 # Usage: refuse PATH
 refuse() {
+  if is_system "$1"; then
+    fail "$(printable "$1") is or holds a system's folder, which no container gets to see; use a folder of your own" 2
+  fi
+}
+
+# Usage: is_system PATH
+is_system() {
   case $1/ in
   # People's folders within the system's: the first pattern that fits counts.
-  /run/media/?* | /run/user/?* | /var/lib/?*/?* | /var/cache/?* | /var/folders/?* | /var/home/?*) ;;
-  /var/media/?* | /var/mnt/?* | /var/opt/?* | /var/tmp/* | /var/www/?* | /private/tmp/*) ;;
-  /private/var/folders/?* | /private/var/tmp/*) ;;
+  /run/media/?* | /run/user/?* | /var/lib/?*/?* | /var/cache/?* | /var/folders/?* | /var/home/?*) return 1 ;;
+  /var/media/?* | /var/mnt/?* | /var/opt/?* | /var/tmp/* | /var/www/?* | /private/tmp/*) return 1 ;;
+  /private/var/folders/?* | /private/var/tmp/*) return 1 ;;
   // | /bin/* | /boot/* | /dev/* | /etc/* | /lib/* | /lib32/* | /lib64/* | /libx32/* | /proc/* | \
     /run/* | /sbin/* | /sys/* | /usr/* | /var/* | /Library/* | /System/* | /private/* | /opt/ | \
     /opt/tensor-guess/ | /opt/tensor-guess/backbones/* | /opt/tensor-guess/src/* | \
-    /opt/tensor-guess/venv/*)
-    fail "$(printable "$1") is or holds a system's folder, which no container gets to see; use a folder of your own" 2
-    ;;
+    /opt/tensor-guess/venv/*) ;;
+  *) return 1 ;;
   esac
 }
 
@@ -218,6 +224,15 @@ is_shown() {
   done
   [[ -n ${nearest} && ${MODES[nearest]} == "${MODES[$1]}" ]] &&
     [[ ${SOURCES[nearest]} == "${TARGETS[nearest]}" ]]
+}
+
+# Whether a mount shows a folder of the host, at its own path. Usage: is_mounted FOLDER
+is_mounted() {
+  local i
+  for ((i = 0; i < ${#TARGETS[@]}; i++)); do
+    [[ $1/ != "${TARGETS[i]%/}"/* ]] || return 0
+  done
+  return 1
 }
 
 # Usage: escaped TEXT; ESCAPED is the text as a field of a CSV record, which --mount takes.

@@ -160,7 +160,7 @@ def test_a_killed_run_is_finished_by_the_next(
     data = (PHOTOS / "photo01.jpg").read_bytes()
     for number in range(kills * 4):
         (source / f"{number}.jpg").write_bytes(data + number.to_bytes(2, "big"))
-    command = [sys.executable, "-I", "-u", ROOT / "src"]
+    command: list[str | Path] = [sys.executable, "-I", "-u", ROOT / "src"]
     command += ["classify-dir", trained, source, tmp_path / "sorted"]
     for killed in range(kills):
         run = subprocess.Popen(command, env={"TENSOR_GUESS_CACHE": str(cache)})

@@ -64,12 +64,12 @@ def test_the_same_pictures_give_the_same_bytes_whatever_their_names(
 
 
 def test_only_what_is_new_is_computed(tf_files: Path, run: Run) -> None:
-    assert "20 bottlenecks computed" in run("train", tf_files, *FEW).stderr
-    assert "0 bottlenecks computed" in run("train", tf_files, *FEW).stderr
+    assert "bottlenecks: 20 computed" in run("train", tf_files, *FEW).stderr
+    assert "bottlenecks: 0 computed" in run("train", tf_files, *FEW).stderr
     photo = ROOT / "test_data/photo01.jpg"
     shutil.copy(photo, tf_files / "data/dark_knight")
     (tf_files / "data/snow_queen/snow_queen_01.jpg").rename(tf_files / "data/snow_queen/x.jpg")
-    assert "1 bottlenecks computed" in run("train", tf_files, *FEW).stderr
+    assert "bottlenecks: 1 computed" in run("train", tf_files, *FEW).stderr
 
 
 def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> None:
@@ -223,7 +223,7 @@ def test_a_killed_run_leaves_a_whole_classifier_and_the_next_finishes(
 ) -> None:
     run("train", tf_files, *FEW)
     last = [(tf_files / name).read_bytes() for name in OUTPUTS]
-    command = [sys.executable, "-I", ROOT / "src", "train", tf_files, *FEW]
+    command: list[str | Path] = [sys.executable, "-I", ROOT / "src", "train", tf_files, *FEW]
     for number in range(kills):
         shutil.rmtree(tf_files / "bottlenecks", ignore_errors=True)
         process = subprocess.Popen(

@@ -313,8 +313,8 @@ def _say_parts(images: _Images, rows: Rows) -> None:
         progress.say(f"{images.copies} files are copies of others in their category: counted once")
     parts = Counter(part.value for part in images.parts)
     progress.say(
-        f"{len(images.paths)} pictures ({_listed(parts)}); {rows.computed} bottlenecks computed, "
-        f"the others were there"
+        f"{len(images.paths)} pictures ({_listed(parts)}); "
+        f"bottlenecks: {rows.computed} computed, {len(rows.paths) - rows.computed} from the cache"
     )
 
 

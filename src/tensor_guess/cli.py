@@ -258,6 +258,20 @@ def fetch(backbone: tuple[str, ...]) -> None:
         click.echo(f"{name} {backbones.load(name).sha256}")
 
 
+@cli.command("freeze-module", hidden=True)
+@click.argument("folder", type=_PATH)
+@click.argument("scratch", type=_PATH)
+@click.argument("size", type=int)
+def freeze_module(folder: Path, scratch: Path, size: int) -> None:
+    """Write the frozen graph of a stranger's SavedModel to stdout; nothing else can be reached."""
+    from tensor_guess import confinement
+
+    confinement.confine([folder], scratch)
+    from tensor_guess import graph, saved_models
+
+    sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))
+
+
 def main() -> None:
     """The program: sys.argv in, exit code out; never a traceback for a user's mistake."""
     try:

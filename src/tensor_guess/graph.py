@@ -18,6 +18,7 @@ from tensorboard.compat.proto.types_pb2 import (
     DT_FLOAT,
     DT_INT32,
     DT_INT64,
+    DT_QUINT8,
     DT_STRING,
     DT_UINT8,
 )
@@ -47,6 +48,7 @@ ALLOWED_OPS = frozenset(
     """.split()
 )
 MAX_NODES = 20_000
+MAX_CONSTANT = 256_000_000  # bytes
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 # The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
@@ -193,7 +195,18 @@ def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
     if tensor.dtype == DT_STRING:
         return np.array(list(tensor.string_val), object).reshape(shape)
     kind = next((k for k, number in _TYPES.items() if number == tensor.dtype), None)
-    return None if kind is None else np.frombuffer(tensor.tensor_content, kind).reshape(shape)
+    if tensor.dtype == DT_QUINT8:
+        kind = np.dtype(np.uint8)
+    if kind is None:
+        return None
+    if tensor.tensor_content:
+        return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
+    # Small constants are lists of numbers instead; the last one stands for all that follow.
+    listed = np.array([*tensor.float_val, *tensor.int_val, *tensor.int64_val, *tensor.bool_val])
+    missing = int(np.prod(shape, dtype=np.int64)) - len(listed)
+    if not 0 <= missing <= MAX_CONSTANT // 8 or not len(listed):
+        return None
+    return np.concatenate([listed, np.repeat(listed[-1:], missing)]).astype(kind).reshape(shape)
 
 
 def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:

@@ -89,6 +89,11 @@ def has_bf16() -> bool:
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def output_shape(graph: GraphDef, scaling: Scaling, output: str) -> tuple[int, ...]:
+    """The shape of `output` for one image: (1, D) of a bottleneck, (1, H, W, C) of a layer's."""
+    return tuple(_convert(graph, scaling, output, 1).output().shape)
+
+
 def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.Model:
     """The part of the graph from the network's input to `output`, fed uint8 and scaling itself."""
     with _private_file() as (file, path):

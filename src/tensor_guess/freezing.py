@@ -1,0 +1,58 @@
+"""A TensorFlow function as a frozen graph. Importing this module imports TensorFlow (seconds)."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Nothing is computed here, so that what TensorFlow says of its kernels is of no use.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import tensorflow as tf
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.grappler import tf_optimizer
+
+from tensor_guess.config import NETWORK_INPUT
+from tensor_guess.graph import PRODUCER
+
+
+def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> GraphDef:
+    """The graph of `function`, from NETWORK_INPUT [N, size, size, 3] to its outputs, so named.
+
+    Variables are constants in it, constants are folded (batch normalisation goes into the
+    kernels), and nothing is left of TensorFlow's own bookkeeping.
+    """
+    spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=NETWORK_INPUT)
+    fixed = convert_variables_to_constants_v2(tf.function(function).get_concrete_function(spec))
+    outputs = [tensor.op.name for tensor in fixed.outputs]
+    graph = GraphDef.FromString(_folded(fixed.graph, outputs).SerializeToString())
+    return _plain(graph, dict(zip(names, outputs, strict=True)))
+
+
+def _folded(graph: tf.Graph, outputs: list[str]) -> tf.compat.v1.GraphDef:
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph)
+    meta.collection_def["train_op"].node_list.value.extend(outputs)
+    config = tf.compat.v1.ConfigProto()
+    rewrites = config.graph_options.rewrite_options
+    rewrites.optimizers.extend(["constfold", "dependency", "constfold", "pruning"])
+    rewrites.min_graph_nodes = -1
+    return tf_optimizer.OptimizeGraph(config, meta)
+
+
+def _plain(graph: GraphDef, outputs: dict[str, str]) -> GraphDef:
+    graph.ClearField("library")
+    graph.versions.Clear()
+    graph.versions.producer = PRODUCER
+    for node in graph.node:
+        for key in [key for key in node.attr if key.startswith("_")]:
+            del node.attr[key]
+        kept = [each for each in node.input if not each.startswith("^")]
+        del node.input[:]
+        node.input.extend(kept)
+    for name, output in outputs.items():
+        node = graph.node.add(op="Identity", name=name, input=[output])
+        node.attr["T"].CopyFrom(AttrValue(type=DT_FLOAT))
+    return graph

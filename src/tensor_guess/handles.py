@@ -1,0 +1,224 @@
+"""Backbones that are not in the catalogue: a TF Hub handle, a SavedModel, an archive, a graph.
+
+A module is a stranger's program. It is downloaded and unpacked here, loaded and frozen by a process
+that can reach neither network nor files, and what that gives is checked op by op.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DT_INT64
+
+from tensor_guess import download
+from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
+from tensor_guess.durable import make_folder
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.graph import Builder, Scaling, check, cut, parse, read
+from tensor_guess.network import output_shape
+from tensor_guess.rewriting import rewritten
+
+MAX_ARCHIVE = 2_000_000_000
+MAX_FILES = 10_000
+SECONDS = 600
+# Where a module takes images of any size and its name does not say one.
+_SIZE = 224
+# Images as TF Hub's common signatures want them: 0 to 1.
+_HUB_RANGE = (0.0, 255.0)
+# How frozen graphs are fed, by the name of their input (`retrain.py`, `label_image.py`).
+_FED = {
+    "Mul": (128.0, 128.0),
+    "input": (127.5, 127.5),
+    "Placeholder": _HUB_RANGE,
+}
+_MUL_SIZE = 299
+
+
+def is_handle(name: str) -> bool:
+    """Whether it is a URL or a path, and not the name of a backbone in the catalogue."""
+    return "/" in name or name.endswith((".pb", ".tar.gz", ".tgz")) or os.path.isdir(name)
+
+
+def key_of(handle: str) -> str:
+    """The name under which what it gives is kept; "" where it is read anew each time."""
+    return f"handle-{hashlib.sha256(handle.encode()).hexdigest()[:32]}" if _is_url(handle) else ""
+
+
+def freeze(
+    handle: str, bottleneck: str | None = None, *, offline: bool = False
+) -> tuple[GraphDef, Scaling]:
+    """The frozen graph of a handle, from NETWORK_INPUT to BOTTLENECK, checked; and its scaling.
+
+    `bottleneck`: the tensor to take of a frozen graph, where the last pooling layer is not it.
+    Raises UserError in one sentence, and leaves nothing behind.
+    """
+    if not _is_url(handle) and not Path(handle).exists():
+        raise WrongUsage(f"there is no backbone {shown(handle)}: no such file or folder")
+    if not _is_url(handle) and Path(handle).is_file() and not _is_archive(handle):
+        name = shown(handle)
+        return _of_graph(parse(read(Path(handle)), name), name, bottleneck)
+    with tempfile.TemporaryDirectory(prefix="tensor-guess-") as scratch:
+        folder = _folder(handle, Path(scratch), offline)
+        graph = _frozen_apart(folder, handle, Path(scratch))
+    check(graph, shown(handle))
+    sides = next(n for n in graph.node if n.name == NETWORK_INPUT).attr["shape"].shape.dim
+    return graph, Scaling(int(sides[1].size), *_HUB_RANGE)
+
+
+def _is_url(handle: str) -> bool:
+    return "://" in handle
+
+
+def _is_archive(handle: str) -> bool:
+    return handle.endswith((".tar.gz", ".tgz"))
+
+
+def _folder(handle: str, scratch: Path, offline: bool) -> Path:
+    """The folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
+    if not _is_url(handle):
+        path = Path(handle)
+        return path if path.is_dir() else _unpacked(path, scratch / "module", shown(handle))
+    # tensorflow_hub keeps a module unpacked under the SHA-1 of its handle.
+    kept = os.environ.get("TFHUB_CACHE_DIR")
+    folder = Path(kept or "/", hashlib.sha1(handle.encode()).hexdigest())
+    if kept and folder.is_dir():
+        return folder
+    if offline:
+        raise UserError(f"{shown(handle)} is not on this machine, and --offline was given")
+    downloads = cache_folder() / "downloads"
+    make_folder(downloads)
+    archive = downloads / f"{key_of(handle)}.tar.gz"
+    download.fetch(_compressed(handle), archive, limit=MAX_ARCHIVE)
+    try:
+        return _unpacked(archive, scratch / "module", shown(handle))
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _compressed(handle: str) -> str:
+    """The address of the archive: hosts of hub modules give it where they are asked so."""
+    parts = urlsplit(handle)
+    if _is_archive(parts.path) or parts.query:
+        return handle
+    return urlunsplit(parts._replace(query="tf-hub-format=compressed"))
+
+
+def _unpacked(archive: Path, folder: Path, name: str) -> Path:
+    """The folder with the archive's files; names that leave it, links and devices are refused."""
+    total = count = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                total, count = total + member.size, count + 1
+                if total > MAX_ARCHIVE or count > MAX_FILES:
+                    raise UserError(f"{name} unpacks to more than a module can be")
+                if not (member.isfile() or member.isdir()):
+                    raise UserError(f"{name} is refused: {shown(member.name)} is a link or device")
+                tar.extract(member, folder, filter="data")
+    except tarfile.FilterError as error:
+        raise UserError(f"{name} is refused: {error}") from error
+    except (tarfile.TarError, EOFError, OSError) as error:
+        said = reason_of(error) if isinstance(error, OSError) and error.errno else str(error)
+        raise UserError(f"{name} is no .tar.gz of a module, or is damaged: {said}") from error
+    found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
+    return found[0].parent if found else folder
+
+
+def _frozen_apart(folder: Path, handle: str, scratch: Path) -> GraphDef:
+    """The module's graph, by a process that sees nothing but its folder (see `confinement`)."""
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(f"{shown(handle)} is no module: it has no saved_model.pb")
+    place = scratch / "scratch"
+    place.mkdir()
+    program = [sys.executable, "-I", "-u", "-X", "utf8", str(Path(__file__).parents[1])]
+    try:
+        done = subprocess.run(
+            [*program, "freeze-module", str(folder.resolve()), str(place), str(_size_of(handle))],
+            env={"HOME": str(place), "TMPDIR": str(place), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{shown(handle)} could not be loaded in {SECONDS} seconds") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it was killed"]
+        reason = said[-1].removeprefix("tensor-guess: ")
+        reason = reason if reason.isprintable() else ascii(reason)
+        raise UserError(f"{shown(handle)} cannot be used: {reason}")
+    return parse(done.stdout, shown(handle))
+
+
+def _size_of(handle: str) -> int:
+    """The input's side as the module's name says it: `mobilenet_v2_100_224/feature_vector/4`."""
+    if "inception_v3" in handle or "inception_resnet_v2" in handle:
+        return 299
+    sides = [int(each) for each in re.findall(r"(?<![0-9])([1-6]?[0-9]{2})(?![0-9])", handle)]
+    plausible = [side for side in sides if 96 <= side <= 640 and side != 100]
+    return plausible[-1] if plausible else _SIZE
+
+
+def _of_graph(graph: GraphDef, name: str, bottleneck: str | None) -> tuple[GraphDef, Scaling]:
+    """A frozen graph as a backbone: its input found, its bottleneck found or named."""
+    check(graph, name)
+    graph = rewritten(graph)
+    start, scaling = _input(graph, name)
+    renamed = _renamed(graph, start)
+    names = [node.name for node in renamed.node]
+    if bottleneck is None:
+        pools = [node.name for node in renamed.node if node.op in ("AvgPool", "Mean")]
+        if not pools:
+            raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
+        tensor = pools[-1]
+    else:
+        tensor = f"backbone/{bottleneck.removesuffix(':0')}"
+        if tensor not in names:
+            raise UserError(f"{name} has no tensor {shown(bottleneck)}")
+    shape = output_shape(renamed, scaling, tensor)
+    if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
+        raise UserError(f"{name}: {shown(tensor)} is no vector for each image, but {shape}")
+    builder = Builder()
+    builder.graph.node.extend(cut(renamed, scaling, tensor))
+    to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
+    builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
+    return builder.graph, scaling
+
+
+def _input(graph: GraphDef, name: str) -> tuple[str, Scaling]:
+    """The name of the tensor that images are fed to, and what it wants."""
+    nodes = {node.name.removeprefix("import/"): node for node in graph.node}
+    for known, (mean, std) in _FED.items():
+        node = nodes.get(known)
+        if node is None or (node.op != "Placeholder" and known != "Mul"):
+            continue
+        sides = [dim.size for dim in node.attr["shape"].shape.dim] or [0, _MUL_SIZE, _MUL_SIZE, 3]
+        if len(sides) == 4 and sides[1] == sides[2] > 0 and sides[3] == 3:
+            return node.name, Scaling(sides[1], mean, std)
+    raise UserError(f"{name} has no input for images that is known ({', '.join(_FED)})")
+
+
+def _renamed(graph: GraphDef, start: str) -> GraphDef:
+    """The graph with `start` called NETWORK_INPUT and every other node under `backbone/`."""
+    new = {node.name: f"backbone/{node.name}" for node in graph.node} | {start: NETWORK_INPUT}
+    renamed = GraphDef()
+    for node in graph.node:
+        copy = renamed.node.add()
+        copy.CopyFrom(node)
+        copy.name = new[node.name]
+        del copy.input[:]
+        for each in node.input:
+            tensor, colon, output = each.removeprefix("^").partition(":")
+            mark = "^" if each.startswith("^") else ""
+            copy.input.append(f"{mark}{new[tensor]}{colon}{output}")
+    return renamed

@@ -1,5 +1,6 @@
 """TensorBoard can show what training was like; what lies there already is never deleted."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,19 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     with pytest.raises(UserError, match="could not make the folder"):
         run_into(tmp_path / "logs")
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    with Summaries(tmp_path) as summaries:
+        (events,) = (tmp_path / "train").iterdir()
+        handle = os.open(full, os.O_WRONLY)
+        # From here on what goes to the event file goes to a disk that is full.
+        written = next(each for each in Path("/dev/fd").iterdir() if each.resolve() == events)
+        os.dup2(handle, int(written.name))
+        os.close(handle)
+        with pytest.raises(UserError, match="no space left on device"):
+            summaries.add(LOOKS[0])
+        os.dup2(os.open(os.devnull, os.O_WRONLY), int(written.name))

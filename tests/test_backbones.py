@@ -1,0 +1,152 @@
+"""Backbones are frozen once a machine, never believed when damaged, and missed in words."""
+
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tensor_guess import backbones
+from tensor_guess.errors import UserError
+from tensor_guess.graph import check, serialise
+
+ROOT = Path(__file__).resolve().parent.parent
+LITE = "efficientnet_lite0"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, empty."""
+    monkeypatch.setenv("TENSOR_GUESS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def kept(cache: Path) -> list[Path]:
+    return sorted((cache / "backbones").glob("*.pb"))
+
+
+def test_what_is_frozen_is_kept_under_its_digest(own: Path) -> None:
+    backbone = backbones.load(LITE)
+    (path,) = kept(own)
+    data = path.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == backbone.sha256
+    assert backbone.sha256 in path.name
+    assert data == serialise(backbone.graph)
+    check(backbone.graph, LITE)
+
+
+def test_the_second_time_it_is_taken_from_there(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = backbones.load(LITE)
+    (path,) = kept(own)
+    before = path.stat()
+    # The weights are not needed any more: their package may be gone.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    again = backbones.load(LITE)
+    assert (again.sha256, again.scaling) == (first.sha256, first.scaling)
+    assert serialise(again.graph) == serialise(first.graph)
+    assert path.stat() == before
+
+
+def test_two_machines_freeze_the_same_bytes(own: Path, lite0: backbones.Backbone) -> None:
+    assert backbones.load(LITE).sha256 == lite0.sha256
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "emptied", "another file"])
+def test_a_damaged_backbone_is_made_again(
+    own: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = backbones.load(LITE)
+    (path,) = kept(own)
+    data = bytearray(path.read_bytes())
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+    elif how == "cut":
+        del data[-1:]
+    elif how == "emptied":
+        data.clear()
+    else:
+        data = bytearray(b"version https://git-lfs")
+    path.write_bytes(data)
+    again = backbones.load(LITE)
+    assert again.sha256 == first.sha256
+    assert "is damaged" in capsys.readouterr().err
+    assert [hashlib.sha256(each.read_bytes()).hexdigest() for each in kept(own)] == [first.sha256]
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own.write_text("a file where the folder should be")
+    backbone = backbones.load(LITE)
+    check(backbone.graph, LITE)
+    assert f"{LITE} is not kept for next time: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["no_such", "../../etc/passwd", "*", "", "inception_v3\n"])
+def test_a_backbone_that_there_is_not_is_said(own: Path, name: str) -> None:
+    with pytest.raises(UserError, match="no backbone") as refused:
+        backbones.load(name)
+    assert str(refused.value).isprintable()
+    assert kept(own) == []
+
+
+def test_without_the_network_what_is_not_here_is_said(own: Path) -> None:
+    with pytest.raises(UserError, match="inception_v3 is not on this machine"):
+        backbones.load("inception_v3", offline=True)
+    # What comes with the install is here.
+    assert backbones.load(LITE, offline=True).name == LITE
+
+
+def test_the_default_that_cannot_be_had_is_replaced_and_it_is_said(own: Path) -> None:
+    backbone, missed = backbones.load_default(offline=True)
+    assert backbone.name == LITE
+    assert missed.startswith(f"using {LITE}")
+    assert "inception_v3 is not on this machine" in missed
+    backbone, missed_again = backbones.load_default(offline=True)
+    assert missed_again == missed
+
+
+FREEZE = f"""
+import sys
+from tensor_guess import backbones
+sys.stdin.readline()
+print(backbones.load("{LITE}").sha256)
+"""
+
+
+@pytest.fixture
+def processes(own: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", FREEZE],
+            env={"PYTHONPATH": str(ROOT / "src"), "TENSOR_GUESS_CACHE": str(own)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    yield started
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def test_several_runs_that_freeze_at_once_end_with_one_file(
+    own: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    for each in processes:
+        assert each.stdin
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    said = {each.communicate(timeout=60) for each in processes}
+    ((digest, errors),) = said
+    assert errors == ""
+    (path,) = (own / "backbones").iterdir()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest.strip()
+    assert stat.S_ISREG(os.lstat(path).st_mode)

@@ -199,11 +199,12 @@ def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
         kind = np.dtype(np.uint8)
     if kind is None:
         return None
-    if tensor.tensor_content:
+    count = int(np.prod(shape, dtype=np.int64))
+    if tensor.tensor_content or not count:
         return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
     # Small constants are lists of numbers instead; the last one stands for all that follow.
     listed = np.array([*tensor.float_val, *tensor.int_val, *tensor.int64_val, *tensor.bool_val])
-    missing = int(np.prod(shape, dtype=np.int64)) - len(listed)
+    missing = count - len(listed)
     if not 0 <= missing <= MAX_CONSTANT // 8 or not len(listed):
         return None
     return np.concatenate([listed, np.repeat(listed[-1:], missing)]).astype(kind).reshape(shape)

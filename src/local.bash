@@ -39,7 +39,7 @@ prepare_environment() {
   python=$(find_python)
   printf 'tensor-guess: first run: installing TensorFlow, OpenVINO and what they need into %s\n' \
     "${venv}" >&2
-  printf 'tensor-guess: about 430 MB to download, 2 GB on disk; 1 to 5 minutes, once\n' >&2
+  printf 'tensor-guess: about 390 MB to download, 2 GB on disk; 1 to 5 minutes, once\n' >&2
   new=${venv}.new.$$
   # shellcheck disable=SC2064 # the name as it is now
   trap "rm -rf '${new//\'/\'\\\'\'}'" EXIT
@@ -50,7 +50,8 @@ prepare_environment() {
     --require-hashes --only-binary :all: --requirement "${LOCK}" >&2 ||
     fail "could not install the packages (see above); check the network and run again: what was done is undone"
   cp "${LOCK}" "${new}/complete"
-  rm -rf "${venv}"
+  # Of another lock file; not that of a run that was faster.
+  cmp -s "${LOCK}" "${venv}/complete" || rm -rf "${venv}"
   # A rename fails, and nothing is lost, where another run was faster.
   "${python}" -I -c 'import os, sys; os.rename(*sys.argv[1:])' "${new}" "${venv}" 2>/dev/null ||
     cmp -s "${LOCK}" "${venv}/complete" || fail "could not rename ${new} to ${venv}"

@@ -184,6 +184,10 @@ DAMAGED = {
     "no state at all": saved(None, {}),
     "a state of numbers": saved({"a": 1}, {}),
     "a list": saved([1], {}),
+    "a place in the memo that takes 64 GB": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "the same in digits": b"\x80\x02Np2147483647\n.",
+    "8 GB of bytes in a later opcode": b"\x80\x05\x96" + (2**33).to_bytes(8, "little") + b"x.",
+    "a frame without end": b"\x80\x04\x95" + (2**40).to_bytes(8, "little") + b"N.",
 }
 
 

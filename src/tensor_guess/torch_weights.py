@@ -7,6 +7,7 @@ an int64 count and its raw little-endian values.
 
 import io
 import pickle
+import pickletools
 from collections import OrderedDict
 from collections.abc import Callable
 from math import prod
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tensor_guess.errors import UserError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
+_MAX_MEMO = 1_000_000
 _FLOATS, _LONGS = "torch.FloatStorage", "torch.LongStorage"
 _DTYPES: dict[str, np.dtype[Any]] = {_FLOATS: np.dtype("<f4"), _LONGS: np.dtype("<i8")}
 
@@ -64,15 +66,28 @@ def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
     """The tensors by name, strides honoured. Raises UserError where `data` is no such file."""
     file = io.BytesIO(data)
     try:
-        magic, _protocol, _sizes = (_Unpickler(file).load() for _ in range(3))
+        magic, _protocol, _sizes = (_load(file) for _ in range(3))
         if magic != _MAGIC:
             raise ValueError("not a weight file of PyTorch")
-        views = _Unpickler(file).load()
+        views = _load(file)
         kinds = {view.storage[1]: view.storage[0] for view in views.values()}
-        storages = {key: _storage(file, kinds[key]) for key in _Unpickler(file).load()}
+        storages = {key: _storage(file, kinds[key]) for key in _load(file)}
         return {key: view.of(storages[view.storage[1]]) for key, view in views.items()}
     except Exception as error:  # a damaged pickle raises anything at all
         raise UserError(f"{name} is damaged ({error}); install it again") from error
+
+
+def _load(file: BinaryIO) -> Any:
+    """The next object in the file, by the opcodes of its time only.
+
+    Later ones, and places in the memo that no real file has, ask for gigabytes in a few bytes.
+    """
+    start = file.tell()
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.proto > 2 or (opcode.name.endswith("PUT") and int(argument or 0) > _MAX_MEMO):
+            raise ValueError(f"no weight file has {opcode.name} {argument}")
+    file.seek(start)
+    return _Unpickler(file).load()
 
 
 def _storage(file: BinaryIO, kind: str) -> NDArray[Any]:

@@ -115,3 +115,13 @@ def program(cache: Path) -> Run:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small hub modules: tf1, tf2, any_size, map, writes, text (see modules.py)."""
+    folder = tmp_path_factory.mktemp("modules")
+    subprocess.run(
+        [sys.executable, ROOT / "tests/modules.py", folder], capture_output=True, check=True
+    )
+    return folder

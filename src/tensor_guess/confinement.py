@@ -34,8 +34,8 @@ CPU_SECONDS = 300
 ADDRESS_SPACE = 16 << 30
 
 
-def confine(readable: Sequence[Path], scratch: Path) -> None:
-    """Nothing comes back; this process has no network and sees only the system and `readable`.
+def confine(readable: Sequence[Path], scratch: Path, *, network: bool = False) -> None:
+    """Nothing comes back; this process sees only the system and `readable`, and no network.
 
     It can write nowhere but in the folder `scratch`, and its time and memory are bounded. To be
     called before any thread is started. Raises UserError where the system cannot do that.
@@ -47,7 +47,8 @@ def confine(readable: Sequence[Path], scratch: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
     _leave_only(libc, [*_system(), *readable], scratch)
-    _refuse_sockets(libc)
+    if not network:
+        _refuse_sockets(libc)
 
 
 def _system() -> list[Path]:

@@ -50,5 +50,8 @@ def _dequantize(builder: Builder, node: NodeDef, graph: GraphDef) -> None:
     if values is None or low is None or high is None or not known:
         raise UserError(f"{shown(node.name)} dequantizes something else than a constant")
     scale = (high.item() - low.item()) / 255
-    floats = values.astype(np.float64) * scale + low.item()
+    lowest = low.item()
+    if mode == b"MIN_FIRST" and scale:  # zero is one of the steps
+        lowest = round(lowest / scale) * scale
+    floats = values.astype(np.float64) * scale + lowest
     builder.const(node.name, floats.astype(np.float32))

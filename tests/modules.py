@@ -1,0 +1,66 @@
+"""Small hub modules, made by TensorFlow; run as a program: modules.py FOLDER."""
+
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+SIZE = 64
+
+
+class Module(tf.Module):
+    """Images -> vectors, as a TF 2 SavedModel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(tf.random.stateless_normal((3, 3, 3, 8), (1, 2)))
+
+    def vectors(self, images: tf.Tensor) -> tf.Tensor:
+        """[N, 8] of [N, H, W, 3]."""
+        return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, self.kernel, 2, "SAME")), [1, 2])
+
+
+def save(kind: str, folder: str) -> None:
+    """Nothing comes back; the folder is a SavedModel of that kind."""
+    if kind == "tf1":
+        return save_tf1(folder)
+    module = Module()
+    functions: dict[str, Any] = {
+        "tf2": module.vectors,
+        "any_size": module.vectors,
+        "map": lambda images: tf.nn.conv2d(images, module.kernel, 2, "SAME"),
+        "writes": lambda images: _writing(module.vectors(images)),
+        "text": lambda images: tf.strings.length(images),
+    }
+    side = None if kind == "any_size" else SIZE
+    dtype = tf.string if kind == "text" else tf.float32
+    shape = (None,) if kind == "text" else (None, side, side, 3)
+    signature = tf.function(functions[kind]).get_concrete_function(
+        tf.TensorSpec(shape, dtype, name="images")
+    )
+    tf.saved_model.save(module, folder, signatures={"serving_default": signature})
+    return None
+
+
+def save_tf1(folder: str) -> None:
+    """Nothing comes back; the folder is a hub module as TF 1 made them: no tags."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3))
+        kernel = v1.get_variable("kernel", (3, 3, 3, 8))
+        vectors = tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, kernel, 2, "SAME")), [1, 2])
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.predict_signature_def({"images": images}, {"default": vectors})
+        builder = v1.saved_model.Builder(folder)
+        builder.add_meta_graph_and_variables(session, [], signature_def_map={"default": signature})
+        builder.save()
+
+
+def _writing(vectors: tf.Tensor) -> tf.Tensor:
+    length = tf.strings.length(tf.io.read_file("/etc/hostname"))
+    return vectors + tf.cast(length, tf.float32)
+
+
+if __name__ == "__main__":
+    for each in ("tf1", "tf2", "any_size", "map", "writes", "text"):
+        save(each, f"{sys.argv[1]}/{each}")

@@ -1,0 +1,76 @@
+"""What a stranger's program can reach, once it is confined: tried for real, in a process."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
+    reason="seccomp and Landlock are Linux's",
+)
+
+START = f"""
+import sys; sys.path.insert(0, {str(ROOT / "src")!r})
+from pathlib import Path
+from tensor_guess.confinement import confine
+given, scratch, other = map(Path, sys.argv[1:4])
+confine([given], scratch, network={{network}})
+"""
+ATTEMPTS = {
+    "read what was given": ("(given / 'a').read_text()", True),
+    "write in the scratch folder": ("(scratch / 'b').write_text('x')", True),
+    "run Python's own library": ("import json, ctypes, decimal", True),
+    "write what was given": ("(given / 'a').write_text('x')", False),
+    "remove what was given": ("(given / 'a').unlink()", False),
+    "read another file": ("(other / 'secret').read_text()", False),
+    "list another folder": ("list(other.iterdir())", False),
+    "write elsewhere": ("(other / 'new').touch()", False),
+    "open a socket": ("import socket; socket.socket()", False),
+    "open a local socket": ("import socket; socket.socket(socket.AF_UNIX)", False),
+    "open an io_uring": (
+        "import ctypes, os; c = ctypes.CDLL(None, use_errno=True)\n"
+        "if c.syscall(425, 8, ctypes.create_string_buffer(120)) < 0: raise OSError",
+        False,
+    ),
+    "a child's socket": (
+        "import subprocess; subprocess.run([sys.executable, '-Ic',"
+        " 'import socket; socket.socket()'], check=True)",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "allowed"), ATTEMPTS.values(), ids=ATTEMPTS.keys())
+def test_what_can_be_reached(tmp_path: Path, code: str, allowed: bool) -> None:
+    assert (_run(tmp_path, code).returncode == 0) is allowed
+
+
+def test_a_fetcher_has_the_network_and_still_no_files(tmp_path: Path) -> None:
+    assert _run(tmp_path, "import socket; socket.socket()", network=True).returncode == 0
+    assert _run(tmp_path, "(other / 'secret').read_text()", network=True).returncode != 0
+
+
+def test_memory_and_time_are_bounded(tmp_path: Path) -> None:
+    done = _run(tmp_path, "bytearray(17 << 30)")
+    assert "MemoryError" in done.stderr
+    done = _run(tmp_path, "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))")
+    assert done.stdout == "(300, 300)\n"
+
+
+def _run(tmp_path: Path, code: str, *, network: bool = False) -> subprocess.CompletedProcess[str]:
+    folders = [tmp_path / name for name in ("given", "scratch", "other")]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    (folders[0] / "a").write_text("a")
+    (folders[2] / "secret").write_text("secret")
+    return subprocess.run(
+        [sys.executable, "-I", "-c", START.format(network=network) + code, *folders],
+        capture_output=True,
+        text=True,
+        check=False,
+    )

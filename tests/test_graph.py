@@ -21,7 +21,6 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tensor_guess import images
 from tensor_guess.backbones import Backbone
-from tensor_guess.classifier import Classifier
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,
@@ -49,6 +48,7 @@ from tensor_guess.graph import (
     serialised,
     with_head,
 )
+from tensor_guess.network import Network
 
 LABELS = ("darth vader", "elsa", "東京")
 
@@ -220,15 +220,14 @@ def agrees(ours: NDArray[np.float32], theirs: NDArray[np.float32], within: float
 
 
 def test_old_programs_see_what_we_see(vader_elsa: Path, shared: Path) -> None:
-    classifier = Classifier(vader_elsa)
     graph = parse(read(vader_elsa / GRAPH), "x.pb")
-    scaling = classifier.record.scaling
+    scaling = record_of(graph, "x.pb").scaling
     photos = sorted((shared / "vader_elsa" / "test").iterdir())
     pictures = {path: images.read(path) for path in photos}
     jpegs = [path for path, picture in pictures.items() if picture.kind == "JPEG"]
     assert len(jpegs) > 20
     pixels = {path: images.decode(pictures[path], scaling.size) for path in jpegs}
-    scores = dict(classifier.network(few=False).run(pixels.items()))
+    scores = dict(Network(graph, scaling, FINAL_TENSOR, "float32").run(pixels.items()))
 
     fed = [(pixels[path] - np.float32(scaling.mean)) / scaling.std for path in jpegs]
     arrays_ = by_tensorflow(graph, [(f"{NETWORK_INPUT}:0", image[None]) for image in fed])
@@ -241,11 +240,11 @@ def test_old_programs_see_what_we_see(vader_elsa: Path, shared: Path) -> None:
 
 
 def test_old_programs_see_large_photos_nearly_as_we_do(vader_elsa: Path, shared: Path) -> None:
-    classifier = Classifier(vader_elsa)
-    picture = images.read(shared / "sample_images" / "photo_16mp.jpg")
-    pixels = images.decode(picture, classifier.record.scaling.size)
-    ((_, scores),) = classifier.network(few=True).run([("", pixels)])
     graph = parse(read(vader_elsa / GRAPH), "x.pb")
+    scaling = record_of(graph, "x.pb").scaling
+    picture = images.read(shared / "sample_images" / "photo_16mp.jpg")
+    pixels = images.decode(picture, scaling.size)
+    ((_, scores),) = Network(graph, scaling, FINAL_TENSOR, "float32", few=True).run([("", pixels)])
     (theirs,) = by_tensorflow(graph, [(f"{IMAGE_BYTES}:0", picture.data)])
     assert agrees(scores, theirs, 0.06)
 

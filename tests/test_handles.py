@@ -1,0 +1,216 @@
+"""Backbones from anywhere: URLs, folders, archives and graphs; failures are one sentence each."""
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tensor_guess import handles
+from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.graph import Scaling, check
+from tensor_guess.network import Network, output_shape
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address at which a server on this machine shows it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_module_by_url_is_fetched_frozen_and_checked(
+    site: tuple[Path, str], modules: Path, cache: Path
+) -> None:
+    folder, address = site
+    (folder / "feature_vector").mkdir()
+    _pack(modules / "tf2", folder / "feature_vector/5")  # as hubs name them: no extension
+    graph, scaling = handles.freeze(f"{address}/feature_vector/5")
+    assert scaling == Scaling(64, 0, 255)
+    assert output_shape(graph, scaling, BOTTLENECK) == (1, 8)
+    assert not list((cache / "downloads").iterdir())
+
+
+def test_all_forms_of_a_module_are_the_same_network(modules: Path, tmp_path: Path) -> None:
+    _pack(modules / "any_size", tmp_path / "any_64.tar.gz", "deeper/module_128")
+    image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    found = []
+    for handle in (tmp_path / "any_128.tar.gz", tmp_path / "module_128"):
+        if handle.suffix == ".gz":
+            (tmp_path / "any_64.tar.gz").rename(handle)
+        else:
+            handle.symlink_to(modules / "any_size")
+        graph, scaling = handles.freeze(str(handle))
+        assert scaling.size == 128  # the module takes any; its name says this one
+        network = Network(graph, scaling, BOTTLENECK, "float32", few=True)
+        ((_, vector),) = network.run([(None, image)])
+        found.append(vector)
+    np.testing.assert_array_equal(*found)
+
+
+def test_tensorflow_hubs_own_cache_is_used(
+    modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = "https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/4"
+    kept = tmp_path / "cb6f9b5c866e6537fad904ca1ed532322ee8d524"  # SHA-1 of the handle
+    kept.symlink_to(modules / "tf2")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    graph, _ = handles.freeze(handle, offline=True)
+    check(graph, "kept")
+
+
+def test_a_module_that_reads_files_is_refused_by_name(modules: Path) -> None:
+    with pytest.raises(UserError, match="its op ReadFile may do more than compute"):
+        handles.freeze(str(modules / "writes"))
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"../escaped": b"x"}, "outside the destination"),
+        ({"/absolute/escaped": b"x"}, "has no saved_model.pb"),  # unpacked inside
+        ({"link": "../../escaped"}, "is a link or device"),
+        ({"fifo": None}, "is a link or device"),
+        ({"readme.txt": b"x"}, "has no saved_model.pb"),
+        ({"saved_model.pb": b"garbage"}, "cannot be loaded as a SavedModel"),
+    ],
+)
+def test_archives_that_are_no_module(
+    tmp_path: Path, members: dict[str, bytes | str | None], said: str
+) -> None:
+    archive = tmp_path / "module.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            else:
+                info.type = tarfile.FIFOTYPE if content is None else tarfile.SYMTYPE
+                info.linkname = content or ""
+                tar.addfile(info)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=said) as raised:
+        handles.freeze(str(archive))
+    assert len(str(raised.value).splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/absolute").exists()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100])
+def test_damaged_archives(modules: Path, tmp_path: Path, cut: int) -> None:
+    archive = tmp_path / "module.tar.gz"
+    _pack(modules / "tf2", archive)
+    archive.write_bytes(archive.read_bytes()[:cut])
+    with pytest.raises(UserError, match=r"is no \.tar\.gz of a module, or is damaged"):
+        handles.freeze(str(archive))
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handles, "MAX_ARCHIVE", 1_000_000)
+    archive = tmp_path / "bomb.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        info = tarfile.TarInfo("saved_model.pb")
+        info.size = 2_000_000
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    with pytest.raises(UserError, match="unpacks to more than a module can be"):
+        handles.freeze(str(archive))
+
+
+def test_failures_of_a_download_are_said(site: tuple[Path, str], cache: Path) -> None:
+    folder, address = site
+    (folder / "page").write_text("<html>not a module</html>")
+    for path, said in (("missing", "404"), ("page", r"is no \.tar\.gz of a module")):
+        with pytest.raises(UserError, match=said):
+            handles.freeze(f"{address}/{path}")
+    with pytest.raises(UserError, match="--offline was given"):
+        handles.freeze(f"{address}/page", offline=True)
+    assert not list((cache / "downloads").iterdir())
+
+
+def test_paths_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="no such file or folder"):
+        handles.freeze(str(tmp_path / "module"))
+    with pytest.raises(UserError, match=r"has no saved_model\.pb"):
+        handles.freeze(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["frozen_graph.pb", "quantized_graph.pb"])
+def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
+    graph, scaling = handles.freeze(str(shared / "graphs/mobilenet_v1_0.25_224" / name))
+    check(graph, name)
+    assert scaling == Scaling(224, 127.5, 127.5)
+    assert output_shape(graph, scaling, BOTTLENECK) == (1, 256)
+
+
+def test_another_bottleneck_can_be_named(shared: Path) -> None:
+    path = str(shared / "graphs/mobilenet_v1_0.25_224/frozen_graph.pb")
+    graph, scaling = handles.freeze(path, "MobilenetV1/Predictions/Reshape:0")
+    assert output_shape(graph, scaling, BOTTLENECK) == (1, 1001)
+    with pytest.raises(UserError, match="has no tensor nothing"):
+        handles.freeze(path, "nothing")
+    with pytest.raises(UserError, match="is no vector for each image"):
+        handles.freeze(path, "MobilenetV1/MobilenetV1/Conv2d_0/Relu6")
+
+
+def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:
+    import tensorflow as tf
+
+    path = shared / "graphs/mobilenet_v1_0.25_224/quantized_graph.pb"
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    graph, scaling = handles.freeze(str(path))
+    network = Network(graph, scaling, BOTTLENECK, "float32", few=True)
+    ((_, found),) = network.run([(None, image)])
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(path.read_bytes()), name="")
+        fed = {"input:0": (image[None] - np.float32(127.5)) / np.float32(127.5)}
+        expected = session.run("MobilenetV1/Logits/AvgPool_1a/AvgPool:0", fed).ravel()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_other_graphs_are_refused_in_words(shared: Path) -> None:
+    for path in (
+        shared / "graphs/another_network/output_graph.pb",
+        shared / "graphs/broken/lfs_pointer_retrained_graph.pb",
+        shared / "graphs/broken/one_placeholder_output_graph.pb",
+        shared / "sample_images/parrot.jpg",
+    ):
+        with pytest.raises(UserError) as raised:
+            handles.freeze(str(path))
+        assert len(str(raised.value).splitlines()) == 1
+
+
+def test_input_and_bottleneck_have_our_names(modules: Path) -> None:
+    graph, _ = handles.freeze(str(modules / "tf1"))
+    assert {NETWORK_INPUT, BOTTLENECK} <= {node.name for node in graph.node}
+
+
+@pytest.mark.parametrize(
+    ("handle", "size"),
+    [
+        ("https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/4", 224),
+        ("https://tfhub.dev/google/imagenet/mobilenet_v1_025_128/feature_vector/5", 128),
+        ("https://tfhub.dev/google/imagenet/inception_v3/feature_vector/3", 299),
+        ("https://tfhub.dev/tensorflow/efficientnet/lite2/feature-vector/2", 224),
+        ("https://tfhub.dev/google/imagenet/nasnet_large/feature_vector/5", 224),
+    ],
+)
+def test_the_size_that_a_handle_says(handle: str, size: int) -> None:
+    assert handles._size_of(handle) == size
+
+
+def _pack(folder: Path, archive: Path, inside: str = ".") -> None:
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, inside)

@@ -6,10 +6,12 @@
 #   read        a path that is only read; its folder is mounted
 #   images      the same, and its name as it was typed is printed with the results
 #   classifier  a classifier's folder or a graph, or the word `imagenet`; only read
+#   handle      a path that is read, or a URL, or the name of a backbone
 #   train       a classifier's folder that is written to
 #   pictures    a folder of categories, which may be links
 #   folder      a folder that is written to, and made where it is not there
 #   file        a file that is written
+#   backbone    the name of a backbone; no path
 #   value, flag no path: the option takes a value, or none
 # A last argument that ends in ... may come again and again.
 COMMANDS='
@@ -30,9 +32,9 @@ train --testing-percentage value
 train --validation-percentage value
 train --eval-step-interval value
 train --seed value
-train --backbone value
-train --architecture value
-train --tfhub-module value
+train --backbone handle
+train --architecture handle
+train --tfhub-module handle
 train --precision value
 train --final-tensor-name value
 train --offline flag
@@ -48,11 +50,17 @@ train --random-scale value
 train --random-brightness value
 guess TF_FILES classifier
 guess IMAGE... images
+guess --backbone backbone
+guess --offline flag
+guess --top value
 guess --json flag
 classify-dir TF_FILES classifier
 classify-dir SRC read
 classify-dir DEST folder
-fetch BACKBONE... value
+classify-dir --backbone backbone
+classify-dir --offline flag
+fetch BACKBONE... backbone
+backbones --json flag
 '
 
 # The command line, taken apart: what each part is, what stands before its value, its value.

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # One run of the program in a container. Sourced by launch.bash.
 
+# What `imagenet` is where no backbone was asked for.
+DEFAULT_BACKBONE=inception_v3
+
 # Runs the program and exits with its code.
 # Usage: run_in_container [SUBCOMMAND [ARGUMENT...]]
 run_in_container() {
@@ -10,8 +13,9 @@ run_in_container() {
   trap clean_up EXIT
   check_names "$@"
   plan "$@"
-  [[ ${#TARGETS[@]} -eq 0 && ${1:-} != fetch ]] || plan_cache "$1"
+  [[ -z ${COMPLETE} ]] || plan_cache "$1"
   prepare_image
+  fetch_first "$@"
   RUN=("${ENGINE}" run --rm --name "${NAME}")
   confine "${1:-}"
   show_folders
@@ -45,11 +49,28 @@ plan_cache() {
   esac
 }
 
+# Guessing has no network: what the built-in classifier needs is fetched by a run of its own.
+# Usage: fetch_first [ARGUMENT...]
+fetch_first() {
+  local name=${BACKBONE:-${DEFAULT_BACKBONE}} argument kept
+  [[ -n ${BUILTIN} ]] || return 0
+  for argument in "$@"; do
+    [[ ${argument} != --offline ]] || return 0
+  done
+  for kept in "${CACHE}/backbones/${name}"-*.pb; do
+    [[ ! -e ${kept} ]] || return 0
+  done
+  # Where it fails it says why, and the program what it does instead.
+  TENSOR_GUESS_LAUNCHER=${ENGINE} "${ROOT}/tensor-guess" fetch -- "${name}" >/dev/null || true
+}
+
 # RUN gets what keeps the program in: docs/design.md says what for.
 # Usage: confine SUBCOMMAND
 confine() {
   local group
   RUN+=(--read-only --cap-drop ALL --security-opt no-new-privileges)
+  # Podman would put writable folders over /run and /var/tmp.
+  [[ ${ENGINE} != podman ]] || RUN+=(--read-only-tmpfs=false)
   # Instead of relabelling people's folders where SELinux is on.
   RUN+=(--security-opt label=disable)
   if has_init; then RUN+=(--init); fi

@@ -10,6 +10,10 @@ SOURCES=() TARGETS=() MODES=()
 MADE=()
 # What the program must find in the container; with a / at the end: and not empty.
 SEEN=()
+# Set where the program will take the command line; where the classifier is the built-in one.
+COMPLETE='' BUILTIN=''
+# The backbone that was asked for by name.
+BACKBONE=''
 
 # Fills PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -19,13 +23,18 @@ plan() {
   here
   # What the program will refuse, or only answer with help, needs nothing of the host.
   parse "$@" || return 0
+  COMPLETE=1
   PASSED=("$1")
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     TYPED=${VALUES[i]}
     case ${KINDS[i]} in
     read) plan_read "${TYPED}" ;;
     images) plan_read "${TYPED}" shown ;;
-    classifier) [[ ${TYPED} == imagenet ]] || plan_classifier "${TYPED}" ro ;;
+    classifier)
+      if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
+      ;;
+    handle) [[ ${TYPED} == *://* ]] || plan_read "${TYPED}" ;;
+    backbone) BACKBONE=${TYPED} ;;
     train) plan_classifier "${TYPED}" rw ;;
     pictures)
       plan_read "${TYPED}"

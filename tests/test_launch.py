@@ -14,9 +14,11 @@ import click
 import pytest
 
 from tensor_guess.cli import cli
+from tensor_guess.config import DEFAULT_BACKBONES
 
 ROOT = Path(__file__).resolve().parent.parent
 UID, GID = os.getuid(), os.getgid()
+# `handle` may be a path.
 PATH_KINDS = {"read", "images", "classifier", "train", "pictures", "folder", "file"}
 HOSTILE = (
     "with space",
@@ -361,6 +363,7 @@ def test_the_user_and_the_limits_in_podman(
     (docker.here / "p.jpg").touch()
     run = docker("guess", classifier(docker.here / "tf"), "p.jpg").run
     assert run[0] == "podman"
+    assert "--read-only-tmpfs=false" in run
     for each in has:
         assert each in " ".join(run)
     for each in has_not:
@@ -405,7 +408,7 @@ def test_a_name_that_is_no_text_is_refused(docker: Launcher) -> None:
 
 def test_what_is_not_there_is_left_to_the_program(docker: Launcher) -> None:
     done = docker("guess", "tf", "nope.jpg", "no/such.jpg")
-    assert done.mounts == {}
+    assert list(done.mounts) == [str(docker.folder / "home/.cache/tensor-guess")]
     assert done.passed == ["guess", "tf", "nope.jpg", "no/such.jpg"]
 
 
@@ -472,8 +475,44 @@ def test_the_builtin_classifier_is_a_word_and_a_folder_of_that_name_a_path(
     classifier(docker.here / "imagenet")
     (docker.here / "p").mkdir()
     (docker.here / "p" / "x.jpg").touch()
-    assert f"{docker.here}/imagenet" not in docker("guess", "imagenet", "p/x.jpg").mounts
+    given = ("guess", "imagenet", "p/x.jpg", "--offline")
+    assert f"{docker.here}/imagenet" not in docker(*given).mounts
     assert f"{docker.here}/imagenet" in docker("guess", "./imagenet", "p/x.jpg").mounts
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [([], DEFAULT_BACKBONES[0]), (["--backbone", "resnet50"], "resnet50")]
+)
+def test_what_the_builtin_classifier_needs_is_fetched_by_a_run_of_its_own(
+    docker: Launcher, options: list[str], name: str
+) -> None:
+    (docker.here / "x.jpg").touch()
+    cache = docker.folder / "home/.cache/tensor-guess"
+    fetch, guess = (
+        call for call in docker("guess", "imagenet", "x.jpg", *options).calls if call[1] == "run"
+    )
+    assert fetch[-4:] == ["stand-in", "fetch", "--", name]
+    assert "--network" not in fetch
+    # It sees the cache and nothing else.
+    assert [each for each in fetch if each.startswith("type=bind")] == [
+        f'type=bind,"source={cache}","target={cache}"'
+    ]
+    assert guess[guess.index("--network") + 1] == "none"
+    (cache / "backbones").mkdir()
+    (cache / "backbones" / f"{name}-1-0123.pb").touch()
+    assert docker("guess", "imagenet", "x.jpg", *options).run[-len(options) - 2 :]
+
+
+def test_a_backbone_of_the_users_own_is_mounted(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "modules" / "mine").mkdir(parents=True)
+    (docker.here / "modules" / "mine.pb").touch()
+    for given, mounted in (("modules/mine", "modules/mine"), ("modules/mine.pb", "modules")):
+        done = docker("train", tf, "--backbone", given)
+        assert done.mounts[f"{docker.here}/{mounted}"] == "ro"
+        assert done.passed[-1] == given
+    for given in ("https://tfhub.dev/x/1", "inception_v3"):
+        assert len(docker("train", tf, f"--tfhub_module={given}").mounts) == 3
 
 
 @pytest.mark.parametrize(

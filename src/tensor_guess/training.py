@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import __version__, backbones, dataset, progress
+from tensor_guess import __version__, backbones, catalogue, dataset, progress
 from tensor_guess import graph as graphs
 from tensor_guess import head as heads
 from tensor_guess.backbones import Backbone
@@ -103,6 +103,8 @@ def train(job: Job) -> Trained:
 
     Raises UserError (or WrongUsage) where it cannot: nothing is half-written then.
     """
+    if job.backbone:
+        catalogue.find(job.backbone)
     data = dataset.find(job.tf_files, job.image_dir)
     for folder in {job.tf_files, job.graph_path.parent, job.labels_path.parent}:
         check_writable(folder)

@@ -1,0 +1,139 @@
+"""How many bottlenecks a second each backbone of the catalogue gives, next to Keras `predict`.
+
+    python bench/backbones.py PICTURES [BACKBONE...] [--runs N]
+
+PICTURES holds a folder per category. Both read the files, squeeze the pictures and compute; what
+is started and compiled before is not counted. Prints a table: pictures a second (medians), the
+ratios to Keras and their medians, and how many seconds a guess takes that nothing was started for.
+The weights of Keras' networks are random: they take the same time as the real ones. EfficientNet-
+Lite is not in Keras; MobileNetV2 with as many pixels, the nearest that is, is run beside it.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from train_and_guess import PROGRAM, ROOT, Command, python, timed
+
+sys.path.insert(0, str(ROOT / "src"))
+from tensor_guess import backbones
+from tensor_guess.catalogue import CATALOGUE, KerasWeights
+from tensor_guess.network import has_bf16
+
+_START = f"""
+import sys, time; sys.path.insert(0, {str(ROOT / "src")!r})
+from pathlib import Path
+from tensor_guess import backbones
+"""
+# The network with random weights, in the cache.
+FREEZE = f"""{_START}
+from tensor_guess import keras_backbones
+name, size, file = sys.argv[1:]
+keras_backbones.build(name, int(size)).save_weights(file)
+backbones.fetch(name, Path(file))
+"""
+OURS = f"""{_START}
+import tempfile, numpy as np
+from tensor_guess.bottlenecks import compute
+from tensor_guess.config import BOTTLENECK
+from tensor_guess.network import Network
+pictures, name, precision = sys.argv[1:]
+files = sorted(path for path in Path(pictures).glob("*/*") if path.is_file())
+backbone = backbones.load(name)
+network = Network(backbone.graph, backbone.scaling, BOTTLENECK, precision)
+blank = np.zeros((backbone.scaling.size, backbone.scaling.size, 3), np.uint8)
+list(network.run([(0, blank)] * 16))
+with tempfile.TemporaryDirectory() as folder:
+    started = time.perf_counter()
+    rows = compute(files, Path(folder), backbone, lambda: network, precision)
+    print(len(rows.paths) / (time.perf_counter() - started))
+"""
+KERAS = f"""{_START}
+import keras
+from tensor_guess import keras_backbones
+from tensor_guess.catalogue import CATALOGUE
+pictures, name, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+network = keras_backbones.build(name, size)
+body = keras.Model(network.input, keras_backbones.bottleneck_of(name, network))
+prepare, scaling = keras_backbones.preparation(name), CATALOGUE[name].scaling
+load = keras.utils.image_dataset_from_directory
+images = load(pictures, image_size=(size, size), batch_size=32, shuffle=False, labels=None)
+images = images.map(lambda x: prepare((x - scaling.mean) / scaling.std))
+body.predict(images.take(1), verbose=0)
+started = time.perf_counter()
+found = body.predict(images, verbose=0)
+print(len(found) / (time.perf_counter() - started))
+"""
+
+
+def main() -> None:
+    """The table, on stdout."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("backbone", nargs="*", default=list(CATALOGUE)[:10])
+    parser.add_argument("--runs", type=int, default=1)
+    given = parser.parse_args()
+    pictures = given.pictures.resolve()
+    precisions = ["float32", "bf16"] if has_bf16() else ["float32"]
+    ratios: dict[str, list[float]] = {precision: [] for precision in precisions}
+    columns = "".join(f"  {precision:>8}  ratio" for precision in precisions)
+    print(f"{'pictures a second':20}  {'Keras':>8}{columns}  guess, s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TENSOR_GUESS_CACHE"] = folder
+        for name in given.backbone:
+            freeze(name, Path(folder))
+            keras = rate(in_keras(name, pictures), given.runs)
+            line = f"{name:20}  {keras:8.1f}"
+            for precision in precisions:
+                ours = rate(python(OURS, str(pictures), name, precision), given.runs)
+                ratios[precision].append(ours / keras)
+                line += f"  {ours:8.1f}  {ours / keras:5.2f}"
+            print(f"{line}  {cold_start(name, pictures, given.runs):8.2f}", flush=True)
+    medians = "".join(f"  {'':8}  {statistics.median(ratios[each]):5.2f}" for each in precisions)
+    print(f"{'median':20}  {'':8}{medians}")
+
+
+def freeze(name: str, folder: Path) -> None:
+    """Nothing comes back; the backbone is in the cache, with random weights where it is Keras'."""
+    source = CATALOGUE[name]
+    if not isinstance(source.weights, KerasWeights):
+        backbones.load(name)
+        return
+    weights = folder / "random.weights.h5"
+    command = python(FREEZE, name, str(source.scaling.size), str(weights))
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    weights.unlink()
+
+
+def in_keras(name: str, pictures: Path) -> Command:
+    """The same by Keras."""
+    source = CATALOGUE[name]
+    beside = name if isinstance(source.weights, KerasWeights) else "mobilenet_v2"
+    return python(KERAS, str(pictures), beside, str(source.scaling.size))
+
+
+def rate(command: Command, runs: int) -> float:
+    """The median of what the command prints last."""
+    found = []
+    for _ in range(runs):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        found.append(float(done.stdout.splitlines()[-1]))
+    return statistics.median(found)
+
+
+def cold_start(name: str, pictures: Path, runs: int) -> float:
+    """Seconds from nothing to the five labels of one picture."""
+    photo = next(path for path in sorted(pictures.glob("*/*")) if path.is_file())
+    guess = [*PROGRAM, "guess", "imagenet", str(photo), "--backbone", name]
+    seconds, _ = timed(guess, max(3, runs), None)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

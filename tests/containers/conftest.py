@@ -1,5 +1,6 @@
 """A real engine, the real image, and people with other uids."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ ENGINE_SCRIPT = ROOT.parent / "shared" / "docker" / "engine.sh"
 SCRIPTS = ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh")
 BUILT_FROM = ("src", "Dockerfile", ".dockerignore", "requirements.lock")
 
+BASE = "python:3.11-slim-bookworm"
+PROBE_ENTRY = ["python3", "-I", "-X", "utf8", "/probe.py"]
+
 Text = subprocess.CompletedProcess[str]
 
 
@@ -31,7 +35,7 @@ class Engine:
     def __call__(self, *arguments: object, **options: object) -> str:
         """What the engine's client printed; it must succeed."""
         done = subprocess.run(
-            [self.command, *map(str, arguments)],
+            [shutil.which(self.command, path=self.environ["PATH"]), *map(str, arguments)],
             env=self.environ,
             capture_output=True,
             text=True,
@@ -178,23 +182,17 @@ def image(docker: Engine, clone: Path) -> str:
     return f"tensor-guess:{digest[:16]}"
 
 
-def build_probe(engine: Engine, workshop: Path, base: str) -> str:
-    """The name of an image with probe.py in the program's place."""
-    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=workshop))
-    folder.chmod(0o755)
-    shutil.copy2(HERE / "probe.py", folder)
-    (folder / "Dockerfile").write_text(
-        f"FROM {base}\nCOPY probe.py /probe.py\nUSER 65534\n"
-        'ENTRYPOINT ["python3", "-I", "-X", "utf8", "/probe.py"]\n'
-    )
-    engine("build", "--tag", "tensor-guess-probe", folder)
-    return "tensor-guess-probe"
-
-
 @pytest.fixture(scope="session")
 def probe(docker: Engine, workshop: Path) -> str:
-    """The image with probe.py in the program's place."""
-    return build_probe(docker, workshop, "python:3.11-slim-bookworm")
+    """The name of an image with probe.py in the program's place."""
+    folder = workshop / "probe"
+    folder.mkdir()
+    shutil.copy2(HERE / "probe.py", folder)
+    (folder / "Dockerfile").write_text(
+        f"FROM {BASE}\nCOPY probe.py /probe.py\nUSER 65534\nENTRYPOINT {json.dumps(PROBE_ENTRY)}\n"
+    )
+    docker("build", "--tag", "tensor-guess-probe", folder)
+    return "tensor-guess-probe"
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ train --seed value
 train --backbone handle
 train --architecture handle
 train --tfhub-module handle
+train --bottleneck-tensor-name value
 train --precision value
 train --final-tensor-name value
 train --offline flag
@@ -59,7 +60,9 @@ classify-dir SRC read
 classify-dir DEST folder
 classify-dir --backbone backbone
 classify-dir --offline flag
-fetch BACKBONE... backbone
+fetch BACKBONE... handle
+fetch-images FOLDER folder
+fetch-images URL... value
 backbones --json flag
 '
 

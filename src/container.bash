@@ -9,7 +9,7 @@ DEFAULT_BACKBONE=inception_v3
 run_in_container() {
   local status=0
   NAME=tensor-guess-$$-${RANDOM}${RANDOM}
-  RUN=() NONCES=() CACHE=''
+  RUN=() NONCES=() CACHE='' FETCHED=''
   trap clean_up EXIT
   check_names "$@"
   plan "$@"
@@ -49,11 +49,28 @@ plan_cache() {
   esac
 }
 
-# Guessing has no network: what the built-in classifier needs is fetched by a run of its own.
+# Guessing has no network, and a module is a stranger's program: what is needed of either is
+# fetched by a run of its own, which sees neither pictures nor classifiers.
 # Usage: fetch_first [ARGUMENT...]
 fetch_first() {
+  [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
+  if [[ ${#URLS[@]} -gt 0 ]]; then
+    FETCHED=$(CDPATH='' cd -- "$(mktemp -d)" && pwd -P)
+    # What could not be fetched was said; the program leaves it out.
+    apart fetch-images -- "${FETCHED}" "${URLS[@]}" || true
+    add_mount ro "${FETCHED}"
+  fi
+  [[ -z ${BUILTIN} ]] || fetch_builtin "$@"
+}
+
+# Usage: apart SUBCOMMAND [ARGUMENT...]
+apart() {
+  TENSOR_GUESS_LAUNCHER=${ENGINE} "${ROOT}/tensor-guess" "$@" >/dev/null
+}
+
+# Usage: fetch_builtin [ARGUMENT...]
+fetch_builtin() {
   local name=${BACKBONE:-${DEFAULT_BACKBONE}} argument kept
-  [[ -n ${BUILTIN} ]] || return 0
   for argument in "$@"; do
     [[ ${argument} != --offline ]] || return 0
   done
@@ -61,7 +78,7 @@ fetch_first() {
     [[ ! -e ${kept} ]] || return 0
   done
   # Where it fails it says why, and the program what it does instead.
-  TENSOR_GUESS_LAUNCHER=${ENGINE} "${ROOT}/tensor-guess" fetch -- "${name}" >/dev/null || true
+  apart fetch -- "${name}" || true
 }
 
 # RUN gets what keeps the program in: docs/design.md says what for.
@@ -116,6 +133,7 @@ show_folders() {
   fi
   RUN+=(--workdir "${HERE}" --env "TENSOR_GUESS_UMASK=$(umask)")
   [[ -z ${CACHE} ]] || RUN+=(--env "TENSOR_GUESS_CACHE=${CACHE}")
+  [[ -z ${FETCHED} ]] || RUN+=(--env "TENSOR_GUESS_FETCHED=${FETCHED}")
   for ((i = 0; i < ${#SEEN[@]}; i++)); do
     RUN+=(--env "TENSOR_GUESS_SEEN_$((++number))=${SEEN[i]}")
   done
@@ -197,6 +215,7 @@ explain() {
 clean_up() {
   local status=$? folder
   [[ ${#NONCES[@]} -eq 0 ]] || rm -f -- "${NONCES[@]}"
+  [[ -z ${FETCHED} ]] || rm -rf -- "${FETCHED}"
   [[ ${status} -ne 0 && ${#MADE[@]} -gt 0 ]] || return 0
   for folder in "${MADE[@]}"; do
     rmdir -- "${folder}" 2>/dev/null || true

@@ -12,8 +12,8 @@ MADE=()
 SEEN=()
 # Set where the program will take the command line; where the classifier is the built-in one.
 COMPLETE='' BUILTIN=''
-# The backbone that was asked for by name.
-BACKBONE=''
+# The backbone that was asked for by name; the module that is to be one; images by URL.
+BACKBONE='' MODULE='' URLS=()
 
 # Fills PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -29,11 +29,16 @@ plan() {
     TYPED=${VALUES[i]}
     case ${KINDS[i]} in
     read) plan_read "${TYPED}" ;;
-    images) plan_read "${TYPED}" shown ;;
+    images)
+      if [[ ${TYPED} == *://* ]]; then URLS+=("${TYPED}"); else plan_read "${TYPED}" shown; fi
+      ;;
     classifier)
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
       ;;
-    handle) [[ ${TYPED} == *://* ]] || plan_read "${TYPED}" ;;
+    handle)
+      [[ ${TYPED} == *://* ]] || plan_read "${TYPED}"
+      [[ $1 == fetch || ${TYPED} != */* || ${TYPED} == *.pb ]] || MODULE=${TYPED}
+      ;;
     backbone) BACKBONE=${TYPED} ;;
     train) plan_classifier "${TYPED}" rw ;;
     pictures)

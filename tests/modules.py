@@ -8,7 +8,7 @@ import tensorflow as tf
 SIZE = 64
 
 
-class Module(tf.Module):
+class Module(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
     """Images -> vectors, as a TF 2 SavedModel."""
 
     def __init__(self) -> None:

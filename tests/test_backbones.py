@@ -149,9 +149,9 @@ def test_several_runs_that_freeze_at_once_end_with_one_file(
         each.stdin.flush()
     said = {each.communicate(timeout=60) for each in processes}
     ((digest, errors),) = said
-    assert errors == ""
+    assert (len(digest.strip()), errors) == (64, "")
     (path,) = (own / "backbones").iterdir()
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest.strip()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in path.name
     assert stat.S_ISREG(os.lstat(path).st_mode)
 
 

@@ -1,6 +1,7 @@
 """Backbones from anywhere: URLs, folders, archives and graphs; failures are one sentence each."""
 
 import io
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tensor_guess import handles
+from conftest import ROOT, Run
+from tensor_guess import backbones, handles
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graph import Scaling, check
@@ -37,7 +39,8 @@ def test_a_module_by_url_is_fetched_frozen_and_checked(
     folder, address = site
     (folder / "feature_vector").mkdir()
     _pack(modules / "tf2", folder / "feature_vector/5")  # as hubs name them: no extension
-    graph, scaling = handles.freeze(f"{address}/feature_vector/5")
+    graph = handles.freeze(f"{address}/feature_vector/5")
+    scaling = handles.scaling_of(graph)
     assert scaling == Scaling(64, 0, 255)
     assert output_shape(graph, scaling, BOTTLENECK) == (1, 8)
     assert not list((cache / "downloads").iterdir())
@@ -52,12 +55,13 @@ def test_all_forms_of_a_module_are_the_same_network(modules: Path, tmp_path: Pat
             (tmp_path / "any_64.tar.gz").rename(handle)
         else:
             handle.symlink_to(modules / "any_size")
-        graph, scaling = handles.freeze(str(handle))
+        graph = handles.freeze(str(handle))
+        scaling = handles.scaling_of(graph)
         assert scaling.size == 128  # the module takes any; its name says this one
         network = Network(graph, scaling, BOTTLENECK, "float32", few=True)
         ((_, vector),) = network.run([(None, image)])
         found.append(vector)
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_tensorflow_hubs_own_cache_is_used(
@@ -67,8 +71,7 @@ def test_tensorflow_hubs_own_cache_is_used(
     kept = tmp_path / "cb6f9b5c866e6537fad904ca1ed532322ee8d524"  # SHA-1 of the handle
     kept.symlink_to(modules / "tf2")
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    graph, _ = handles.freeze(handle, offline=True)
-    check(graph, "kept")
+    check(handles.freeze(handle), "kept")
 
 
 def test_a_module_that_reads_files_is_refused_by_name(modules: Path) -> None:
@@ -136,20 +139,20 @@ def test_failures_of_a_download_are_said(site: tuple[Path, str], cache: Path) ->
         with pytest.raises(UserError, match=said):
             handles.freeze(f"{address}/{path}")
     with pytest.raises(UserError, match="--offline was given"):
-        handles.freeze(f"{address}/page", offline=True)
+        backbones.load(f"{address}/page", offline=True)
     assert not list((cache / "downloads").iterdir())
 
 
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="no such file or folder"):
-        handles.freeze(str(tmp_path / "module"))
+        backbones.load(str(tmp_path / "module"))
     with pytest.raises(UserError, match=r"has no saved_model\.pb"):
         handles.freeze(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["frozen_graph.pb", "quantized_graph.pb"])
 def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
-    graph, scaling = handles.freeze(str(shared / "graphs/mobilenet_v1_0.25_224" / name))
+    graph, scaling = handles.read(str(shared / "graphs/mobilenet_v1_0.25_224" / name), None)
     check(graph, name)
     assert scaling == Scaling(224, 127.5, 127.5)
     assert output_shape(graph, scaling, BOTTLENECK) == (1, 256)
@@ -157,12 +160,12 @@ def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
 
 def test_another_bottleneck_can_be_named(shared: Path) -> None:
     path = str(shared / "graphs/mobilenet_v1_0.25_224/frozen_graph.pb")
-    graph, scaling = handles.freeze(path, "MobilenetV1/Predictions/Reshape:0")
+    graph, scaling = handles.read(path, "MobilenetV1/Predictions/Reshape:0")
     assert output_shape(graph, scaling, BOTTLENECK) == (1, 1001)
     with pytest.raises(UserError, match="has no tensor nothing"):
-        handles.freeze(path, "nothing")
+        handles.read(path, "nothing")
     with pytest.raises(UserError, match="is no vector for each image"):
-        handles.freeze(path, "MobilenetV1/MobilenetV1/Conv2d_0/Relu6")
+        handles.read(path, "MobilenetV1/MobilenetV1/Conv2d_0/Relu6")
 
 
 def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:
@@ -170,7 +173,7 @@ def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:
 
     path = shared / "graphs/mobilenet_v1_0.25_224/quantized_graph.pb"
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    graph, scaling = handles.freeze(str(path))
+    graph, scaling = handles.read(str(path), None)
     network = Network(graph, scaling, BOTTLENECK, "float32", few=True)
     ((_, found),) = network.run([(None, image)])
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -188,12 +191,12 @@ def test_other_graphs_are_refused_in_words(shared: Path) -> None:
         shared / "sample_images/parrot.jpg",
     ):
         with pytest.raises(UserError) as raised:
-            handles.freeze(str(path))
+            handles.read(str(path), None)
         assert len(str(raised.value).splitlines()) == 1
 
 
 def test_input_and_bottleneck_have_our_names(modules: Path) -> None:
-    graph, _ = handles.freeze(str(modules / "tf1"))
+    graph = handles.freeze(str(modules / "tf1"))
     assert {NETWORK_INPUT, BOTTLENECK} <= {node.name for node in graph.node}
 
 
@@ -209,6 +212,30 @@ def test_input_and_bottleneck_have_our_names(modules: Path) -> None:
 )
 def test_the_size_that_a_handle_says(handle: str, size: int) -> None:
     assert handles._size_of(handle) == size
+
+
+def test_a_module_is_frozen_once_and_known_by_its_content(modules: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(modules / "tf2", tmp_path / "copy"))
+    assert handles.key_of(str(copy)) == handles.key_of(str(modules / "tf2"))
+    first = backbones.load(str(copy))
+    (copy / "saved_model.pb").write_bytes((modules / "writes/saved_model.pb").read_bytes())
+    assert handles.key_of(str(copy)) != handles.key_of(str(modules / "tf2"))
+    assert backbones.load(str(modules / "tf2")).sha256 == first.sha256
+
+
+def test_a_classifier_of_a_module_needs_the_module_no_more(
+    modules: Path, tmp_path: Path, run: Run
+) -> None:
+    module = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
+    tf_files = tmp_path / "tf_files"
+    shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
+    done = run("train", tf_files, "--tfhub_module", module, "--steps", 20)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(module)
+    again = run("train", tf_files, "--steps", 20)
+    assert again.returncode == 0, again.stderr
+    assert "0 computed, 80 from the cache" in again.stderr
+    assert run("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
 
 
 def _pack(folder: Path, archive: Path, inside: str = ".") -> None:

@@ -67,10 +67,16 @@ class Done:
     calls: list[list[str]]
 
     @property
+    def runs(self) -> list["Done"]:
+        """Each `docker run` as if it had been the only one."""
+        calls = [call for call in self.calls if call[1:2] == ["run"]]
+        return [Done(self.code, self.out, self.err, [call]) for call in calls]
+
+    @property
     def run(self) -> list[str]:
         """The arguments of the one `docker run`."""
-        (found,) = [call for call in self.calls if call[1:2] == ["run"]]
-        return found
+        (found,) = self.runs
+        return found.calls[0]
 
     @property
     def passed(self) -> list[str]:
@@ -503,16 +509,48 @@ def test_what_the_builtin_classifier_needs_is_fetched_by_a_run_of_its_own(
     assert docker("guess", "imagenet", "x.jpg", *options).run[-len(options) - 2 :]
 
 
-def test_a_backbone_of_the_users_own_is_mounted(docker: Launcher) -> None:
+def test_a_frozen_graph_as_backbone_is_mounted(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "graphs").mkdir()
+    (docker.here / "graphs" / "mine.pb").touch()
+    done = docker("train", tf, "--backbone", "graphs/mine.pb")
+    assert done.mounts[f"{docker.here}/graphs"] == "ro"
+    assert done.passed[-1] == "graphs/mine.pb"
+    assert len(docker("train", tf, "--architecture=inception_v3").mounts) == 3
+
+
+@pytest.mark.parametrize("given", ["modules/mine", "https://tfhub.dev/x/1"])
+def test_a_module_is_frozen_by_a_run_that_sees_no_pictures(docker: Launcher, given: str) -> None:
     tf = classifier(docker.here / "tf")
     (docker.here / "modules" / "mine").mkdir(parents=True)
-    (docker.here / "modules" / "mine.pb").touch()
-    for given, mounted in (("modules/mine", "modules/mine"), ("modules/mine.pb", "modules")):
-        done = docker("train", tf, "--backbone", given)
-        assert done.mounts[f"{docker.here}/{mounted}"] == "ro"
-        assert done.passed[-1] == given
-    for given in ("https://tfhub.dev/x/1", "inception_v3"):
-        assert len(docker("train", tf, f"--tfhub_module={given}").mounts) == 3
+    fetch, train = docker("train", tf, f"--tfhub_module={given}").runs
+    assert fetch.passed == ["fetch", "--", given]
+    assert train.passed[-1] == f"--tfhub_module={given}"
+    module = {f"{docker.here}/modules/mine": "ro"} if given == "modules/mine" else {}
+    assert fetch.mounts == module | {f"{docker.folder}/home/.cache/tensor-guess": "rw"}
+
+
+def test_where_a_module_cannot_be_had_nothing_is_trained(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    docker.does("docker-run", "exit 1")
+    done = docker("train", tf, "--tfhub_module", "https://tfhub.dev/x/1")
+    assert (done.code, len(done.runs)) == (1, 1)
+
+
+def test_images_by_url_are_fetched_by_a_run_that_sees_no_classifier(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "x.jpg").touch()
+    urls = ["https://example.com/a.jpg?b=c d", "http://example.com/e.png"]
+    fetch, guess = docker("guess", "tf", urls[0], "x.jpg", urls[1]).runs
+    (folder,) = [each for each, mode in fetch.mounts.items() if "cache" not in each]
+    assert fetch.passed == ["fetch-images", "--", folder, *urls]
+    assert fetch.mounts[folder] == "rw"
+    assert not fetch.options("--network")
+    assert guess.passed == ["guess", "tf", urls[0], "x.jpg", urls[1]]
+    assert guess.options("--network") == ["none"]
+    assert guess.mounts[folder] == "ro"
+    assert f"TENSOR_GUESS_FETCHED={folder}" in guess.options("--env")
+    assert not Path(folder).exists()
 
 
 @pytest.mark.parametrize(

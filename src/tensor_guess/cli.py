@@ -146,6 +146,11 @@ def _at_least(lowest: int) -> click.IntRange:
     help="The pretrained network.  [default: the classifier's own, else inception_v3]",
 )
 @click.option(
+    "--bottleneck-tensor-name",
+    "bottleneck_tensor",
+    help="Of a backbone that is a frozen graph.  [default: its last pooling layer]",
+)
+@click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=PRECISIONS[0],
@@ -238,43 +243,49 @@ def _classifier(tf_files: Path | None, backbone: str | None, offline: bool) -> A
 
 @cli.command(cls=_Command)
 @_classifier_options
-@click.argument("image", type=_PATH, nargs=-1, required=True)
+@click.argument("image", type=click.Path(), nargs=-1, required=True)
 @click.option("--top", type=_at_least(1), help="Labels to tell.  [default: all; imagenet: 5]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def guess(
     tf_files: Path | None,
-    image: tuple[Path, ...],
+    image: tuple[str, ...],
     backbone: str | None,
     offline: bool,
     top: int | None,
     as_json: bool,
 ) -> int:
-    """Name each IMAGE: every label with its score, best first.
+    """Name each IMAGE, a file or a URL: every label with its score, best first.
 
     TF_FILES is a classifier's folder, a frozen graph, or the word imagenet: 1000 things that are
     known without training.
     """
     which = _classifier(tf_files, backbone, offline)
-    from tensor_guess import guessing
+    from tensor_guess import guessing, image_urls
     from tensor_guess.dataset import LeftOut
 
     left_out = 0
-    for found in guessing.guess(which, image, top):
-        if isinstance(found, LeftOut):
-            left_out += 1
-            click.echo(str(found), err=True)
-        elif as_json:
-            best = {"label": found.label, "category": found.category, "score": found.score}
-            line = {"image": str(found.path), **best, "scores": found.scores}
-            click.echo(json.dumps(line))
-        else:
-            block = [f"{shown(label)} (score = {s:.5f})" for label, s in found.scores.items()]
-            if len(image) > 1:
-                block = [f"{shown(found.path)}:", *block, ""]
-            click.echo("\n".join(block))
+    with image_urls.fetched(image) as paths:
+        for given, found in zip(image, guessing.guess(which, paths, top), strict=True):
+            if isinstance(found, LeftOut):
+                left_out += 1
+                missed = image_urls.is_url(given) and not found.path.exists()
+                reason = "could not be fetched" if missed else found.reason
+                click.echo(f"left out {shown(given)}: {reason}", err=True)
+            else:
+                click.echo(_json(given, found) if as_json else _block(given, found, len(image) > 1))
     if left_out == len(image):
         return UserError.exit_code
     return _LEFT_OUT if left_out else 0
+
+
+def _json(image: str, found: Any) -> str:
+    best = {"label": found.label, "category": found.category, "score": found.score}
+    return json.dumps({"image": image, **best, "scores": found.scores})
+
+
+def _block(image: str, found: Any, one_of_many: bool) -> str:
+    lines = [f"{shown(label)} (score = {score:.5f})" for label, score in found.scores.items()]
+    return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
 
 
 @cli.command("classify-dir", cls=_Command)
@@ -306,10 +317,10 @@ def classify_dir(
 @click.argument("backbone", nargs=-1, required=True)
 def fetch(backbone: tuple[str, ...]) -> None:
     """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
-    from tensor_guess import backbones, catalogue
+    from tensor_guess import backbones
 
     for name in backbone:
-        catalogue.find(name)
+        backbones.check_name(name)
     for name in backbone:
         click.echo(f"{name} {backbones.load(name).sha256}")
 
@@ -343,6 +354,20 @@ def list_backbones(as_json: bool) -> None:
         click.echo(
             line.format(row["name"], size, row["bottleneck"], download, row["licence"], here)
         )
+
+
+@cli.command("fetch-images", cls=_Command)
+@click.argument("folder", type=_PATH)
+@click.argument("url", nargs=-1, required=True)
+def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
+    """Download pictures to FOLDER; `guess` does it by itself for an IMAGE that is a URL."""
+    from tensor_guess import image_urls
+
+    count = image_urls.fetch(folder, url)
+    click.echo(f"{count} of {len(url)} fetched")
+    if not count:
+        return UserError.exit_code
+    return 0 if count == len(url) else _LEFT_OUT
 
 
 @cli.command("freeze-module", hidden=True)

@@ -20,10 +20,11 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_INT64
 
 from tensor_guess import download
+from tensor_guess import graph as graphs
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
-from tensor_guess.graph import Builder, Scaling, check, cut, parse, read
+from tensor_guess.graph import Builder, Scaling, check, cut, parse
 from tensor_guess.network import output_shape
 from tensor_guess.rewriting import rewritten
 
@@ -41,48 +42,106 @@ _FED = {
     "Placeholder": _HUB_RANGE,
 }
 _MUL_SIZE = 299
+_ARCHIVES = (".tar.gz", ".tgz")
+# Before the names of a stranger's nodes, so that none of ours is among them.
+_UNDER = "backbone/"
 
 
 def is_handle(name: str) -> bool:
     """Whether it is a URL or a path, and not the name of a backbone in the catalogue."""
-    return "/" in name or name.endswith((".pb", ".tar.gz", ".tgz")) or os.path.isdir(name)
+    return "/" in name or name.endswith((".pb", *_ARCHIVES)) or os.path.isdir(name)
+
+
+def is_local(name: str) -> bool:
+    """Whether it is a path, for which no network is needed."""
+    return is_handle(name) and not _is_url(name)
+
+
+def is_graph(name: str) -> bool:
+    """Whether it is the path of a frozen graph: read anew each time, as nothing is to be frozen."""
+    if not is_local(name):
+        return False
+    if not os.path.exists(name):
+        raise WrongUsage(f"there is no backbone {shown(name)}: no such file or folder")
+    return os.path.isfile(name) and not name.endswith(_ARCHIVES)
 
 
 def key_of(handle: str) -> str:
-    """The name under which what it gives is kept; "" where it is read anew each time."""
-    return f"handle-{hashlib.sha256(handle.encode()).hexdigest()[:32]}" if _is_url(handle) else ""
+    """What a module is kept under: a URL by its text, a file or folder by its content."""
+    digest = hashlib.sha256(handle.encode(errors="surrogateescape"))
+    if not _is_url(handle):
+        root = Path(handle)
+        digest = hashlib.sha256(str(_size_of(handle)).encode())
+        for path in sorted([root] if root.is_file() else root.rglob("*")):
+            if path.is_file():
+                digest.update(bytes(path.relative_to(root)) + b"\0" + _digest(path))
+    return f"handle-{digest.hexdigest()[:32]}"
 
 
-def freeze(
-    handle: str, bottleneck: str | None = None, *, offline: bool = False
-) -> tuple[GraphDef, Scaling]:
-    """The frozen graph of a handle, from NETWORK_INPUT to BOTTLENECK, checked; and its scaling.
+def scaling_of(module: GraphDef) -> Scaling:
+    """What a frozen module is fed: its own size, in the range of TF Hub's common signatures."""
+    start = next(node for node in module.node if node.name == NETWORK_INPUT)
+    return Scaling(int(start.attr["shape"].shape.dim[1].size), *_HUB_RANGE)
 
-    `bottleneck`: the tensor to take of a frozen graph, where the last pooling layer is not it.
+
+def freeze(handle: str) -> GraphDef:
+    """The frozen graph of a module, from NETWORK_INPUT to BOTTLENECK, checked op by op.
+
     Raises UserError in one sentence, and leaves nothing behind.
     """
-    if not _is_url(handle) and not Path(handle).exists():
-        raise WrongUsage(f"there is no backbone {shown(handle)}: no such file or folder")
-    if not _is_url(handle) and Path(handle).is_file() and not _is_archive(handle):
-        name = shown(handle)
-        return _of_graph(parse(read(Path(handle)), name), name, bottleneck)
     with tempfile.TemporaryDirectory(prefix="tensor-guess-") as scratch:
-        folder = _folder(handle, Path(scratch), offline)
+        folder = _folder(handle, Path(scratch))
         graph = _frozen_apart(folder, handle, Path(scratch))
     check(graph, shown(handle))
-    sides = next(n for n in graph.node if n.name == NETWORK_INPUT).attr["shape"].shape.dim
-    return graph, Scaling(int(sides[1].size), *_HUB_RANGE)
+    return graph
+
+
+def read(path: str, bottleneck: str | None) -> tuple[GraphDef, Scaling]:
+    """A frozen graph as a backbone: its input found, its bottleneck found or named; its scaling.
+
+    `bottleneck`: the tensor to take, where the last pooling layer is not it.
+    Raises UserError where it is none that is known.
+    """
+    name = shown(path)
+    graph = graphs.parse(graphs.read(Path(path)), name)
+    check(graph, name)
+    graph = rewritten(graph)
+    start, scaling = _input(graph, name)
+    renamed = _renamed(graph, start)
+    tensor = _bottleneck(renamed, name, bottleneck)
+    shape = output_shape(renamed, scaling, tensor)
+    if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
+        found = shown(tensor.removeprefix(_UNDER))
+        raise UserError(f"{name}: {found} is no vector for each image, but {list(shape[1:])}")
+    builder = Builder()
+    builder.graph.node.extend(cut(renamed, scaling, tensor))
+    to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
+    builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
+    return builder.graph, scaling
+
+
+def _bottleneck(graph: GraphDef, name: str, named: str | None) -> str:
+    if named is None:
+        pools = [node.name for node in graph.node if node.op in ("AvgPool", "Mean")]
+        if not pools:
+            raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
+        return str(pools[-1])
+    tensor = f"{_UNDER}{named.removesuffix(':0')}"
+    if all(node.name != tensor for node in graph.node):
+        raise UserError(f"{name} has no tensor {shown(named)} (--bottleneck_tensor_name)")
+    return tensor
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _is_url(handle: str) -> bool:
     return "://" in handle
 
 
-def _is_archive(handle: str) -> bool:
-    return handle.endswith((".tar.gz", ".tgz"))
-
-
-def _folder(handle: str, scratch: Path, offline: bool) -> Path:
+def _folder(handle: str, scratch: Path) -> Path:
     """The folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
     if not _is_url(handle):
         path = Path(handle)
@@ -92,8 +151,6 @@ def _folder(handle: str, scratch: Path, offline: bool) -> Path:
     folder = Path(kept or "/", hashlib.sha1(handle.encode()).hexdigest())
     if kept and folder.is_dir():
         return folder
-    if offline:
-        raise UserError(f"{shown(handle)} is not on this machine, and --offline was given")
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
     archive = downloads / f"{key_of(handle)}.tar.gz"
@@ -107,7 +164,7 @@ def _folder(handle: str, scratch: Path, offline: bool) -> Path:
 def _compressed(handle: str) -> str:
     """The address of the archive: hosts of hub modules give it where they are asked so."""
     parts = urlsplit(handle)
-    if _is_archive(parts.path) or parts.query:
+    if parts.path.endswith(_ARCHIVES) or parts.query:
         return handle
     return urlunsplit(parts._replace(query="tf-hub-format=compressed"))
 
@@ -169,32 +226,6 @@ def _size_of(handle: str) -> int:
     return plausible[-1] if plausible else _SIZE
 
 
-def _of_graph(graph: GraphDef, name: str, bottleneck: str | None) -> tuple[GraphDef, Scaling]:
-    """A frozen graph as a backbone: its input found, its bottleneck found or named."""
-    check(graph, name)
-    graph = rewritten(graph)
-    start, scaling = _input(graph, name)
-    renamed = _renamed(graph, start)
-    names = [node.name for node in renamed.node]
-    if bottleneck is None:
-        pools = [node.name for node in renamed.node if node.op in ("AvgPool", "Mean")]
-        if not pools:
-            raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
-        tensor = pools[-1]
-    else:
-        tensor = f"backbone/{bottleneck.removesuffix(':0')}"
-        if tensor not in names:
-            raise UserError(f"{name} has no tensor {shown(bottleneck)}")
-    shape = output_shape(renamed, scaling, tensor)
-    if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
-        raise UserError(f"{name}: {shown(tensor)} is no vector for each image, but {shape}")
-    builder = Builder()
-    builder.graph.node.extend(cut(renamed, scaling, tensor))
-    to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
-    builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
-    return builder.graph, scaling
-
-
 def _input(graph: GraphDef, name: str) -> tuple[str, Scaling]:
     """The name of the tensor that images are fed to, and what it wants."""
     nodes = {node.name.removeprefix("import/"): node for node in graph.node}
@@ -209,8 +240,8 @@ def _input(graph: GraphDef, name: str) -> tuple[str, Scaling]:
 
 
 def _renamed(graph: GraphDef, start: str) -> GraphDef:
-    """The graph with `start` called NETWORK_INPUT and every other node under `backbone/`."""
-    new = {node.name: f"backbone/{node.name}" for node in graph.node} | {start: NETWORK_INPUT}
+    """The graph with `start` called NETWORK_INPUT and every other node under `_UNDER`."""
+    new = {node.name: f"{_UNDER}{node.name}" for node in graph.node} | {start: NETWORK_INPUT}
     renamed = GraphDef()
     for node in graph.node:
         copy = renamed.node.add()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import __version__, backbones, catalogue, dataset, progress
+from tensor_guess import __version__, backbones, dataset, progress
 from tensor_guess import graph as graphs
 from tensor_guess import head as heads
 from tensor_guess.backbones import Backbone
@@ -45,6 +45,7 @@ class Job:
     tf_files: Path
     options: Training
     backbone: str | None = None  # None: the classifier's own, else the default
+    bottleneck_tensor: str | None = None  # of a backbone that is a frozen graph
     precision: str = "float32"
     final_tensor: str = FINAL_TENSOR
     offline: bool = False  # never use the network
@@ -104,7 +105,7 @@ def train(job: Job) -> Trained:
     Raises UserError (or WrongUsage) where it cannot: nothing is half-written then.
     """
     if job.backbone:
-        catalogue.find(job.backbone)
+        backbones.check_name(job.backbone)
     data = dataset.find(job.tf_files, job.image_dir)
     for folder in {job.tf_files, job.graph_path.parent, job.labels_path.parent}:
         check_writable(folder)
@@ -129,15 +130,19 @@ def train(job: Job) -> Trained:
 def _backbone(job: Job) -> tuple[Backbone, str]:
     """The backbone asked for, else the classifier's own, else the default; and what to say."""
     if job.backbone:
-        return backbones.load(job.backbone, offline=job.offline), ""
+        asked = backbones.load(job.backbone, bottleneck=job.bottleneck_tensor, offline=job.offline)
+        return asked, ""
     if job.graph_path.exists():
         name = shown(job.graph_path)
         try:
-            own = graphs.record_of(graphs.parse(graphs.read(job.graph_path), name), name).backbone
+            graph = graphs.parse(graphs.read(job.graph_path), name)
+            own = graphs.record_of(graph, name)
+            graphs.check(graph, name)
         except UserError as error:
             progress.say(f"{error}; it is replaced when training is done")
         else:
-            return backbones.load(own, offline=job.offline), ""
+            # The graph has all of its backbone: nothing is to be fetched, whatever it was.
+            return backbones.of_graph(own.backbone, own.scaling, graph), ""
     backbone, instead = backbones.load_default(offline=job.offline)
     if instead:
         progress.say(instead)

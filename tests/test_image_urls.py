@@ -1,0 +1,82 @@
+"""Images by URL: fetched apart from everything else, and a picture or a reason comes of each."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Run
+from tensor_guess import image_urls
+
+PHOTO = ROOT / "test_data/photo01.jpg"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address at which a server on this machine shows it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "photo.jpg").write_bytes(PHOTO.read_bytes())
+    (folder / "page.jpg").write_text("<html>gone</html>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, run: Run) -> None:
+    url = f"{site[1]}/photo.jpg?size=large"
+    done = run("guess", trained, url)
+    assert done.returncode == 0
+    assert done.stdout == run("guess", trained, PHOTO).stdout
+    both = run("guess", trained, PHOTO, url).stdout
+    assert both.startswith(f"{PHOTO}:\n")
+    assert f"\n\n{url}:\n" in both
+
+
+def test_what_cannot_be_fetched_is_named_and_the_rest_goes_on(
+    site: tuple[Path, str], trained: Path, run: Run
+) -> None:
+    _, address = site
+    urls = [f"{address}/missing.jpg", f"{address}/page.jpg", "ftp://127.0.0.1/photo.jpg"]
+    done = run("guess", trained, *urls, PHOTO)
+    assert done.returncode == 3
+    for url in urls:
+        assert f"left out {url}: could not be fetched" in done.stderr
+    assert "404" in done.stderr
+    assert "is a web page, not a picture" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run("guess", trained, *urls).returncode == 1
+
+
+def test_a_picture_can_be_too_large(site: tuple[Path, str], tmp_path: Path, run: Run) -> None:
+    with (site[0] / "photo.jpg").open("ab") as file:
+        file.truncate(image_urls.MAX_BYTES + 1)
+    done = run("fetch-images", tmp_path / "out", f"{site[1]}/photo.jpg")
+    assert done.returncode == 1
+    assert "50" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_nothing_is_left_behind(site: tuple[Path, str], tmp_path: Path) -> None:
+    with image_urls.fetched([f"{site[1]}/photo.jpg", str(PHOTO)]) as (fetched, own):
+        assert fetched.read_bytes() == PHOTO.read_bytes()
+        assert own == PHOTO
+    assert not fetched.exists()
+    assert PHOTO.exists()
+
+
+def test_where_a_launcher_has_fetched_them_nothing_is_fetched(
+    site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    url = f"{site[1]}/photo.jpg"
+    assert run("fetch-images", tmp_path / "out", url).returncode == 0
+    (site[0] / "photo.jpg").unlink()
+    monkeypatch.setenv("TENSOR_GUESS_FETCHED", str(tmp_path / "out"))
+    with image_urls.fetched([url]) as (fetched,):
+        assert fetched.read_bytes() == PHOTO.read_bytes()

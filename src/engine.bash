@@ -62,7 +62,7 @@ docker_trouble() {
   if [[ -n ${SILENT} ]]; then
     printf 'Docker is installed but does not answer within %s seconds; restart it (Linux: sudo systemctl restart docker; macOS and Windows: Docker Desktop)' "${PATIENCE}"
   elif [[ ${ANSWER} == *'permission denied'* ]]; then
-    printf "Docker is installed but this user may not use its socket; run 'sudo usermod -aG docker %s' and log in again, or set up rootless Docker" "$(id -un)"
+    printf "Docker is installed but this user may not use its socket; run 'sudo usermod -aG docker %s' and log in again, or set up rootless Docker" "$(id -un 2>/dev/null || id -u)"
   elif [[ $(docker --version 2>/dev/null) != podman* ]]; then
     printf 'Docker is installed but its daemon does not run; start it (Linux: sudo systemctl start docker; macOS and Windows: open Docker Desktop)'
   fi

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
+from graphs import head_for, record_for
 from tensor_guess import backbones
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.frozen_graph import with_head
 from tensor_guess.graph import Builder, Scaling, serialise
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +70,12 @@ def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = program(cache)("train", folder, "--backbone", "efficientnet_lite0")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def ours(tiny: Backbone) -> GraphDef:
+    """A classifier's graph on the tiny backbone; not to be changed."""
+    return with_head(tiny.graph, head_for(12), record_for(tiny))
 
 
 @pytest.fixture

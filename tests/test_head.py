@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tensor_guess.config import Training
-from tensor_guess.graph import Head
+from tensor_guess.frozen_graph import Head
 from tensor_guess.head import Look, scores_of, softmax, train
 
 Floats = NDArray[np.float32]

@@ -12,7 +12,8 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess.catalogue import CATALOGUE, KerasWeights
 from tensor_guess.config import BOTTLENECK, FINAL_TENSOR, IMAGENET
-from tensor_guess.graph import Head, Record, Scaling, check, parse, serialise, with_head
+from tensor_guess.frozen_graph import Head, Record, with_head
+from tensor_guess.graph import Scaling, check, parse, serialise
 from tensor_guess.network import Network
 
 KERAS = [name for name, each in CATALOGUE.items() if isinstance(each.weights, KerasWeights)]

@@ -11,7 +11,7 @@ from tensor_guess import graph as graphs
 from tensor_guess import progress
 from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
-from tensor_guess.graph import Record
+from tensor_guess.frozen_graph import Record, record_of
 from tensor_guess.network import Network, has_bf16
 
 # Of ImageNet's thousand labels, so many are worth telling.
@@ -61,7 +61,7 @@ def load(which: Path | Imagenet) -> Classifier:
 def _trained(path: Path) -> Classifier:
     name, data = _found(path)
     graph = graphs.parse(data, name)
-    record = graphs.record_of(graph, name)
+    record = record_of(graph, name)
     graphs.check(graph, name)
     if path.is_dir():
         _check_labels(path / LABELS, record.labels)

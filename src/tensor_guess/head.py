@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.config import Training
-from tensor_guess.graph import Head
+from tensor_guess.frozen_graph import Head
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]

@@ -29,7 +29,7 @@ from tensor_guess.dataset import Dataset, LeftOut, Split
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, shown
 from tensor_guess.evaluation import Accuracy, near_copies
-from tensor_guess.graph import Head, Record
+from tensor_guess.frozen_graph import Head, Record, record_of, with_head
 from tensor_guess.head import Look
 from tensor_guess.network import Network, has_bf16
 from tensor_guess.summaries import Summaries
@@ -136,7 +136,7 @@ def _backbone(job: Job) -> tuple[Backbone, str]:
         name = shown(job.graph_path)
         try:
             graph = graphs.parse(graphs.read(job.graph_path), name)
-            own = graphs.record_of(graph, name)
+            own = record_of(graph, name)
             graphs.check(graph, name)
         except UserError as error:
             progress.say(f"{error}; it is replaced when training is done")
@@ -218,7 +218,7 @@ def _steps(
             every = job.intermediate_frequency
             if job.intermediate_dir and every and at.step and at.step % every == 0:
                 make_folder(job.intermediate_dir)
-                graph = graphs.with_head(backbone.graph, head, record)
+                graph = with_head(backbone.graph, head, record)
                 path = job.intermediate_dir / f"intermediate_{at.step}.pb"
                 publish(path, graphs.serialise(graph))
 
@@ -297,7 +297,7 @@ def _write(
     job: Job, backbone: Backbone, head: Head, record: Record, story: dict[str, object]
 ) -> None:
     """The outputs, the graph last: it is never newer than what belongs to it."""
-    graph = graphs.serialise(graphs.with_head(backbone.graph, head, record))
+    graph = graphs.serialise(with_head(backbone.graph, head, record))
     publish(job.labels_path, "".join(f"{label}\n" for label in record.labels).encode())
     model = json.dumps(asdict(record) | story, indent=2, ensure_ascii=False, sort_keys=True)
     publish(job.graph_path.with_name(RECORD), f"{model}\n".encode())

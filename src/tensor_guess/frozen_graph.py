@@ -1,0 +1,166 @@
+"""The frozen graph of a classifier: decode stage, backbone, head, and what it says of itself."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8
+
+from tensor_guess.config import (
+    BOTTLENECK,
+    FINAL_TENSOR,
+    GRAPH_LABELS,
+    GRAPH_RECORD,
+    IMAGE_BYTES,
+    NETWORK_INPUT,
+    PRECISIONS,
+)
+from tensor_guess.errors import UserError
+from tensor_guess.graph import Builder, Scaling, array, cut
+
+_HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
+_INT32 = AttrValue(type=DT_INT32)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+
+    labels: tuple[str, ...]
+    categories: tuple[str, ...]
+    scaling: Scaling
+    backbone: str
+    backbone_sha256: str
+    precision: str
+    final_tensor: str = FINAL_TENSOR
+    thresholds: dict[str, float] = field(default_factory=dict)
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """The final layer: logits = bottlenecks @ weights + biases.
+
+    weights: float32 [D, K]; biases: float32 [K].
+    """
+
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
+    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores."""
+    builder = Builder()
+    _decode_stage(builder, record.scaling)
+    builder.graph.node.extend(cut(backbone, record.scaling, BOTTLENECK)[1:])
+    weights = builder.const("final_training_ops/weights", head.weights)
+    biases = builder.const("final_training_ops/biases", head.biases)
+    product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
+    logits = builder.floats("BiasAdd", "final_training_ops/logits", (product, biases))
+    builder.floats("Softmax", record.final_tensor, (logits,))
+    builder.const(GRAPH_LABELS, record.labels)
+    kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
+    return builder.graph
+
+
+def record_of(graph: GraphDef, name: str) -> Record:
+    """Our record inside the graph. Raises UserError where there is none, or it contradicts it."""
+    try:
+        text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
+        if text is None or labels is None:
+            raise UserError(
+                f"{name} was not made by tensor-guess; other programs' graphs are not read yet"
+            )
+        kept = json.loads(text.item())
+        kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
+        kept["scaling"] = Scaling(**kept["scaling"])
+        kept["categories"] = tuple(kept["categories"])
+        record = Record(labels=tuple(each.decode() for each in labels.ravel()), **kept)
+        _check_types(record)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise UserError(f"the record inside {name} is damaged; get it again") from error
+    _check_record(graph, record, name)
+    return record
+
+
+def _decode_stage(builder: Builder, scaling: Scaling) -> None:
+    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled.
+
+    ScaleAndTranslate with antialias is TensorFlow's nearest to Pillow's reduction (1.13 and newer).
+    """
+    builder.placeholder(IMAGE_BYTES, DT_STRING, ())
+    decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3)
+    types = {"SrcT": AttrValue(type=DT_UINT8), "DstT": AttrValue(type=DT_FLOAT)}
+    pixels = builder.op("Cast", "Cast", (decoded,), **types)
+    first = builder.const("ExpandDims/dim", np.int32(0))
+    batch = builder.floats("ExpandDims", "ExpandDims", (pixels, first))
+    shape = builder.op(
+        "Shape", "resize/shape", (batch,), T=AttrValue(type=DT_FLOAT), out_type=_INT32
+    )
+    bounds = [
+        builder.const(f"resize/{end}", np.array([value], np.int32))
+        for end, value in (("begin", 1), ("end", 3), ("stride", 1))
+    ]
+    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=_INT32, Index=_INT32)
+    types = {"SrcT": _INT32, "DstT": AttrValue(type=DT_FLOAT)}
+    sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
+    target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
+    scale = builder.floats("RealDiv", "resize/scale", (target, sides))
+    size = builder.const("resize/size", np.array([scaling.size] * 2, np.int32))
+    none = builder.const("resize/translation", np.zeros(2, np.float32))
+    resized = builder.floats(
+        "ScaleAndTranslate",
+        "ScaleAndTranslate",
+        (batch, size, scale, none),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    mean = builder.const("Sub/mean", np.float32(scaling.mean))
+    centred = builder.floats("Sub", "Sub", (resized, mean))
+    factor = builder.const("Mul/factor", np.float32(1 / scaling.std))
+    builder.floats("Mul", NETWORK_INPUT, (centred, factor))
+
+
+def _check_types(record: Record) -> None:
+    """Nothing comes back; TypeError where JSON gave something else than Record says."""
+    scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
+    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
+    sound = (
+        all(isinstance(each, str) for each in (*record.categories, *texts))
+        and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
+        and type(scaling.size) is type(record.format) is int
+        and record.precision in PRECISIONS
+    )
+    if not sound:
+        raise TypeError
+
+
+def _check_record(graph: GraphDef, record: Record, name: str) -> None:
+    names = {node.name: node for node in graph.node}
+    width = _width(names, record.final_tensor)
+    sound = (
+        record.format == 1
+        and NETWORK_INPUT in names
+        and len(record.labels) == len(record.categories) == width
+        and 0 < record.scaling.size <= 2048
+        and record.scaling.std > 0
+    )
+    if not sound:
+        raise UserError(
+            f"{name} contradicts the record inside it ({len(record.labels)} labels, "
+            f"{width} outputs); get it again or train again"
+        )
+
+
+def _width(nodes: dict[str, NodeDef], final_tensor: str) -> int:
+    """How many scores the graph gives: the length of the biases of our head, or 0."""
+    biases = nodes.get("final_training_ops/biases")
+    if final_tensor not in nodes or biases is None:
+        return 0
+    dims = biases.attr["value"].tensor.tensor_shape.dim
+    return int(dims[0].size) if len(dims) == 1 else 0

@@ -1,19 +1,14 @@
 """Files from the network: gone on with where they were cut off, checked, then published."""
 
-import fcntl
 import hashlib
-import json
-import os
 import re
 import socket
 import ssl
 import string
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
-from io import FileIO
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import quote, urljoin, urlsplit
@@ -31,6 +26,7 @@ from urllib.request import (
 from tensor_guess import progress
 from tensor_guess.durable import make_folder, publish
 from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.partial import Partial, opened
 
 # Seconds without a single byte, while connecting or reading.
 TIMEOUT = 30.0
@@ -39,7 +35,6 @@ PAUSES = (1.0, 3.0, 10.0)
 
 _CHUNK = 256 * 1024
 _MAX_REDIRECTS = 10
-_MAX_HEADER = 64 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _CHECK_NETWORK = "check the network and the proxy settings (http_proxy, https_proxy)"
 _ADVICE = {
@@ -62,7 +57,7 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
     """
     address = _address(url)
     make_folder(target.parent)
-    with _opened(target.with_name(f"{target.name}.partial"), address) as partial:
+    with opened(target.with_name(f"{target.name}.partial"), address) as partial:
         data = _had(target, digest)
         if data is None:
             _download(partial, limit)
@@ -71,110 +66,6 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
             publish(target, data)
         partial.forget()
     return data
-
-
-class _Partial:
-    """What came so far, in a file: a line that says of what, then the content."""
-
-    def __init__(self, path: Path, file: FileIO, url: str) -> None:
-        self.path = path
-        self.url = url
-        self.validator = ""
-        self.total: int | None = None
-        self.size = 0
-        self.received = 0  # by this run
-        self._file = file
-        self._start = 0
-        self._recall()
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.validator) and self.size == self.total
-
-    @property
-    def resumable(self) -> bool:
-        """Whether it is worth keeping: without a validator nobody knows if the rest fits."""
-        return bool(self.validator) and self.size > 0
-
-    def _recall(self) -> None:
-        self._file.seek(0)
-        header = self._file.readline(_MAX_HEADER)
-        size = os.fstat(self._file.fileno()).st_size - len(header)
-        try:
-            known = json.loads(header)
-            url, validator, total = known["url"], str(known["validator"]), known["total"]
-        except (ValueError, KeyError, TypeError):
-            return  # nothing, or torn when the machine went down
-        if url == self.url and (total is None or size <= total):
-            self._start, self.size = len(header), size
-            self.validator, self.total = validator, total
-
-    def restart(self, validator: str, total: int | None) -> None:
-        """Nothing comes back; the file holds nothing yet of what the server has now."""
-        self.validator, self.total, self.size = validator, total, 0
-        header = json.dumps({"url": self.url, "validator": validator, "total": total})
-        with _disk(self.path):
-            self._file.truncate(0)
-        self._start = self._write(f"{header}\n".encode())
-
-    def append(self, chunk: bytes) -> None:
-        """Nothing comes back; the chunk is in the file, or as much of it as the disk takes."""
-        self.size += self._write(chunk)
-        self.received += len(chunk)
-
-    def content(self) -> bytes:
-        """All that came."""
-        self._file.seek(self._start)
-        return self._file.read()
-
-    def forget(self) -> None:
-        """Nothing comes back; nothing is kept for a later run."""
-        self.validator = ""
-
-    def _write(self, data: bytes) -> int:
-        left = memoryview(data)
-        with _disk(self.path):
-            while left:
-                left = left[self._file.write(left) :]
-        return len(data)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"could not write {shown(path)}: {reason_of(error)}; "
-            "once that is solved, run it again and it goes on"
-        ) from error
-
-
-@contextmanager
-def _opened(path: Path, url: str) -> Iterator[_Partial]:
-    """The partial file, for this run alone; afterwards it is gone unless it can be resumed."""
-    with _disk(path), FileIO(path, "a+") as file:
-        _lock(file, path)
-        partial = _Partial(path, file, url)
-        try:
-            yield partial
-        finally:
-            if not partial.resumable:
-                path.unlink(missing_ok=True)
-
-
-def _lock(file: FileIO, path: Path) -> None:
-    """Nothing comes back; no other run is at this file.
-
-    Where the other has removed it meanwhile, ours has no name: it cannot be gone on with later.
-    """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        progress.say(f"another run is downloading {shown(path.stem)}; waiting for it")
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        pass  # some network shares have no locks; the digest still tells
 
 
 def _had(target: Path, digest: str) -> bytes | None:
@@ -191,7 +82,7 @@ def _digest(data: bytes, like: str) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()}"
 
 
-def _check(data: bytes, digest: str, partial: _Partial) -> None:
+def _check(data: bytes, digest: str, partial: Partial) -> None:
     found = _digest(data, digest) if digest else ""
     if found != digest:
         partial.forget()
@@ -202,7 +93,7 @@ def _check(data: bytes, digest: str, partial: _Partial) -> None:
         )
 
 
-def _download(partial: _Partial, limit: int) -> None:
+def _download(partial: Partial, limit: int) -> None:
     """Nothing comes back; the partial file is complete, or UserError says why not."""
     for pause in (*PAUSES, None):
         if partial.complete:
@@ -221,7 +112,7 @@ def _download(partial: _Partial, limit: int) -> None:
             time.sleep(pause)
 
 
-def _continue(partial: _Partial, limit: int) -> None:
+def _continue(partial: Partial, limit: int) -> None:
     """Nothing comes back; the rest is in the partial file. OSError and the like: cut off."""
     with closing(_answer(partial)) as response:
         if response.status == HTTPStatus.OK:
@@ -242,7 +133,7 @@ def _continue(partial: _Partial, limit: int) -> None:
         raise ConnectionAbortedError("the connection was closed early")
 
 
-def _answer(partial: _Partial) -> HTTPResponse:
+def _answer(partial: Partial) -> HTTPResponse:
     """The server's answer: the rest (206) where it still has the same file, or all of it."""
     if partial.size:
         # If-Range, RFC 9110 13.1.5: a file that has changed comes whole.
@@ -261,7 +152,7 @@ def _answer(partial: _Partial) -> HTTPResponse:
     return _open(partial, {})
 
 
-def _open(partial: _Partial, headers: dict[str, str]) -> HTTPResponse:
+def _open(partial: Partial, headers: dict[str, str]) -> HTTPResponse:
     """The answer, whatever its status, after redirects; only http and https are spoken."""
     opener = OpenerDirector()
     for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
@@ -305,27 +196,27 @@ def _validator(headers: HTTPMessage) -> str:
     return "" if found.startswith("W/") or not found.isprintable() else found
 
 
-def _announce(partial: _Partial) -> None:
+def _announce(partial: Partial) -> None:
     size = "size unknown" if partial.total is None else _mb(partial.total)
     done = f", going on after {_mb(partial.size)}" if partial.size else ""
     host = urlsplit(partial.url).hostname or ""
     progress.say(f"downloading {shown(partial.path.stem)} from {shown(host)} ({size}{done})")
 
 
-def _check_size(partial: _Partial, size: int, limit: int) -> None:
+def _check_size(partial: Partial, size: int, limit: int) -> None:
     if size > limit:
         partial.forget()
         raise _impossible(partial, f"it is larger than {_mb(limit)}", "check the address")
 
 
-def _refused(partial: _Partial, response: HTTPResponse) -> UserError:
+def _refused(partial: Partial, response: HTTPResponse) -> UserError:
     status = response.status
     advice = _ADVICE.get(status, "try again later" if status >= 429 else "check the address")
     said = f"the answer was {status} ({shown(response.reason)}){_through(partial.url)}"
     return _impossible(partial, said, advice)
 
 
-def _impossible(partial: _Partial, reason: str, advice: str) -> UserError:
+def _impossible(partial: Partial, reason: str, advice: str) -> UserError:
     return UserError(f"could not download {shown(partial.url)}: {reason}; {advice}")
 
 

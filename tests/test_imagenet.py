@@ -81,7 +81,10 @@ def test_a_folder_of_that_name_is_a_path(
     ("arguments", "said"),
     [
         (("guess", "imagenet", PHOTO, "--backbone", "vgg61"), "did you mean vgg16?"),
-        (("classify-dir", "imagenet", ROOT / "docs", "/nowhere/x", "--backbone", "vgg61"), "did you mean vgg16?"),
+        (
+            ("classify-dir", "imagenet", ROOT / "docs", "/nowhere/x", "--backbone", "vgg61"),
+            "did you mean vgg16?",
+        ),
         (("train", "/nowhere", "--backbone", "vgg61"), "did you mean vgg16?"),
         (("fetch", "efficientnet_lite0", "vgg61"), "did you mean vgg16?"),
         (("guess", "x", PHOTO, "--backbone", "vgg16"), "--backbone is for imagenet"),

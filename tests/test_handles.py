@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, Run
-from tensor_guess import backbones, handles
+from tensor_guess import backbones, handles, shapes
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.graph import Scaling, check
-from tensor_guess.network import Network, output_shape
+from tensor_guess.graph import Scaling, check, cut
+from tensor_guess.network import Network
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_module_by_url_is_fetched_frozen_and_checked(
     graph = handles.freeze(f"{address}/feature_vector/5")
     scaling = handles.scaling_of(graph)
     assert scaling == Scaling(64, 0, 255)
-    assert output_shape(graph, scaling, BOTTLENECK) == (1, 8)
+    assert shapes.check(cut(graph, scaling, BOTTLENECK))[BOTTLENECK] == (1, 8)
     assert not list((cache / "downloads").iterdir())
 
 
@@ -155,13 +155,13 @@ def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
     graph, scaling = handles.read(str(shared / "graphs/mobilenet_v1_0.25_224" / name), None)
     check(graph, name)
     assert scaling == Scaling(224, 127.5, 127.5)
-    assert output_shape(graph, scaling, BOTTLENECK) == (1, 256)
+    assert shapes.check(cut(graph, scaling, BOTTLENECK))[BOTTLENECK] == (1, 256)
 
 
 def test_another_bottleneck_can_be_named(shared: Path) -> None:
     path = str(shared / "graphs/mobilenet_v1_0.25_224/frozen_graph.pb")
     graph, scaling = handles.read(path, "MobilenetV1/Predictions/Reshape:0")
-    assert output_shape(graph, scaling, BOTTLENECK) == (1, 1001)
+    assert shapes.check(cut(graph, scaling, BOTTLENECK))[BOTTLENECK] == (1, 1001)
     with pytest.raises(UserError, match="has no tensor nothing"):
         handles.read(path, "nothing")
     with pytest.raises(UserError, match="is no vector for each image"):

@@ -157,13 +157,19 @@ def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
     if node is None:
         return None
     tensor = node.attr["value"].tensor
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.dtype == DT_STRING:
+        shape = [dim.size for dim in tensor.tensor_shape.dim]
         return np.array(list(tensor.string_val), object).reshape(shape)
+    return values(tensor)
+
+
+def values(tensor: TensorProto) -> NDArray[Any] | None:
+    """The numbers of a stored tensor, or None where it holds none that are known, or too few."""
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
     kind = next((k for k, number in _TYPES.items() if number == tensor.dtype), None)
     if tensor.dtype == DT_QUINT8:
         kind = np.dtype(np.uint8)
-    if kind is None:
+    if kind is None or min(shape, default=0) < 0:
         return None
     count = int(np.prod(shape, dtype=np.int64))
     if tensor.tensor_content or not count:

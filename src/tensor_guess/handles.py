@@ -19,13 +19,12 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_INT64
 
-from tensor_guess import download
+from tensor_guess import download, shapes
 from tensor_guess import graph as graphs
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.graph import Builder, Scaling, check, cut, parse
-from tensor_guess.network import output_shape
 from tensor_guess.rewriting import rewritten
 
 MAX_ARCHIVE = 2_000_000_000
@@ -109,12 +108,13 @@ def read(path: str, bottleneck: str | None) -> tuple[GraphDef, Scaling]:
     start, scaling = _input(graph, name)
     renamed = _renamed(graph, start)
     tensor = _bottleneck(renamed, name, bottleneck)
-    shape = output_shape(renamed, scaling, tensor)
+    nodes = cut(renamed, scaling, tensor)
+    shape = shapes.check(nodes)[tensor]
     if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
         found = shown(tensor.removeprefix(_UNDER))
         raise UserError(f"{name}: {found} is no vector for each image, but {list(shape[1:])}")
     builder = Builder()
-    builder.graph.node.extend(cut(renamed, scaling, tensor))
+    builder.graph.node.extend(nodes)
     to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
     builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
     return builder.graph, scaling
@@ -233,7 +233,9 @@ def _input(graph: GraphDef, name: str) -> tuple[str, Scaling]:
         node = nodes.get(known)
         if node is None or (node.op != "Placeholder" and known != "Mul"):
             continue
-        sides = [dim.size for dim in node.attr["shape"].shape.dim] or [0, _MUL_SIZE, _MUL_SIZE, 3]
+        sides = [0, _MUL_SIZE, _MUL_SIZE, 3]
+        if node.op == "Placeholder":
+            sides = [dim.size for dim in node.attr["shape"].shape.dim]
         if len(sides) == 4 and sides[1] == sides[2] > 0 and sides[3] == 3:
             return node.name, Scaling(sides[1], mean, std)
     raise UserError(f"{name} has no input for images that is known ({', '.join(_FED)})")

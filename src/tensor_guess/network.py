@@ -18,6 +18,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_INT64
 
+from tensor_guess import shapes
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graph import Scaling, cut, serialised
 
@@ -98,16 +99,13 @@ def has_bf16() -> bool:
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def output_shape(graph: GraphDef, scaling: Scaling, output: str) -> tuple[int, ...]:
-    """The shape of `output` for one image: (1, D) of a bottleneck, (1, H, W, C) of a layer's."""
-    return tuple(_convert(graph, scaling, output, 1).output().shape)
-
-
 def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.Model:
     """The part of the graph from the network's input to `output`, fed uint8 and scaling itself."""
+    nodes = cut(graph, scaling, output)
+    shapes.check(nodes)
     with _private_file() as (file, path):
         # The front end takes a path only; this one has only what was checked.
-        file.writelines(serialised(map(_listed, cut(graph, scaling, output))))
+        file.writelines(serialised(map(_listed, nodes)))
         file.flush()
         front_end = FrontEndManager().load_by_framework("tf")
         try:

@@ -72,6 +72,7 @@ KINDS=() PREFIXES=() VALUES=()
 # Usage: parse SUBCOMMAND [ARGUMENT...]
 parse() {
   local command=${1:-} name options=1 positional=0
+  REPEATED=''
   [[ ${COMMANDS} == *$'\n'"${command} "* ]] || return 1
   shift
   while (($#)); do
@@ -80,8 +81,10 @@ parse() {
       options=''
       item flag '' --
     elif [[ -z ${options} || $1 != -?* ]]; then
-      kind_of_positional "${command}" "$((++positional))" || return 1
-      item "${KIND}" '' "$1"
+      if [[ -z ${REPEATED} ]]; then
+        kind_of_positional "${command}" "$((++positional))" || return 1
+      fi
+      item "${REPEATED:-${KIND}}" '' "$1"
     else
       kind_of "${command} ${name//_/-}" || return 1
       if [[ $1 == *=* ]]; then
@@ -114,6 +117,7 @@ kind_of() {
   [[ ${rest} != "${COMMANDS}" ]]
 }
 
+# KIND is that of a positional argument; REPEATED too, where all that follow are.
 # Usage: kind_of_positional SUBCOMMAND NUMBER
 kind_of_positional() {
   local command name kind number=0
@@ -121,7 +125,10 @@ kind_of_positional() {
     if [[ ${command} == "$1" && ${name} != --* ]]; then
       KIND=${kind}
       ((++number < $2)) || return 0
-      [[ ${name} != *... ]] || return 0
+      if [[ ${name} == *... ]]; then
+        REPEATED=${kind}
+        return
+      fi
     fi
   done <<<"${COMMANDS}"
   return 1

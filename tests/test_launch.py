@@ -423,7 +423,8 @@ def test_each_folder_is_mounted_once_and_the_widest(docker: Launcher) -> None:
     for name in ("p/1.jpg", "p/2.jpg", "p/q/3.jpg", "p/q/r/4.jpg", "o/5.jpg"):
         (docker.here / name).parent.mkdir(parents=True, exist_ok=True)
         (docker.here / name).touch()
-    done = docker("guess", "tf", "p/q/r/4.jpg", "p/1.jpg", "p/2.jpg", "p/q/3.jpg", "o/5.jpg")
+    photos = ("p/q/r/4.jpg", "p/1.jpg", "--json", "p/2.jpg", "p/q/3.jpg", "o/5.jpg")
+    done = docker("guess", "tf", *photos)
     inside = {path for path in done.mounts if path.startswith(str(docker.here))}
     assert inside == {f"{docker.here}/{name}" for name in ("tf", "p", "o")}
 
@@ -993,3 +994,21 @@ def test_nothing_newer_than_bash_3_2_is_used() -> None:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             code = "" if line.lstrip().startswith("#") else line
             assert [text for text in MODERN if text in code] == [], f"{path.name}:{number}"
+
+
+def test_no_script_has_windows_line_ends() -> None:
+    for path in [*ROOT.glob("src/*.bash"), ROOT / "tensor-guess", *ROOT.glob("*.sh")]:
+        assert b"\r" not in path.read_bytes(), path.name
+
+
+def test_2000_pictures_are_one_mount_and_a_moment(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "p").mkdir()
+    photos = [f"p/{number}.jpg" for number in range(2000)]
+    for photo in photos:
+        (docker.here / photo).touch()
+    begun = time.monotonic()
+    done = docker("guess", "tf", *photos)
+    assert time.monotonic() - begun < 5
+    assert len(done.mounts) == 3
+    assert done.passed[2:] == photos

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import stat
@@ -296,6 +297,30 @@ def test_a_signal_ends_the_program_and_its_container(
     assert docker("ps", "--all", "--quiet", "--filter", f"name=tensor-guess-{process.pid}-") == ""
     assert not (me.folder / "tf" / "retrained_graph.pb").exists()
     assert not list(me.folder.rglob(".tensor-guess-*"))
+
+
+def test_ctrl_c_on_a_terminal(me: Person, docker: Engine) -> None:
+    shutil.copytree(ROOT / "tf_files" / "data", me.folder / "tf" / "data")
+    main, other = pty.openpty()
+    options = ("--backbone", "efficientnet_lite0", "--steps", "10000000")
+    process = subprocess.Popen(
+        [me.clone / "train.sh", "tf", *options],
+        env=me.environ, cwd=me.folder, stdin=other, stdout=other, stderr=other,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(other)
+    said = b""
+    while b"pictures" not in said:
+        said += os.read(main, 4096)
+    os.write(main, b"\x03")
+    try:
+        while os.read(main, 4096):
+            pass
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(main)
+    assert process.wait(timeout=60) == 130
+    assert docker("ps", "--all", "--quiet", "--filter", f"name=tensor-guess-{process.pid}-") == ""
 
 
 def test_without_an_init_signals_end_it_too(docker: Engine, me: Person) -> None:

@@ -238,6 +238,24 @@ def test_a_classifier_of_a_module_needs_the_module_no_more(
     assert run("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
 
 
+def test_the_program_trains_on_a_module_by_url(
+    site: tuple[Path, str], modules: Path, tmp_path: Path, run: Run
+) -> None:
+    _pack(modules / "tf2", site[0] / "module.tar.gz")
+    tf_files = tmp_path / "tf_files"
+    shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
+    handle = f"{site[1]}/module.tar.gz"
+    done = run("train", tf_files, "--tfhub_module", handle, "--steps", 20)
+    assert done.returncode == 0, done.stderr
+    (site[0] / "module.tar.gz").unlink()
+    again = run("train", tf_files, "--tfhub_module", handle, "--steps", 20, "--offline")
+    assert "0 computed, 80 from the cache" in again.stderr
+    missing = run("train", tf_files, "--tfhub_module", f"{site[1]}/other.tar.gz")
+    assert missing.returncode == 1
+    assert len(missing.stderr.splitlines()) == 1
+    assert "404" in missing.stderr
+
+
 def _pack(folder: Path, archive: Path, inside: str = ".") -> None:
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder, inside)

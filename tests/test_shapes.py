@@ -129,7 +129,7 @@ def test_bombs_are_refused_at_once(kind: str) -> None:
     nodes = list(bomb(kind).graph.node)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    with pytest.raises(UserError, match="more than 256 MB"):
+    with pytest.raises(UserError, match="more than 512 MB"):
         shapes.check(nodes)
     assert time.perf_counter() - started < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
@@ -152,3 +152,24 @@ def test_a_circle_is_refused() -> None:
     builder.floats("Relu", "b", ("a",))
     with pytest.raises(UserError, match="circle"):
         shapes.check(builder.graph.node)
+
+
+def test_zeros_that_are_left_out_are_known() -> None:
+    """As TensorFlow writes a constant of zeros: with its shape, and no numbers."""
+    builder = Builder()
+    builder.placeholder("Mul", DT_FLOAT, (-1, 8, 8, 3))
+    node = builder.graph.node.add(op="Const", name="axis")
+    node.attr["value"].tensor.dtype = DT_INT32
+    builder.floats("ExpandDims", "out", ("Mul", "axis"))
+    assert shapes.check(builder.graph.node, 4)["out"] == (1, 4, 8, 8, 3)
+
+
+def test_what_an_ellipsis_stands_for_is_kept() -> None:
+    """`x[..., ::-1]`, as Keras turns RGB round for VGG16."""
+    builder = Builder()
+    builder.placeholder("Mul", DT_FLOAT, (-1, 8, 8, 3))
+    bounds = [builder.const(name, np.array([0, n], np.int32)) for name, n in
+              (("begin", 0), ("end", 0), ("stride", -1))]  # fmt: skip
+    masks = {"ellipsis_mask": 1, "begin_mask": 2, "end_mask": 2}
+    builder.floats("StridedSlice", "out", ("Mul", *bounds), **masks)
+    assert shapes.check(builder.graph.node, 4)["out"] == (4, 8, 8, 3)

@@ -41,7 +41,7 @@ ALLOWED_OPS = frozenset(
     """.split()
 )
 MAX_NODES = 20_000
-MAX_CONSTANT = 256_000_000  # bytes
+MAX_CONSTANT = 512_000_000  # bytes; the largest of VGG16 has 411 million
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
 # The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
 PRODUCER = 134
@@ -174,10 +174,13 @@ def values(tensor: TensorProto) -> NDArray[Any] | None:
     count = int(np.prod(shape, dtype=np.int64))
     if tensor.tensor_content or not count:
         return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
-    # Small constants are lists of numbers instead; the last one stands for all that follow.
-    listed = np.array([*tensor.float_val, *tensor.int_val, *tensor.int64_val, *tensor.bool_val])
+    # Small constants are lists of numbers instead; the last one stands for all that follow, and
+    # TensorFlow leaves out zeros.
+    listed = np.array(
+        [*tensor.float_val, *tensor.int_val, *tensor.int64_val, *tensor.bool_val] or [0]
+    )
     missing = count - len(listed)
-    if not 0 <= missing <= MAX_CONSTANT // 8 or not len(listed):
+    if not 0 <= missing <= MAX_CONSTANT // 8:
         return None
     return np.concatenate([listed, np.repeat(listed[-1:], missing)]).astype(kind).reshape(shape)
 

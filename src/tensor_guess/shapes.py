@@ -230,14 +230,17 @@ def _shape(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 
 
 def _slice(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
-    """StridedSlice: of each axis a range, or (shrink_axis_mask) one; no ellipsis, no new axis."""
-    masks = {key: _attribute(node, key).i for key in ("begin_mask", "end_mask", "shrink_axis_mask")}
-    if _attribute(node, "ellipsis_mask").i or _attribute(node, "new_axis_mask").i:
-        raise ValueError("an ellipsis or a new axis")
+    """StridedSlice: of each axis a range, or (shrink_axis_mask) one; no new axis."""
+    kinds = ("begin_mask", "end_mask", "shrink_axis_mask", "ellipsis_mask")
+    masks = {key: _attribute(node, key).i for key in kinds}
+    if _attribute(node, "new_axis_mask").i:
+        raise ValueError("a new axis")
     bounds = zip(*(graph.known(name) for name in _inputs(node)[1:]), strict=True)
     index: list[Any] = []
     for i, (begin, end, stride) in enumerate(bounds):
-        if masks["shrink_axis_mask"] >> i & 1:
+        if masks["ellipsis_mask"] >> i & 1:
+            index.append(...)
+        elif masks["shrink_axis_mask"] >> i & 1:
             index.append(begin)
         else:
             start = None if masks["begin_mask"] >> i & 1 else begin

@@ -3,10 +3,6 @@
 import io
 import shutil
 import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +14,6 @@ from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graph import Scaling, check, cut
 from tensor_guess.network import Network
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address at which a server on this machine shows it."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_module_by_url_is_fetched_frozen_and_checked(

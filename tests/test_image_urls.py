@@ -1,9 +1,5 @@
 """Images by URL: fetched apart from everything else, and a picture or a reason comes of each."""
 
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,18 +11,11 @@ PHOTO = ROOT / "test_data/photo01.jpg"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address at which a server on this machine shows it."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "photo.jpg").write_bytes(PHOTO.read_bytes())
-    (folder / "page.jpg").write_text("<html>gone</html>")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+def site(site: tuple[Path, str]) -> tuple[Path, str]:
+    """The same, with a picture and what is none."""
+    (site[0] / "photo.jpg").write_bytes(PHOTO.read_bytes())
+    (site[0] / "page.jpg").write_text("<html>gone</html>")
+    return site
 
 
 def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, run: Run) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -12,6 +13,7 @@ from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
 from tensor_guess.errors import UserError, shown
 
 _DEFAULTS = Training()
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _LEFT_OUT = 3  # the exit code: done, but some files were left out
 _PATH = click.Path(path_type=Path)
 _BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
@@ -67,75 +69,64 @@ def _classic_options(command: Any) -> Any:
     return command
 
 
+def _setting(
+    *names_and_field: str, type: click.ParamType[Any], help: str
+) -> Callable[[_Function], _Function]:
+    """An option for a field of Training, the last of the names; its default stands there."""
+    default = getattr(_DEFAULTS, names_and_field[-1])
+    return click.option(*names_and_field, type=type, default=default, show_default=True, help=help)
+
+
 def _at_least(lowest: int) -> click.IntRange:
     return click.IntRange(min=lowest)
 
 
 @cli.command(cls=_Command)
 @click.argument("tf_files", type=_PATH)
-@click.option(
-    "--steps",
-    "--how-many-training-steps",
-    "steps",
-    type=_at_least(1),
-    default=_DEFAULTS.steps,
-    show_default=True,
-    help="Training steps.",
+@_setting(
+    "--steps", "--how-many-training-steps", "steps", type=_at_least(1), help="Training steps."
 )
-@click.option(
+@_setting(
     "--learning-rate",
+    "learning_rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=_DEFAULTS.learning_rate,
-    show_default=True,
     help="How far each step goes.",
 )
-@click.option(
-    "--train-batch-size",
-    type=_at_least(1),
-    default=_DEFAULTS.train_batch_size,
-    show_default=True,
-    help="Images in a step.",
-)
-@click.option(
+@_setting("--train-batch-size", "train_batch_size", type=_at_least(1), help="Images in a step.")
+@_setting(
     "--validation-batch-size",
+    "validation_batch_size",
     type=_at_least(-1),
-    default=_DEFAULTS.validation_batch_size,
-    show_default=True,
     help="Images in a look at the validation split; -1: all.",
 )
-@click.option(
+@_setting(
     "--test-batch-size",
+    "test_batch_size",
     type=_at_least(-1),
-    default=_DEFAULTS.test_batch_size,
-    show_default=True,
     help="Images in the final test; -1: all.",
 )
-@click.option(
+@_setting(
     "--testing-percentage",
+    "testing_percentage",
     type=click.IntRange(0, 90),
-    default=_DEFAULTS.testing_percentage,
-    show_default=True,
     help="Percent of the images held out for the final test.",
 )
-@click.option(
+@_setting(
     "--validation-percentage",
+    "validation_percentage",
     type=click.IntRange(0, 90),
-    default=_DEFAULTS.validation_percentage,
-    show_default=True,
     help="Percent of the images held out to watch training.",
 )
-@click.option(
+@_setting(
     "--eval-step-interval",
+    "eval_step_interval",
     type=_at_least(1),
-    default=_DEFAULTS.eval_step_interval,
-    show_default=True,
     help="Steps between two looks at the accuracy.",
 )
-@click.option(
+@_setting(
     "--seed",
+    "seed",
     type=_at_least(0),
-    default=_DEFAULTS.seed,
-    show_default=True,
     help="The same seed, pictures and options give the same graph.",
 )
 @click.option(

@@ -3,7 +3,7 @@
 import json
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from tensor_guess.dataset import Dataset, LeftOut, Split
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, shown
 from tensor_guess.evaluation import Accuracy, near_copies
+from tensor_guess.examples import Examples, arrange
 from tensor_guess.frozen_graph import Head, Record, record_of, with_head
 from tensor_guess.head import Look
 from tensor_guess.network import Network, has_bf16
@@ -77,28 +78,6 @@ class Trained:
     left_out: tuple[LeftOut, ...]
 
 
-@dataclass
-class _Images:
-    """The images that are trained on, by category and then by key: names do not matter."""
-
-    data: Dataset
-    paths: list[Path] = field(default_factory=list)
-    truth: list[int] = field(default_factory=list)
-    parts: list[Split] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    copies: int = 0
-
-    def of(self, part: Split) -> list[NDArray[np.intp]]:
-        """For each category, the positions of its images in that part."""
-        return [
-            np.array(
-                [i for i, t in enumerate(self.truth) if t == k and self.parts[i] is part], np.intp
-            )
-            for k in range(len(self.data.categories))
-        ]
-
-
 def train(job: Job) -> Trained:
     """What came of training; the classifier is in TF_FILES when this returns.
 
@@ -114,13 +93,13 @@ def train(job: Job) -> Trained:
     backbone, instead = _backbone(job)
     _say_found(data)
     rows = _bottlenecks(job, data, backbone)
-    images = _arrange(data, rows, job.options)
-    _say_parts(images, rows)
-    bottlenecks = rows.bottlenecks[images.rows]
+    examples = arrange(data, rows, job.options)
+    _say_parts(examples, rows)
+    bottlenecks = rows.bottlenecks[examples.rows]
     record = _record(job, data, backbone)
-    head = _steps(job, images, bottlenecks, backbone, record)
-    result, metrics = _test(job.options, images, bottlenecks, head)
-    _write(job, backbone, head, record, _story(job, images, instead, metrics))
+    head = _steps(job, examples, bottlenecks, backbone, record)
+    result, metrics = _test(job.options, examples, bottlenecks, head)
+    _write(job, backbone, head, record, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.graph_path)}")
     if instead:
         progress.say(instead)
@@ -160,50 +139,9 @@ def _bottlenecks(job: Job, data: Dataset, backbone: Backbone) -> Rows:
     )
 
 
-def _arrange(data: Dataset, rows: Rows, options: Training) -> _Images:
-    """The readable images, each once, with their parts; what contradicts itself is left out."""
-    images = _Images(data, left_out=[*data.left_out, *rows.left_out])
-    row_of = {path: row for row, path in enumerate(rows.paths)}
-    homes = _homes(data, rows, row_of)
-    for k, category in enumerate(data.categories):
-        own: dict[bytes, Path] = {}
-        for path in category.files:
-            if path not in row_of:
-                continue
-            key = rows.keys[row_of[path]]
-            if len(homes[key]) > 1:
-                names = " and ".join(shown(data.categories[i].name) for i in sorted(homes[key]))
-                images.left_out.append(LeftOut(path, f"the same picture is in {names}"))
-            elif own.setdefault(key, path) is not path:
-                images.copies += 1
-        if not own:
-            raise UserError(
-                f"no picture in category {shown(category.name)} can be used; "
-                f"the first of them: {next(x for x in images.left_out if x.path in category.files)}"
-            )
-        keys = sorted(own)
-        images.paths += [own[key] for key in keys]
-        images.rows += [row_of[own[key]] for key in keys]
-        images.truth += [k] * len(keys)
-        images.parts += dataset.split(
-            keys, options.validation_percentage, options.testing_percentage
-        )
-    return images
-
-
-def _homes(data: Dataset, rows: Rows, row_of: dict[Path, int]) -> dict[bytes, set[int]]:
-    """The categories that each picture is in, by its key."""
-    homes: dict[bytes, set[int]] = {}
-    for k, category in enumerate(data.categories):
-        for path in category.files:
-            if path in row_of:
-                homes.setdefault(rows.keys[row_of[path]], set()).add(k)
-    return homes
-
-
 def _steps(
     job: Job,
-    images: _Images,
+    examples: Examples,
     bottlenecks: NDArray[np.float32],
     backbone: Backbone,
     record: Record,
@@ -222,26 +160,26 @@ def _steps(
                 path = job.intermediate_dir / f"intermediate_{at.step}.pb"
                 publish(path, graphs.serialise(graph))
 
-        parts = images.of(Split.TRAINING), images.of(Split.VALIDATION)
+        parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
         return heads.train(bottlenecks, *parts, job.options, look)
 
 
 def _test(
-    options: Training, images: _Images, bottlenecks: NDArray[np.float32], head: Head
+    options: Training, examples: Examples, bottlenecks: NDArray[np.float32], head: Head
 ) -> tuple[Trained, dict[str, object]]:
     """The accuracy on the testing split, near copies of training images not counted."""
-    training = np.concatenate(images.of(Split.TRAINING))
-    held_out = np.concatenate(images.of(Split.TESTING))
+    training = np.concatenate(examples.of(Split.TRAINING))
+    held_out = np.concatenate(examples.of(Split.TESTING))
     copies = near_copies(bottlenecks[held_out], bottlenecks[training])
     tested = held_out[~copies]
     if 0 <= options.test_batch_size < len(tested):
         random = np.random.default_rng(options.seed)
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
-    truth = np.array(images.truth, np.intp)[tested]
+    truth = np.array(examples.truth, np.intp)[tested]
     found = heads.scores_of(bottlenecks[tested], head).argmax(axis=1)
     accuracy = Accuracy(int((found == truth).sum()), len(tested))
     wrong = tuple(
-        (images.paths[i], images.data.categories[k].label)
+        (examples.paths[i], examples.data.categories[k].label)
         for i, k in zip(tested[found != truth], found[found != truth], strict=True)
     )
     if copies.any():
@@ -253,7 +191,7 @@ def _test(
         "test_interval_95": [low, high],
         "test_near_copies": int(copies.sum()),
     }
-    return Trained(accuracy, wrong, tuple(images.left_out)), metrics
+    return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
 
 
 def _record(job: Job, data: Dataset, backbone: Backbone) -> Record:
@@ -269,20 +207,20 @@ def _record(job: Job, data: Dataset, backbone: Backbone) -> Record:
 
 
 def _story(
-    job: Job, images: _Images, instead: str, metrics: dict[str, object]
+    job: Job, examples: Examples, instead: str, metrics: dict[str, object]
 ) -> dict[str, object]:
     """What model.json says besides the record."""
     counts = {
         category.name: Counter(
-            part.value for part, t in zip(images.parts, images.truth, strict=True) if t == k
+            part.value for part, t in zip(examples.parts, examples.truth, strict=True) if t == k
         )
-        for k, category in enumerate(images.data.categories)
+        for k, category in enumerate(examples.data.categories)
     }
     libraries = ("numpy", "openvino", "pillow")
     return {
         "training": asdict(job.options),
         "counts": counts,
-        "left_out": len(images.left_out),
+        "left_out": len(examples.left_out),
         "metrics": metrics,
         "notice": instead,
         "versions": {
@@ -313,14 +251,16 @@ def _say_found(data: Dataset) -> None:
         progress.say(f"{data.hidden} hidden files passed over")
 
 
-def _say_parts(images: _Images, rows: Rows) -> None:
-    for left_out in images.left_out:
+def _say_parts(examples: Examples, rows: Rows) -> None:
+    for left_out in examples.left_out:
         progress.say(str(left_out))
-    if images.copies:
-        progress.say(f"{images.copies} files are copies of others in their category: counted once")
-    parts = Counter(part.value for part in images.parts)
+    if examples.copies:
+        progress.say(
+            f"{examples.copies} files are copies of others in their category: counted once"
+        )
+    parts = Counter(part.value for part in examples.parts)
     progress.say(
-        f"{len(images.paths)} pictures ({_listed(parts)}); "
+        f"{len(examples.paths)} pictures ({_listed(parts)}); "
         f"bottlenecks: {rows.computed} computed, {len(rows.paths) - rows.computed} from the cache"
     )
 

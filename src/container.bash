@@ -94,7 +94,7 @@ confine() {
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   if [[ $1 == guess || $1 == classify-dir ]]; then
     RUN+=(--network none)
-    if can_limit memory; then RUN+=(--memory 2g); fi
+    if can_limit memory; then RUN+=(--memory "$(memory)"); fi
   fi
   # In a rootless Docker, root is this user.
   [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0
@@ -108,6 +108,19 @@ confine() {
   for group in $(id -G); do
     [[ ${group} == "$(id -g)" ]] || RUN+=(--group-add "${group}")
   done
+}
+
+# Prints how much memory a guess gets: some five times its graph, of which VGG16's has half a gigabyte.
+memory() {
+  local graph
+  for graph in "${CLASSIFIER}" "${CLASSIFIER%/}/retrained_graph.pb" \
+    "${CACHE}/backbones/${BACKBONE:-${DEFAULT_BACKBONE}}"-*.pb; do
+    if [[ -f ${graph} && -n $(find -L "${graph}" -prune -size +400000) ]]; then
+      printf '4g'
+      return
+    fi
+  done
+  printf '2g'
 }
 
 # Whether the engine can start an init; Podman's is a package of its own.

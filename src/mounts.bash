@@ -14,6 +14,8 @@ SEEN=()
 COMPLETE='' BUILTIN=''
 # The backbone that was asked for by name; the module that is to be one; images by URL.
 BACKBONE='' MODULE='' URLS=()
+# The classifier's folder or graph.
+CLASSIFIER=''
 
 # Fills PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -81,6 +83,7 @@ plan_read() {
 plan_classifier() {
   local folder name
   plan_read "$1"
+  CLASSIFIER=${ABSOLUTE}
   [[ -d ${ABSOLUTE} ]] || return 0
   place "${ABSOLUTE}"
   folder=${REAL%/}

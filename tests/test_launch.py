@@ -520,6 +520,16 @@ def test_a_frozen_graph_as_backbone_is_mounted(docker: Launcher) -> None:
     assert len(docker("train", tf, "--architecture=inception_v3").mounts) == 3
 
 
+def test_a_large_graph_gets_more_memory(docker: Launcher) -> None:
+    graph = classifier(docker.here / "tf") / "retrained_graph.pb"
+    (docker.here / "x.jpg").touch()
+    for size, memory in ((100_000_000, "2g"), (560_000_000, "4g")):
+        with graph.open("wb") as file:
+            file.truncate(size)
+        for given in ("tf", "tf/retrained_graph.pb"):
+            assert docker("guess", given, "x.jpg").options("--memory") == [memory]
+
+
 @pytest.mark.parametrize("given", ["modules/mine", "https://tfhub.dev/x/1"])
 def test_a_module_is_frozen_by_a_run_that_sees_no_pictures(docker: Launcher, given: str) -> None:
     tf = classifier(docker.here / "tf")

@@ -18,6 +18,8 @@ from tensor_guess.graph import MAX_CONSTANT, values
 
 Shape = tuple[int, ...]
 
+# What any tensor may have that is computed, at batch 1.
+MAX_TENSOR = 256_000_000
 # Larger lists of integers are no shapes, axes or paddings.
 _MAX_VALUES = 64
 _ELEMENTWISE = frozenset(
@@ -34,7 +36,8 @@ _BROADCAST = frozenset("Add AddN AddV2 Maximum Minimum Mul RealDiv SquaredDiffer
 def check(nodes: Sequence[NodeDef], batch: int = 1) -> dict[str, Shape]:
     """The shape of each node's first output, for `batch` images; nodes may be in any order.
 
-    Raises UserError where one is larger than MAX_CONSTANT, or cannot be told.
+    Raises UserError where one is larger than MAX_TENSOR (a constant: MAX_CONSTANT), or cannot be
+    told.
     """
     graph = _Graph({node.name: node for node in nodes}, batch)
     for node in nodes:
@@ -86,10 +89,12 @@ class _Graph:
                 f"the graph is refused: how large {shown(node.name)} ({shown(node.op)}) is cannot "
                 f"be told: {shown(str(error))}"
             ) from error
-        if any(side < 0 for side in shape) or 4 * prod(shape) > MAX_CONSTANT:
+        # Weights are stored whole; what is computed from them is bounded more tightly.
+        limit = MAX_CONSTANT if node.op in ("Const", "Identity") else MAX_TENSOR
+        if any(side < 0 for side in shape) or 4 * prod(shape) > limit:
             raise UserError(
                 f"the graph is refused: {shown(node.name)} would be {list(shape)}, "
-                f"more than {MAX_CONSTANT // 1_000_000} MB"
+                f"more than {limit // 1_000_000} MB"
             )
         if node.op in ("Identity", "Cast") and _inputs(node)[0] in self._known:
             self._known[node.name] = self._known[_inputs(node)[0]]

@@ -147,6 +147,7 @@ show_folders() {
   RUN+=(--workdir "${HERE}" --env "TENSOR_GUESS_UMASK=$(umask)")
   [[ -z ${CACHE} ]] || RUN+=(--env "TENSOR_GUESS_CACHE=${CACHE}")
   [[ -z ${FETCHED} ]] || RUN+=(--env "TENSOR_GUESS_FETCHED=${FETCHED}")
+  [[ -z ${HUB_CACHE} ]] || RUN+=(--env "TFHUB_CACHE_DIR=${HUB_CACHE}")
   for ((i = 0; i < ${#SEEN[@]}; i++)); do
     RUN+=(--env "TENSOR_GUESS_SEEN_$((++number))=${SEEN[i]}")
   done

@@ -15,7 +15,7 @@ COMPLETE='' BUILTIN=''
 # The backbone that was asked for by name; the module that is to be one; images by URL.
 BACKBONE='' MODULE='' URLS=()
 # The classifier's folder or graph.
-CLASSIFIER=''
+CLASSIFIER='' HUB_CACHE=''
 
 # Fills PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -38,7 +38,7 @@ plan() {
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
       ;;
     handle)
-      [[ ${TYPED} == *://* ]] || plan_read "${TYPED}"
+      if [[ ${TYPED} == *://* ]]; then plan_hub_cache; else plan_read "${TYPED}"; fi
       [[ $1 == fetch || ${TYPED} != */* || ${TYPED} == *.pb ]] || MODULE=${TYPED}
       ;;
     backbone) BACKBONE=${TYPED} ;;
@@ -98,6 +98,15 @@ plan_classifier() {
     [[ -L ${folder}/data ]] || add_mount ro "${folder}/data"
     plan_categories "${folder}/data"
   fi
+}
+
+# Where tensorflow_hub keeps modules that it has unpacked, for a handle that is one of them.
+plan_hub_cache() {
+  [[ -d ${TFHUB_CACHE_DIR:-} ]] || return 0
+  absolute "${TFHUB_CACHE_DIR}"
+  place "${ABSOLUTE}"
+  HUB_CACHE=${REAL}
+  add_mount ro "${HUB_CACHE}"
 }
 
 # A folder of categories is there; it and they may be links.

@@ -541,6 +541,15 @@ def test_a_module_is_frozen_by_a_run_that_sees_no_pictures(docker: Launcher, giv
     assert fetch.mounts == module | {f"{docker.folder}/home/.cache/tensor-guess": "rw"}
 
 
+def test_tensorflow_hubs_own_cache_is_seen(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "hub cache").mkdir()
+    docker.environ["TFHUB_CACHE_DIR"] = "hub cache"
+    fetch, _ = docker("train", tf, "--tfhub_module", "https://tfhub.dev/x/1").runs
+    assert fetch.mounts[f"{docker.here}/hub cache"] == "ro"
+    assert f"TFHUB_CACHE_DIR={docker.here}/hub cache" in fetch.options("--env")
+
+
 def test_where_a_module_cannot_be_had_nothing_is_trained(docker: Launcher) -> None:
     tf = classifier(docker.here / "tf")
     docker.does("docker-run", "exit 1")

@@ -22,7 +22,7 @@ from tensor_guess import shapes
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graph import Scaling, cut, serialised
 
-# Images a request computes at once: measured best on two cores (docs/design.md).
+# Images a request computes at once; how many hardly matters (docs/design.md).
 BATCH = 4
 # Below this many images, compiling for one at a time is done sooner.
 FEW = 8

@@ -11,12 +11,17 @@ import click
 from tensor_guess import container
 from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
 from tensor_guess.errors import UserError, shown
+from tensor_guess.options import (
+    LEFT_OUT,
+    PATH,
+    Command,
+    at_least,
+    classifier,
+    classifier_options,
+)
 
 _DEFAULTS = Training()
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_LEFT_OUT = 3  # the exit code: done, but some files were left out
-_PATH = click.Path(path_type=Path)
-_BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
 
 # retrain.py's options for which there is nothing left to do, with what is said when one is given.
 _NOTHING_TO_DO = {
@@ -30,23 +35,6 @@ _NOTHING_TO_DO = {
     "--random-brightness": "pictures are not distorted",
 }
 _FLAGS_WITHOUT_VALUE = {"--flip-left-right"}
-
-
-class _Command(click.Command):
-    """A command whose options may be written with underscores too, as `retrain.py` did."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.context_settings.update(
-            token_normalize_func=lambda token: token.replace("_", "-"), max_content_width=100
-        )
-
-
-class _ClassifierPath(click.Path):
-    """A path; or the word `imagenet`, which comes as None."""
-
-    def convert(self, value: Any, *others: Any) -> Any:
-        return None if value == _BUILTIN else super().convert(value, *others)
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -77,32 +65,26 @@ def _setting(
     return click.option(*names_and_field, type=type, default=default, show_default=True, help=help)
 
 
-def _at_least(lowest: int) -> click.IntRange:
-    return click.IntRange(min=lowest)
-
-
-@cli.command(cls=_Command)
-@click.argument("tf_files", type=_PATH)
-@_setting(
-    "--steps", "--how-many-training-steps", "steps", type=_at_least(1), help="Training steps."
-)
+@cli.command(cls=Command)
+@click.argument("tf_files", type=PATH)
+@_setting("--steps", "--how-many-training-steps", "steps", type=at_least(1), help="Training steps.")
 @_setting(
     "--learning-rate",
     "learning_rate",
     type=click.FloatRange(min=0, min_open=True),
     help="How far each step goes.",
 )
-@_setting("--train-batch-size", "train_batch_size", type=_at_least(1), help="Images in a step.")
+@_setting("--train-batch-size", "train_batch_size", type=at_least(1), help="Images in a step.")
 @_setting(
     "--validation-batch-size",
     "validation_batch_size",
-    type=_at_least(-1),
+    type=at_least(-1),
     help="Images in a look at the validation split; -1: all.",
 )
 @_setting(
     "--test-batch-size",
     "test_batch_size",
-    type=_at_least(-1),
+    type=at_least(-1),
     help="Images in the final test; -1: all.",
 )
 @_setting(
@@ -120,13 +102,13 @@ def _at_least(lowest: int) -> click.IntRange:
 @_setting(
     "--eval-step-interval",
     "eval_step_interval",
-    type=_at_least(1),
+    type=at_least(1),
     help="Steps between two looks at the accuracy.",
 )
 @_setting(
     "--seed",
     "seed",
-    type=_at_least(0),
+    type=at_least(0),
     help="The same seed, pictures and options give the same graph.",
 )
 @click.option(
@@ -156,21 +138,21 @@ def _at_least(lowest: int) -> click.IntRange:
     help="Name of the scores in the graph.",
 )
 @click.option("--offline", is_flag=True, help="Never use the network.")
-@click.option("--image-dir", type=_PATH, help="Category folders.  [default: TF_FILES/data]")
-@click.option("--output-graph", type=_PATH, help="[default: TF_FILES/retrained_graph.pb]")
-@click.option("--output-labels", type=_PATH, help="[default: TF_FILES/retrained_labels.txt]")
-@click.option("--bottleneck-dir", type=_PATH, help="[default: TF_FILES/bottlenecks]")
-@click.option("--summaries-dir", type=_PATH, help="Write TensorBoard summaries there.")
+@click.option("--image-dir", type=PATH, help="Category folders.  [default: TF_FILES/data]")
+@click.option("--output-graph", type=PATH, help="[default: TF_FILES/retrained_graph.pb]")
+@click.option("--output-labels", type=PATH, help="[default: TF_FILES/retrained_labels.txt]")
+@click.option("--bottleneck-dir", type=PATH, help="[default: TF_FILES/bottlenecks]")
+@click.option("--summaries-dir", type=PATH, help="Write TensorBoard summaries there.")
 @click.option(
     "--intermediate-output-graphs-dir",
     "intermediate_dir",
-    type=_PATH,
+    type=PATH,
     help="Write graphs there while training.",
 )
 @click.option(
     "--intermediate-store-frequency",
     "intermediate_frequency",
-    type=_at_least(0),
+    type=at_least(0),
     default=0,
     show_default=True,
     help="Steps between two of those graphs; 0: none.",
@@ -202,40 +184,13 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
         for path, label in result.misclassified:
             click.echo(f"{shown(path):>70}  {label}")
     click.echo(f"Final test accuracy = {result.accuracy}")
-    return _LEFT_OUT if result.left_out else 0
+    return LEFT_OUT if result.left_out else 0
 
 
-def _classifier_options(command: Any) -> Any:
-    """The command with TF_FILES, and what says which network `imagenet` is."""
-    for decorate in (
-        click.option("--offline", is_flag=True, help="imagenet: never use the network."),
-        click.option(
-            "--backbone", help="imagenet: the pretrained network.  [default: inception_v3]"
-        ),
-        click.argument("tf_files", type=_ClassifierPath(path_type=Path)),
-    ):
-        command = decorate(command)
-    return command
-
-
-def _classifier(tf_files: Path | None, backbone: str | None, offline: bool) -> Any:
-    """The classifier that the options name: a path, or the built-in one."""
-    if tf_files is None:
-        from tensor_guess.classifier import Imagenet
-
-        return Imagenet(backbone, offline)
-    if backbone:
-        raise click.UsageError(
-            f"--backbone is for {_BUILTIN}: a trained classifier has its own; "
-            "`train --backbone` makes one with another"
-        )
-    return tf_files
-
-
-@cli.command(cls=_Command)
-@_classifier_options
+@cli.command(cls=Command)
+@classifier_options
 @click.argument("image", type=click.Path(), nargs=-1, required=True)
-@click.option("--top", type=_at_least(1), help="Labels to tell.  [default: all; imagenet: 5]")
+@click.option("--top", type=at_least(1), help="Labels to tell.  [default: all; imagenet: 5]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def guess(
     tf_files: Path | None,
@@ -250,7 +205,7 @@ def guess(
     TF_FILES is a classifier's folder, a frozen graph, or the word imagenet: 1000 things that are
     known without training.
     """
-    which = _classifier(tf_files, backbone, offline)
+    which = classifier(tf_files, backbone, offline)
     from tensor_guess import guessing, image_urls
     from tensor_guess.dataset import LeftOut
 
@@ -266,7 +221,7 @@ def guess(
                 click.echo(_json(given, found) if as_json else _block(given, found, len(image) > 1))
     if left_out == len(image):
         return UserError.exit_code
-    return _LEFT_OUT if left_out else 0
+    return LEFT_OUT if left_out else 0
 
 
 def _json(image: str, found: Any) -> str:
@@ -279,10 +234,10 @@ def _block(image: str, found: Any, one_of_many: bool) -> str:
     return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
 
 
-@cli.command("classify-dir", cls=_Command)
-@_classifier_options
-@click.argument("src", type=_PATH)
-@click.argument("dest", type=_PATH)
+@cli.command("classify-dir", cls=Command)
+@classifier_options
+@click.argument("src", type=PATH)
+@click.argument("dest", type=PATH)
 def classify_dir(
     tf_files: Path | None, src: Path, dest: Path, backbone: str | None, offline: bool
 ) -> int:
@@ -290,7 +245,7 @@ def classify_dir(
 
     TF_FILES is a classifier's folder, a frozen graph, or the word imagenet.
     """
-    which = _classifier(tf_files, backbone, offline)
+    which = classifier(tf_files, backbone, offline)
     from tensor_guess import sorting
 
     done = sorting.sort(which, src, dest)
@@ -301,10 +256,10 @@ def classify_dir(
     click.echo(", ".join(parts))
     if done.left_out and not done.copied and not done.known:
         return UserError.exit_code
-    return _LEFT_OUT if done.left_out else 0
+    return LEFT_OUT if done.left_out else 0
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("backbone", nargs=-1, required=True)
 def fetch(backbone: tuple[str, ...]) -> None:
     """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
@@ -316,7 +271,7 @@ def fetch(backbone: tuple[str, ...]) -> None:
         click.echo(f"{name} {backbones.load(name).sha256}")
 
 
-@cli.command("backbones", cls=_Command)
+@cli.command("backbones", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_backbones(as_json: bool) -> None:
     """List the pretrained networks, and which of them are on this machine."""
@@ -347,8 +302,8 @@ def list_backbones(as_json: bool) -> None:
         )
 
 
-@cli.command("fetch-images", cls=_Command)
-@click.argument("folder", type=_PATH)
+@cli.command("fetch-images", cls=Command)
+@click.argument("folder", type=PATH)
 @click.argument("url", nargs=-1, required=True)
 def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
     """Download pictures to FOLDER; `guess` does it by itself for an IMAGE that is a URL."""
@@ -358,12 +313,12 @@ def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
     click.echo(f"{count} of {len(url)} fetched")
     if not count:
         return UserError.exit_code
-    return 0 if count == len(url) else _LEFT_OUT
+    return 0 if count == len(url) else LEFT_OUT
 
 
 @cli.command("freeze-module", hidden=True)
-@click.argument("folder", type=_PATH)
-@click.argument("scratch", type=_PATH)
+@click.argument("folder", type=PATH)
+@click.argument("scratch", type=PATH)
 @click.argument("size", type=int)
 def freeze_module(folder: Path, scratch: Path, size: int) -> None:
     """Write the frozen graph of a stranger's SavedModel to stdout; nothing else can be reached."""

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from sklearn import metrics
 
 from tensor_guess import images
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK
-from tensor_guess.evaluation import Accuracy, near_copies
+from tensor_guess.evaluation import Accuracy, confusion, near_copies
 from tensor_guess.network import Network
 
 COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -75,6 +76,16 @@ def test_it_is_said_with_its_count_and_interval() -> None:
     assert str(Accuracy(0, 0)) == "unknown (N=0)"
     assert isnan(Accuracy(0, 0).value)
     assert Accuracy(0, 0).interval() == (0.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4))))
+def test_the_confusion_is_that_of_another_library(pairs: list[tuple[int, int]]) -> None:
+    truth, found = (np.array([pair[i] for pair in pairs], np.intp) for i in (0, 1))
+    counts = confusion(truth, found, 5)
+    assert counts.sum() == len(pairs)
+    if pairs:
+        expected = metrics.confusion_matrix(truth, found, labels=range(5))
+        np.testing.assert_array_equal(counts, expected)
 
 
 ROWS = arrays.arrays(

@@ -1,5 +1,6 @@
 """Each picture counts once and where it belongs; what contradicts itself counts nowhere."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,19 @@ def test_every_picture_counts_once_with_its_own_row() -> None:
 def test_names_and_order_of_the_files_do_not_matter() -> None:
     one, other = data(elsa="dacb", vader="hgfe"), data(elsa="abcd", vader="efgh")
     assert arrange(one, rows(one), OPTIONS).parts == arrange(other, rows(other), OPTIONS).parts
+
+
+def test_the_hash_of_the_data_is_of_pictures_and_labels() -> None:
+    def digest(**files: str) -> str:
+        given = data(**files)
+        return arrange(given, rows(given), OPTIONS).digest()
+
+    one = digest(elsa="dacb", vader="hgfe")
+    lines = [f"{c.encode().hex() * 32}  {'elsa' if c < 'e' else 'vader'}\n" for c in "abcdefgh"]
+    assert one == sha256("".join(lines).encode()).hexdigest()
+    assert digest(elsa="aabcd_x", vader="efghx") == one  # copies, what is left out
+    assert digest(elsa="dacbe", vader="hgf") != one  # one in the other category
+    assert digest(elsa="dac", vader="hgfe") != one
 
 
 def test_copies_count_once_and_contradictions_nowhere() -> None:

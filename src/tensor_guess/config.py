@@ -17,6 +17,11 @@ LABELS = "retrained_labels.txt"
 RECORD = "model.json"
 BOTTLENECKS = "bottlenecks"
 
+# In a shared zip, besides graph, labels and record.
+MODEL_CARD = "MODEL_CARD.md"
+SELF_TEST = "self_test.json"
+SUMS = "SHA256SUMS"
+
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
 

@@ -1,4 +1,4 @@
-"""How good a classifier is: accuracy with its interval, on pictures it has not seen."""
+"""How good a classifier is, on pictures it has not seen: accuracy with its interval, confusion."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -43,6 +43,12 @@ class Accuracy:
             f"{100 * self.value:.1f}% (N={self.count}, "
             f"95% interval {100 * low:.1f}% to {100 * high:.1f}%)"
         )
+
+
+def confusion(truth: NDArray[np.intp], found: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
+    """[K, K]: how many pictures of each class (rows) were taken for which (columns)."""
+    counts = np.bincount(truth * classes + found, minlength=classes * classes)
+    return counts.reshape(classes, classes)
 
 
 def near_copies(held_out: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.bool_]:

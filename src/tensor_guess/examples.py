@@ -1,5 +1,6 @@
 """What is trained and tested on: each readable image once, with its category, split and row."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,17 +18,30 @@ from tensor_guess.errors import UserError, shown
 class Examples:
     """The images, by category and then by key: their names do not matter.
 
-    Of each: `paths`, `truth` (the number of its category), `parts` (its split), `rows` (of its
-    bottleneck). `copies`: files that have the bytes of another in their category.
+    Of each: `paths`, `keys` (SHA-256 of its bytes), `truth` (the number of its category), `parts`
+    (its split), `rows` (of its bottleneck). `copies`: files that have the bytes of another in their
+    category.
     """
 
     data: Dataset
     paths: list[Path] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
     truth: list[int] = field(default_factory=list)
     parts: list[Split] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     copies: int = 0
+
+    def digest(self) -> str:
+        """The hash of the data: SHA-256 over the sorted lines `<SHA-256 of the image>  <label>`.
+
+        Every image and its label count, names and order of the files do not.
+        """
+        lines = sorted(
+            f"{key.hex()}  {self.data.categories[k].label}\n".encode()
+            for key, k in zip(self.keys, self.truth, strict=True)
+        )
+        return hashlib.sha256(b"".join(lines)).hexdigest()
 
     def of(self, part: Split) -> list[NDArray[np.intp]]:
         """For each category, the positions of its images in that part."""
@@ -63,6 +77,7 @@ def arrange(data: Dataset, rows: Rows, options: Training) -> Examples:
             )
         keys = sorted(own)
         examples.paths += [own[key] for key in keys]
+        examples.keys += keys
         examples.rows += [row_of[own[key]] for key in keys]
         examples.truth += [k] * len(keys)
         examples.parts += dataset.split(

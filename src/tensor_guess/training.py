@@ -1,6 +1,6 @@
 """The job of teaching: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
 
-import json
+import hashlib
 import platform
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tensor_guess import __version__, backbones, dataset, progress
 from tensor_guess import graph as graphs
 from tensor_guess import head as heads
+from tensor_guess import story as stories
 from tensor_guess.backbones import Backbone
 from tensor_guess.bottlenecks import Rows, compute
 from tensor_guess.config import (
@@ -28,7 +29,7 @@ from tensor_guess.config import (
 from tensor_guess.dataset import Dataset, LeftOut, Split
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, shown
-from tensor_guess.evaluation import Accuracy, near_copies
+from tensor_guess.evaluation import Accuracy, confusion, near_copies
 from tensor_guess.examples import Examples, arrange
 from tensor_guess.frozen_graph import Head, Record, record_of, with_head
 from tensor_guess.head import Look
@@ -177,7 +178,8 @@ def _test(
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
     truth = np.array(examples.truth, np.intp)[tested]
     found = heads.scores_of(bottlenecks[tested], head).argmax(axis=1)
-    accuracy = Accuracy(int((found == truth).sum()), len(tested))
+    taken = confusion(truth, found, len(head.biases))
+    accuracy = Accuracy(int(taken.trace()), len(tested))
     wrong = tuple(
         (examples.paths[i], examples.data.categories[k].label)
         for i, k in zip(tested[found != truth], found[found != truth], strict=True)
@@ -190,6 +192,7 @@ def _test(
         "test_count": accuracy.count,
         "test_interval_95": [low, high],
         "test_near_copies": int(copies.sum()),
+        "test_confusion": taken.tolist(),
     }
     return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
 
@@ -221,6 +224,7 @@ def _story(
         "training": asdict(job.options),
         "counts": counts,
         "left_out": len(examples.left_out),
+        "data_sha256": examples.digest(),
         "metrics": metrics,
         "notice": instead,
         "versions": {
@@ -237,8 +241,8 @@ def _write(
     """The outputs, the graph last: it is never newer than what belongs to it."""
     graph = graphs.serialise(with_head(backbone.graph, head, record))
     publish(job.labels_path, "".join(f"{label}\n" for label in record.labels).encode())
-    model = json.dumps(asdict(record) | story, indent=2, ensure_ascii=False, sort_keys=True)
-    publish(job.graph_path.with_name(RECORD), f"{model}\n".encode())
+    model = stories.written(record, hashlib.sha256(graph).hexdigest(), story)
+    publish(job.graph_path.with_name(RECORD), model)
     publish(job.graph_path, graph)
 
 

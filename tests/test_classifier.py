@@ -1,13 +1,21 @@
 """A classifier is a folder or a graph alone; what does not fit together is refused in words."""
 
+import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tensor_guess.classifier import load
+from conftest import ROOT, Run
+from strangers import LABELS as THEIRS
+from strangers import made
+from tensor_guess.classifier import Given, load
 from tensor_guess.config import GRAPH, LABELS
 from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.graph import serialise
+from tensor_guess.guessing import Guess, guess
 
 Spoil = Callable[[Path], object]
 
@@ -31,7 +39,10 @@ def test_a_folder_without_labels_file_is_whole(classifier: Path) -> None:
         (lambda folder: (folder / GRAPH).unlink(), "run ./train.sh .* first"),
         (lambda folder: (folder / LABELS).write_text("snow queen\ndark knight\n"), "not have the"),
         (lambda folder: (folder / LABELS).write_text("dark knight\n"), "not have the labels"),
-        (lambda folder: (folder / LABELS).write_bytes(b"\xff\xfe\n"), "not have the labels"),
+        (
+            lambda folder: (folder / LABELS).write_bytes(b"\xff\xfe\n"),
+            "not UTF-8 .byte 0 is",
+        ),
         (lambda folder: (folder / GRAPH).write_bytes(b""), "is not a frozen graph"),
         (lambda folder: (folder / GRAPH).write_bytes(b"not a graph"), "is not a frozen graph"),
         (lambda folder: _truncate(folder / GRAPH, 1_000_000), "is not a frozen graph"),
@@ -53,16 +64,95 @@ def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
         load(tmp_path / "nothing")
 
 
-def test_other_programs_graphs_are_refused_for_now(shared: Path) -> None:
-    strangers = [
-        shared / "classic_run_2017",
-        shared / "graphs/glasses/retrained_graph.pb",
-        *(shared / "graphs/broken").iterdir(),
-        *(shared / "graphs/another_network").glob("*.pb"),
-    ]
-    for path in strangers:
-        with pytest.raises(UserError):
-            load(path)
+@pytest.mark.parametrize("made_by", ["classic_run_2017", "graphs/glasses"])
+def test_real_graphs_score_as_label_image_did(shared: Path, made_by: str) -> None:
+    expected = json.loads((shared / made_by / "expected_scores.json").read_text())["scores"]
+    base = shared if made_by == "graphs/glasses" else shared / made_by
+    found = guess(shared / made_by, [base / name for name in expected])
+    for scores, each in zip(expected.values(), found, strict=True):
+        assert isinstance(each, Guess)
+        assert each.scores == pytest.approx(scores, abs=1e-3)
+
+
+def test_a_frozen_backbone_beside_its_labels_is_a_classifier(shared: Path) -> None:
+    folder = shared / "graphs/mobilenet_v1_0.25_224"
+    for graph in ("frozen_graph.pb", "quantized_graph.pb"):
+        known = load(folder / graph)
+        assert len(set(known.record.labels)) == 1001
+    (found,) = guess(folder / graph, [shared / "sample_images/parrot.jpg"], top=1)
+    assert isinstance(found, Guess)
+    assert found.label.endswith("macaw")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "broken/lfs_pointer_retrained_graph.pb",
+        "broken/one_placeholder_output_graph.pb",
+        "another_network/output_graph.pb",
+    ],
+)
+def test_what_is_no_classifier_is_one_sentence(shared: Path, path: str, run: Run) -> None:
+    done = run("guess", shared / "graphs" / path, ROOT / "test_data/photo01.jpg")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert re.search("git lfs pull|by --input_layer|is refused", done.stderr), done.stderr
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """A folder as retrain.py left it: another program's graph and its labels."""
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    (folder / "output_graph.pb").write_bytes(serialise(made("mobilenet")))
+    (folder / "output_labels.txt").write_text("".join(f"{label}\n" for label in THEIRS))
+    return folder
+
+
+def test_any_of_its_names_is_the_same_classifier(stranger: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.txt").write_text("\ufeffa b\r\nb\r\na b\r\n\r\n")
+    folder, graph = load(stranger), load(stranger / "output_graph.pb")
+    assert folder.record == graph.record
+    assert folder.record.labels == THEIRS
+    named = load(Given(stranger, tmp_path / "elsewhere.txt"))
+    assert named.record.labels == ("a b", "b", "a b (2)")
+    assert named.record.categories == ("a_b", "b", "a_b_(2)")
+
+
+def _labels(content: bytes) -> Spoil:
+    return lambda folder: (folder / "output_labels.txt").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "output_labels.txt").unlink(), "no labels beside it.*--labels"),
+        (_labels(b"a\nb\nc\nd\n"), "4 labels, .* 3 scores"),
+        (_labels(b"a\nb\n"), "2 labels, .* 3 scores"),
+        (_labels(b""), "has no labels"),
+        (_labels("é\nb\nc".encode("latin1")), "is not UTF-8 .byte 0 is 0xe9"),
+        (_labels("a\nb\nc".encode("utf-16")), "is not UTF-8"),
+        (_labels("a\nb\nc".encode("utf-16-le")), "zero bytes"),
+        (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "larger than any"),
+        (lambda folder: os.truncate(folder / "output_labels.txt", 3 * 10**9), "too large"),
+        (lambda folder: _copies(folder, "output_graph.pb"), r"several \.pb files.*--graph"),
+        (lambda folder: _copies(folder, "output_labels.txt"), r"several \.txt.*--labels"),
+    ],
+)
+def test_what_does_not_belong_together_is_said(
+    stranger: Path, run: Run, spoil: Spoil, said: str
+) -> None:
+    spoil(stranger)
+    done = run("guess", stranger, ROOT / "test_data/photo01.jpg")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert re.search(said, done.stderr), done.stderr
+
+
+def _copies(folder: Path, name: str) -> None:
+    """The file is there twice, under names that say nothing."""
+    path = folder / name
+    for stem in "xy":
+        (folder / f"{stem}{path.suffix}").write_bytes(path.read_bytes())
+    path.unlink()
 
 
 def _truncate(path: Path, length: int) -> None:

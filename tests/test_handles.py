@@ -135,7 +135,7 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["frozen_graph.pb", "quantized_graph.pb"])
 def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
-    graph, scaling = handles.read(str(shared / "graphs/mobilenet_v1_0.25_224" / name), None)
+    _, graph, scaling = handles.read(str(shared / "graphs/mobilenet_v1_0.25_224" / name), None)
     check(graph, name)
     assert scaling == Scaling(224, 127.5, 127.5)
     assert shapes.check(cut(graph, scaling, BOTTLENECK))[BOTTLENECK] == (1, 256)
@@ -143,7 +143,7 @@ def test_the_classics_frozen_backbones(shared: Path, name: str) -> None:
 
 def test_another_bottleneck_can_be_named(shared: Path) -> None:
     path = str(shared / "graphs/mobilenet_v1_0.25_224/frozen_graph.pb")
-    graph, scaling = handles.read(path, "MobilenetV1/Predictions/Reshape:0")
+    _, graph, scaling = handles.read(path, "MobilenetV1/Predictions/Reshape:0")
     assert shapes.check(cut(graph, scaling, BOTTLENECK))[BOTTLENECK] == (1, 1001)
     with pytest.raises(UserError, match="has no tensor nothing"):
         handles.read(path, "nothing")
@@ -156,7 +156,7 @@ def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:
 
     path = shared / "graphs/mobilenet_v1_0.25_224/quantized_graph.pb"
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    graph, scaling = handles.read(str(path), None)
+    _, graph, scaling = handles.read(str(path), None)
     network = Network(graph, scaling, BOTTLENECK, "float32", few=True)
     ((_, found),) = network.run([(None, image)])
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -63,8 +63,8 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
     """
     if handles.is_graph(name):
-        graph, scaling = handles.read(name, bottleneck)
-        return of_graph(name, scaling, graph)
+        known_as, graph, scaling = handles.read(name, bottleneck)
+        return of_graph(known_as, scaling, graph)
     name, key, source = _named(name)
     graph = _kept(key)
     if graph is None and source and (installed := _installed(source.weights)):

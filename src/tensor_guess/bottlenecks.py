@@ -25,7 +25,9 @@ from tensor_guess.backbones import Backbone
 from tensor_guess.dataset import LeftOut
 from tensor_guess.durable import make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, shown
+from tensor_guess.graph import Scaling
 from tensor_guess.network import Network
+from tensor_guess.preprocessing import Pixels, pixels
 
 # Counts up when the same image would be squeezed to other pixels.
 PREPROCESSING = 1
@@ -75,7 +77,7 @@ def compute(
     """
     cache = Cache(folder / fingerprint(backbone, precision))
     seen = Seen(folder / "seen")
-    pass_ = _Pass(cache, seen, backbone.scaling.size)
+    pass_ = _Pass(cache, seen, backbone.scaling)
     for path, row in pass_.computed(files, network):
         cache.add(pass_.keys[path], row)
     cache.flush()
@@ -204,7 +206,7 @@ class _Pass:
 
     cache: Cache
     seen: Seen
-    size: int
+    scaling: Scaling
     keys: dict[Path, bytes] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     count: int = 0
@@ -222,7 +224,7 @@ class _Pass:
                     progress.say(f"{self.count} bottleneck files created.")
                 yield path, row
 
-    def _to_compute(self, files: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    def _to_compute(self, files: Sequence[Path]) -> Iterator[tuple[Path, Pixels]]:
         claimed = set()
         looked = images.ahead(self._look, files)
         for path, found in progress.track(looked, len(files), "Bottlenecks"):
@@ -235,19 +237,19 @@ class _Pass:
                 claimed.add(key)
                 yield path, image
 
-    def _look(self, path: Path) -> tuple[bytes, NDArray[np.uint8] | None]:
+    def _look(self, path: Path) -> tuple[bytes, Pixels | None]:
         known = self.seen.key(path)
         if known is not None and known in self.cache:
             return known, None
         picture = images.read(path)
-        image = None if picture.key in self.cache else images.decode(picture, self.size)
+        image = None if picture.key in self.cache else pixels(picture, self.scaling)
         self.seen.remember(path, picture)
         return picture.key, image
 
 
 def _chain(
-    first: tuple[Path, NDArray[np.uint8]], rest: Iterator[tuple[Path, NDArray[np.uint8]]]
-) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    first: tuple[Path, Pixels], rest: Iterator[tuple[Path, Pixels]]
+) -> Iterator[tuple[Path, Pixels]]:
     yield first
     yield from rest
 

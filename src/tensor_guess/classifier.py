@@ -7,12 +7,14 @@ from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
+from tensor_guess import flavours, graph_files, progress
 from tensor_guess import graph as graphs
-from tensor_guess import progress
 from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
-from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
-from tensor_guess.frozen_graph import Record, record_of
+from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.flavours import AS_FOUND, UNDER, Fed
+from tensor_guess.frozen_graph import Record, is_ours, record_of
 from tensor_guess.network import Network, has_bf16
+from tensor_guess.rewriting import rewritten
 
 # Of ImageNet's thousand labels, so many are worth telling.
 _IMAGENET_TOP = 5
@@ -24,6 +26,15 @@ class Imagenet:
 
     backbone: str | None = None
     offline: bool = False  # never use the network
+
+
+@dataclass(frozen=True)
+class Given:
+    """A classifier's folder or graph, and what its user says of it."""
+
+    path: Path
+    labels: Path | None = None  # None: those inside, or beside it
+    fed: Fed = AS_FOUND
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Classifier:
     top: int | None = None
 
     def network(self, few: bool) -> Network:
-        """The compiled network: images [S, S, 3] uint8 -> scores [K], in the order of the labels.
+        """The compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
 
         `few`: only a handful of images will come.
         """
@@ -49,23 +60,100 @@ class Classifier:
         return Network(self.graph, record.scaling, record.final_tensor, record.precision, few)
 
 
-def load(which: Path | Imagenet) -> Classifier:
+def load(which: Path | Given | Imagenet) -> Classifier:
     """The classifier in a folder (TF_FILES), of a frozen graph, or the built-in one.
 
-    Raises UserError: not there, not ours, damaged, a labels file that says otherwise; or a backbone
+    Raises UserError: not there, refused, damaged, a labels file that says otherwise; or a backbone
     that cannot be had.
     """
-    return _builtin(which) if isinstance(which, Imagenet) else _trained(which)
+    if isinstance(which, Imagenet):
+        return _builtin(which)
+    return _trained(which if isinstance(which, Given) else Given(which))
 
 
-def _trained(path: Path) -> Classifier:
-    name, data = _found(path)
+def graph_path(path: Path) -> Path:
+    """The graph file that a classifier's folder, or the graph itself, is.
+
+    Raises WrongUsage where there is nothing, UserError where there is no graph.
+    """
+    if not path.exists():
+        raise WrongUsage(f"there is no classifier {shown(path)}: no such file or folder")
+    if not path.is_dir():
+        return path
+    found = graph_files.find_graph(path)
+    if found is None:
+        raise UserError(
+            f"no classifier in {shown(path)} ({GRAPH} is missing); "
+            f"run ./train.sh {shown(path)} first"
+        )
+    return found
+
+
+def of_bytes(
+    data: bytes, name: str, labels: Callable[[], tuple[str, ...]], fed: Fed = AS_FOUND
+) -> Classifier:
+    """The classifier that a graph file's bytes are; `name` is for messages.
+
+    `labels` gives those of a graph that has none inside. `fed`: see `flavours`.
+    Raises UserError: refused, damaged, or labels that do not fit.
+    """
     graph = graphs.parse(data, name)
-    record = record_of(graph, name)
     graphs.check(graph, name)
-    if path.is_dir():
-        _check_labels(path / LABELS, record.labels)
+    if is_ours(graph):
+        record = record_of(graph, name)
+        if fed != AS_FOUND:
+            progress.say(f"{name} says itself what it is fed: that stands")
+    else:
+        graph, record = _anothers(graph, name, labels, fed)
     return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest())
+
+
+def _trained(given: Given) -> Classifier:
+    path = graph_path(given.path)
+    name = shown(path)
+
+    def beside() -> tuple[str, ...]:
+        labels = given.labels or graph_files.find_labels(path)
+        if labels is None:
+            raise UserError(f"{name} has no labels beside it ({LABELS}); say which by --labels")
+        return graph_files.read_labels(labels)
+
+    found = of_bytes(graphs.read(path), name, beside, given.fed)
+    # Of our own graphs the labels file is a copy of what is inside; any other is not about it.
+    copied = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
+    if copied and is_ours(found.graph) and (given.labels or copied.exists()):
+        _check_labels(copied, name, found.record.labels)
+    return found
+
+
+def _anothers(
+    graph: GraphDef, name: str, labels: Callable[[], tuple[str, ...]], fed: Fed
+) -> tuple[GraphDef, Record]:
+    """Another program's graph, with our names in it, and what ours would say of themselves."""
+    graph = rewritten(graph)
+    flavour = flavours.flavour_of(graph, name, fed)
+    count, said = flavours.classes(graph, flavour, name), labels()
+    if len(said) != count:
+        raise UserError(
+            f"there are {len(said)} labels, and {name} gives {count} scores: "
+            "they do not belong together; name the right labels by --labels"
+        )
+    said = graph_files.distinct(said)
+    record = Record(
+        labels=said,
+        categories=categories_of(said),
+        scaling=flavour.scaling,
+        backbone=flavour.maker,
+        backbone_sha256="",
+        precision=PRECISIONS[0],
+        final_tensor=f"{UNDER}{flavour.output}",
+    )
+    return flavours.renamed(graph, flavour), record
+
+
+def categories_of(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """What folders of these labels would be called: `darth vader` is in darth_vader."""
+    return tuple(label.replace(" ", "_") for label in labels)
 
 
 def _builtin(which: Imagenet) -> Classifier:
@@ -81,7 +169,7 @@ def _builtin(which: Imagenet) -> Classifier:
     labels = imagenet.labels()
     record = Record(
         labels=labels,
-        categories=tuple(label.replace(" ", "_") for label in labels),
+        categories=categories_of(labels),
         scaling=backbone.scaling,
         backbone=backbone.name,
         backbone_sha256=backbone.sha256,
@@ -91,30 +179,9 @@ def _builtin(which: Imagenet) -> Classifier:
     return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)
 
 
-def _found(path: Path) -> tuple[str, bytes]:
-    if not path.exists():
-        raise WrongUsage(f"there is no classifier {shown(path)}: no such file or folder")
-    if path.is_file():
-        return shown(path), graphs.read(path)
-    if not (path / GRAPH).exists():
+def _check_labels(path: Path, graph: str, labels: tuple[str, ...]) -> None:
+    if graph_files.read_labels(path) != labels:
         raise UserError(
-            f"no classifier in {shown(path)} ({GRAPH} is missing); "
-            f"run ./train.sh {shown(path)} first"
-        )
-    return shown(path / GRAPH), graphs.read(path / GRAPH)
-
-
-def _check_labels(path: Path, labels: tuple[str, ...]) -> None:
-    try:
-        said = tuple(path.read_text("utf-8").splitlines())
-    except FileNotFoundError:
-        return  # the graph has them: one file is enough
-    except OSError as error:
-        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
-    except UnicodeDecodeError:
-        said = ()
-    if said != labels:
-        raise UserError(
-            f"{shown(path)} does not have the labels that are inside {GRAPH}; "
+            f"{shown(path)} does not have the labels that are inside {graph}; "
             "remove it (the graph has them) or train again"
         )

@@ -68,14 +68,17 @@ def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
     return builder.graph
 
 
+def is_ours(graph: GraphDef) -> bool:
+    """Whether the graph has a record of ours, sound or not."""
+    return any(node.name == GRAPH_RECORD for node in graph.node)
+
+
 def record_of(graph: GraphDef, name: str) -> Record:
-    """Our record inside the graph. Raises UserError where there is none, or it contradicts it."""
+    """Our record inside the graph. Raises UserError where it is damaged, or contradicts it."""
     try:
         text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
         if text is None or labels is None:
-            raise UserError(
-                f"{name} was not made by tensor-guess; other programs' graphs are not read yet"
-            )
+            raise TypeError
         kept = json.loads(text.item())
         kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
         kept["scaling"] = Scaling(**kept["scaling"])
@@ -89,16 +92,29 @@ def record_of(graph: GraphDef, name: str) -> Record:
 
 
 def _decode_stage(builder: Builder, scaling: Scaling) -> None:
-    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled.
-
-    ScaleAndTranslate with antialias is TensorFlow's nearest to Pillow's reduction (1.13 and newer).
-    """
+    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled."""
     builder.placeholder(IMAGE_BYTES, DT_STRING, ())
     decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3)
     types = {"SrcT": AttrValue(type=DT_UINT8), "DstT": AttrValue(type=DT_FLOAT)}
     pixels = builder.op("Cast", "Cast", (decoded,), **types)
     first = builder.const("ExpandDims/dim", np.int32(0))
     batch = builder.floats("ExpandDims", "ExpandDims", (pixels, first))
+    size = builder.const("resize/size", np.array([scaling.size] * 2, np.int32))
+    if scaling.classic:
+        resized = builder.floats("ResizeBilinear", "ResizeBilinear", (batch, size))
+    else:
+        resized = _antialiased(builder, batch, size, scaling)
+    mean = builder.const("Sub/mean", np.float32(scaling.mean))
+    centred = builder.floats("Sub", "Sub", (resized, mean))
+    factor = builder.const("Mul/factor", np.float32(1 / scaling.std))
+    builder.floats("Mul", NETWORK_INPUT, (centred, factor))
+
+
+def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> str:
+    """The images squeezed by ScaleAndTranslate (1.13 and newer).
+
+    With antialias it is TensorFlow's nearest to Pillow's reduction.
+    """
     shape = builder.op(
         "Shape", "resize/shape", (batch,), T=AttrValue(type=DT_FLOAT), out_type=_INT32
     )
@@ -111,19 +127,14 @@ def _decode_stage(builder: Builder, scaling: Scaling) -> None:
     sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
     target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
     scale = builder.floats("RealDiv", "resize/scale", (target, sides))
-    size = builder.const("resize/size", np.array([scaling.size] * 2, np.int32))
     none = builder.const("resize/translation", np.zeros(2, np.float32))
-    resized = builder.floats(
+    return builder.floats(
         "ScaleAndTranslate",
         "ScaleAndTranslate",
         (batch, size, scale, none),
         kernel_type="triangle",
         antialias=True,
     )
-    mean = builder.const("Sub/mean", np.float32(scaling.mean))
-    centred = builder.floats("Sub", "Sub", (resized, mean))
-    factor = builder.const("Mul/factor", np.float32(1 / scaling.std))
-    builder.floats("Mul", NETWORK_INPUT, (centred, factor))
 
 
 def _check_types(record: Record) -> None:
@@ -134,6 +145,7 @@ def _check_types(record: Record) -> None:
         all(isinstance(each, str) for each in (*record.categories, *texts))
         and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
         and type(scaling.size) is type(record.format) is int
+        and type(scaling.classic) is bool
         and record.precision in PRECISIONS
     )
     if not sound:

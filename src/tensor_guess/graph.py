@@ -57,11 +57,15 @@ _TYPES: dict[np.dtype[Any], int] = {
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a network is fed: pixels as (x - mean) / std, squeezed to size x size."""
+    """What a network is fed: pixels as (x - mean) / std, squeezed to size x size.
+
+    `classic`: decoded and squeezed as `retrain.py` did (see `preprocessing`).
+    """
 
     size: int
     mean: float
     std: float
+    classic: bool = False
 
 
 class Builder:
@@ -146,7 +150,7 @@ def check(graph: GraphDef, name: str) -> None:
         if node.op not in ALLOWED_OPS:
             raise UserError(f"{name} is refused: its op {shown(node.op)} may do more than compute")
         for each in node.input:
-            if _node_of(each) not in names:
+            if node_of(each) not in names:
                 raise UserError(f"{name} is damaged: {shown(node.name)} has an input that is not")
     _order(graph, name)
 
@@ -185,6 +189,11 @@ def values(tensor: TensorProto) -> NDArray[Any] | None:
     return np.concatenate([listed, np.repeat(listed[-1:], missing)]).astype(kind).reshape(shape)
 
 
+def node_of(tensor: str) -> str:
+    """The name of the node that gives a tensor, or is waited for: of `a`, `a:1` and `^a`, a."""
+    return tensor.removeprefix("^").partition(":")[0]
+
+
 def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:
     """The nodes from NETWORK_INPUT, now a placeholder [N, S, S, 3] and first, to `output`."""
     builder = Builder()
@@ -195,7 +204,7 @@ def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:
         name = queue.pop()
         if name in nodes and name not in wanted:
             wanted.add(name)
-            queue.extend(_node_of(each) for each in nodes[name].input)
+            queue.extend(node_of(each) for each in nodes[name].input)
     return [*builder.graph.node, *(node for node in graph.node if node.name in wanted)]
 
 
@@ -238,10 +247,6 @@ def _set(attribute: AttrValue, value: Any) -> None:
         attribute.list.i.extend(value)
 
 
-def _node_of(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]
-
-
 def _order(graph: GraphDef, name: str) -> None:
     """Nothing comes back; UserError where the nodes go round in a circle (Kahn's algorithm)."""
     followers: dict[str, list[str]] = {node.name: [] for node in graph.node}
@@ -249,7 +254,7 @@ def _order(graph: GraphDef, name: str) -> None:
     for node in graph.node:
         missing[node.name] = len(node.input)
         for each in node.input:
-            followers[_node_of(each)].append(node.name)
+            followers[node_of(each)].append(node.name)
     ready = [key for key, count in missing.items() if not count]
     done = 0
     while ready:

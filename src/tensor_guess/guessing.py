@@ -13,6 +13,7 @@ from tensor_guess.classifier import Classifier, Imagenet
 from tensor_guess.dataset import LeftOut
 from tensor_guess.errors import Unreadable
 from tensor_guess.network import FEW
+from tensor_guess.preprocessing import Pixels, pixels
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def guess(
     """
     known = classifiers.load(classifier)
     network = known.network(few=len(paths) < FEW)
-    size = known.record.scaling.size
+    scaling = known.record.scaling
     left_out: dict[int, LeftOut] = {}
 
-    def readable() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        decoded = images.ahead(lambda path: images.decode(images.read(path), size), paths)
+    def readable() -> Iterator[tuple[int, Pixels]]:
+        decoded = images.ahead(lambda path: pixels(images.read(path), scaling), paths)
         for number, (path, image) in enumerate(decoded):
             if isinstance(image, Unreadable):
                 left_out[number] = LeftOut(path, str(image))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,7 +25,10 @@ from tensor_guess import graph as graphs
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
-from tensor_guess.graph import Builder, Scaling, check, cut, parse
+from tensor_guess.flavours import UNDER, Flavour, flavour_of, renamed
+from tensor_guess.frozen_graph import is_ours, record_of
+from tensor_guess.graph import Builder, Scaling, check, cut, node_of, parse
+from tensor_guess.graph_files import find_graph
 from tensor_guess.rewriting import rewritten
 
 MAX_ARCHIVE = 2_000_000_000
@@ -34,16 +38,7 @@ SECONDS = 600
 _SIZE = 224
 # Images as TF Hub's common signatures want them: 0 to 1.
 _HUB_RANGE = (0.0, 255.0)
-# How frozen graphs are fed, by the name of their input (`retrain.py`, `label_image.py`).
-_FED = {
-    "Mul": (128.0, 128.0),
-    "input": (127.5, 127.5),
-    "Placeholder": _HUB_RANGE,
-}
-_MUL_SIZE = 299
 _ARCHIVES = (".tar.gz", ".tgz")
-# Before the names of a stranger's nodes, so that none of ours is among them.
-_UNDER = "backbone/"
 
 
 def is_handle(name: str) -> bool:
@@ -62,7 +57,10 @@ def is_graph(name: str) -> bool:
         return False
     if not os.path.exists(name):
         raise WrongUsage(f"there is no backbone {shown(name)}: no such file or folder")
-    return os.path.isfile(name) and not name.endswith(_ARCHIVES)
+    if os.path.isfile(name):
+        return not name.endswith(_ARCHIVES)
+    module = os.path.exists(os.path.join(name, "saved_model.pb"))
+    return not module and find_graph(Path(name)) is not None
 
 
 def key_of(handle: str) -> str:
@@ -95,41 +93,47 @@ def freeze(handle: str) -> GraphDef:
     return graph
 
 
-def read(path: str, bottleneck: str | None) -> tuple[GraphDef, Scaling]:
-    """A frozen graph as a backbone: its input found, its bottleneck found or named; its scaling.
+def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
+    """A frozen graph, or that of a classifier's folder, as a backbone: name, nodes, scaling.
 
-    `bottleneck`: the tensor to take, where the last pooling layer is not it.
+    A classifier's is the backbone that it was made with. `bottleneck`: the tensor to take; else
+    what the classifier's head is fed, else the last pooling layer.
     Raises UserError where it is none that is known.
     """
-    name = shown(path)
-    graph = graphs.parse(graphs.read(Path(path)), name)
+    file = find_graph(Path(path)) or Path(path)
+    name = shown(file)
+    graph = graphs.parse(graphs.read(file), name)
     check(graph, name)
+    if is_ours(graph) and not bottleneck:
+        record = record_of(graph, name)
+        return record.backbone, graph, record.scaling
     graph = rewritten(graph)
-    start, scaling = _input(graph, name)
-    renamed = _renamed(graph, start)
-    tensor = _bottleneck(renamed, name, bottleneck)
-    nodes = cut(renamed, scaling, tensor)
+    flavour = flavour_of(graph, name)
+    # Pictures are squeezed as for all that is trained here.
+    scaling = replace(flavour.scaling, classic=False)
+    tensor = UNDER + _bottleneck(graph, flavour, name, bottleneck)
+    nodes = cut(renamed(graph, flavour), scaling, tensor)
     shape = shapes.check(nodes)[tensor]
     if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
-        found = shown(tensor.removeprefix(_UNDER))
+        found = shown(tensor.removeprefix(UNDER))
         raise UserError(f"{name}: {found} is no vector for each image, but {list(shape[1:])}")
     builder = Builder()
     builder.graph.node.extend(nodes)
     to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
     builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
-    return builder.graph, scaling
+    return file.name, builder.graph, scaling
 
 
-def _bottleneck(graph: GraphDef, name: str, named: str | None) -> str:
-    if named is None:
-        pools = [node.name for node in graph.node if node.op in ("AvgPool", "Mean")]
-        if not pools:
-            raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
-        return str(pools[-1])
-    tensor = f"{_UNDER}{named.removesuffix(':0')}"
-    if all(node.name != tensor for node in graph.node):
-        raise UserError(f"{name} has no tensor {shown(named)} (--bottleneck_tensor_name)")
-    return tensor
+def _bottleneck(graph: GraphDef, flavour: Flavour, name: str, named: str | None) -> str:
+    if named is not None:
+        tensor = node_of(named)
+        if all(node.name != tensor for node in graph.node):
+            raise UserError(f"{name} has no tensor {shown(named)} (--bottleneck_tensor_name)")
+        return tensor
+    pools = [node.name for node in graph.node if node.op in ("AvgPool", "Mean")]
+    if not (flavour.bottleneck or pools):
+        raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
+    return flavour.bottleneck or pools[-1]
 
 
 def _digest(path: Path) -> bytes:
@@ -224,34 +228,3 @@ def _size_of(handle: str) -> int:
     sides = [int(each) for each in re.findall(r"(?<![0-9])([1-6]?[0-9]{2})(?![0-9])", handle)]
     plausible = [side for side in sides if 96 <= side <= 640 and side != 100]
     return plausible[-1] if plausible else _SIZE
-
-
-def _input(graph: GraphDef, name: str) -> tuple[str, Scaling]:
-    """The name of the tensor that images are fed to, and what it wants."""
-    nodes = {node.name.removeprefix("import/"): node for node in graph.node}
-    for known, (mean, std) in _FED.items():
-        node = nodes.get(known)
-        if node is None or (node.op != "Placeholder" and known != "Mul"):
-            continue
-        sides = [0, _MUL_SIZE, _MUL_SIZE, 3]
-        if node.op == "Placeholder":
-            sides = [dim.size for dim in node.attr["shape"].shape.dim]
-        if len(sides) == 4 and sides[1] == sides[2] > 0 and sides[3] == 3:
-            return node.name, Scaling(sides[1], mean, std)
-    raise UserError(f"{name} has no input for images that is known ({', '.join(_FED)})")
-
-
-def _renamed(graph: GraphDef, start: str) -> GraphDef:
-    """The graph with `start` called NETWORK_INPUT and every other node under `_UNDER`."""
-    new = {node.name: f"{_UNDER}{node.name}" for node in graph.node} | {start: NETWORK_INPUT}
-    renamed = GraphDef()
-    for node in graph.node:
-        copy = renamed.node.add()
-        copy.CopyFrom(node)
-        copy.name = new[node.name]
-        del copy.input[:]
-        for each in node.input:
-            tensor, colon, output = each.removeprefix("^").partition(":")
-            mark = "^" if each.startswith("^") else ""
-            copy.input.append(f"{mark}{new[tensor]}{colon}{output}")
-    return renamed

@@ -1,4 +1,4 @@
-"""A frozen graph, compiled by OpenVINO: uint8 images in, float32 vectors out."""
+"""A frozen graph, compiled by OpenVINO: images in, float32 vectors out."""
 
 import os
 import sys
@@ -21,6 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_INT64
 from tensor_guess import shapes
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graph import Scaling, cut, serialised
+from tensor_guess.preprocessing import Pixels
 
 # Images a request computes at once; how many hardly matters (docs/design.md).
 BATCH = 4
@@ -38,7 +39,7 @@ Item = TypeVar("Item")
 
 
 class Network:
-    """Images [S, S, 3] uint8 -> the vector at `output`, on all cores.
+    """Images [S, S, 3] (see `preprocessing`) -> the vector at `output`, on all cores.
 
     `precision` is float32 or bf16; bf16 falls back to float32 where the CPU does not have it.
     `few`: only a handful of images will come.
@@ -63,7 +64,7 @@ class Network:
         self._idle = deque(self._compiled.create_infer_request() for _ in range(count))
 
     def run(
-        self, pairs: Iterable[tuple[Item, NDArray[np.uint8]]]
+        self, pairs: Iterable[tuple[Item, Pixels]]
     ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
         """Each item with the vector of its image, in order; several are computed at a time."""
         flying: deque[tuple[Any, list[Item]]] = deque()
@@ -100,7 +101,7 @@ def has_bf16() -> bool:
 
 
 def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.Model:
-    """The part of the graph from the network's input to `output`, fed uint8 and scaling itself."""
+    """The part of the graph from the network's input to `output`, fed pixels and scaling itself."""
     nodes = cut(graph, scaling, output)
     shapes.check(nodes)
     with _private_file() as (file, path):
@@ -119,7 +120,7 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     if rows != [batch] or len(model.outputs) > 1:
         raise UserError(f"the graph cannot be used: {shown(output)} is not one row an image")
     steps = PrePostProcessor(model)
-    steps.input().tensor().set_element_type(ov.Type.u8)
+    steps.input().tensor().set_element_type(ov.Type.f32 if scaling.classic else ov.Type.u8)
     fed = steps.input().preprocess().convert_element_type(ov.Type.f32)
     fed.mean(float(scaling.mean)).scale(float(scaling.std))
     return steps.build()

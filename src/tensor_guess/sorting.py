@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tensor_guess import classifier as classifiers
 from tensor_guess import images, progress
 from tensor_guess.classifier import Imagenet
 from tensor_guess.dataset import Files, LeftOut
 from tensor_guess.durable import check_writable, make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.graph import Scaling
 from tensor_guess.guessing import Guess, of_scores
 from tensor_guess.images import Picture
 from tensor_guess.manifest import Manifest
+from tensor_guess.preprocessing import Pixels, pixels
 
 # What some file system forbids in names (FAT, NTFS), or a shell would trip over.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
@@ -54,7 +53,7 @@ def sort(classifier: Path | Imagenet, source: Path, destination: Path) -> Sorted
     network = known.network(few=False)
     done = Sorted()
     with Manifest(destination, source, known.digest()) as manifest:
-        run = _Run(manifest, done, known.record.scaling.size)
+        run = _Run(manifest, done, known.record.scaling)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
             run.copy(path, picture, of_scores(path, known, scores))
     return done
@@ -72,9 +71,9 @@ def file_name(category: str) -> str:
 class _Run:
     manifest: Manifest
     done: Sorted
-    size: int
+    scaling: Scaling
 
-    def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], NDArray[np.uint8]]]:
+    def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
         """The images that are not known yet; the others are counted or left out on the way."""
         total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
         found = images.ahead(self._look, files)
@@ -107,13 +106,13 @@ class _Run:
             self.done.copied += 1
             return
 
-    def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, NDArray[np.uint8] | None]:
+    def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, Pixels | None]:
         path, reason = item
         if reason:
             raise Unreadable(reason)
         picture = images.read(path)
         known = picture.key.hex() in self.manifest.known
-        return picture, None if known else images.decode(picture, self.size)
+        return picture, None if known else pixels(picture, self.scaling)
 
     def _leave_out(self, path: Path, reason: str) -> None:
         left_out = LeftOut(path, reason)

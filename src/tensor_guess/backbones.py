@@ -21,6 +21,7 @@ from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, 
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.graph import Scaling, check, cut, parse, serialise, serialised
+from tensor_guess.tf1_ops import plain
 
 # Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
 _FORMAT = 1
@@ -41,9 +42,13 @@ class Backbone:
 
 
 def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
-    """The backbone that is in `graph`, which may be a classifier's own."""
+    """The backbone that is in `graph`, which may be a classifier's own.
+
+    Raises UserError where a classifier's graph could not have it (see `plain`).
+    """
     digest = hashlib.sha256()
-    for piece in serialised(cut(graph, scaling, BOTTLENECK)):
+    # As it stands in a classifier's graph: training again finds the same digest there.
+    for piece in serialised(map(plain, cut(graph, scaling, BOTTLENECK))):
         digest.update(piece)
     return Backbone(name, scaling, digest.hexdigest(), graph)
 

@@ -22,8 +22,8 @@ from tensor_guess.graph import PRODUCER
 def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> GraphDef:
     """The graph of `function`, from NETWORK_INPUT [N, size, size, 3] to its outputs, so named.
 
-    Variables are constants in it, constants are folded (batch normalisation goes into the
-    kernels), and nothing is left of TensorFlow's own bookkeeping.
+    Variables are constants in it, and constants are folded (batch normalisation goes into the
+    kernels).
     """
     spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=NETWORK_INPUT)
     fixed = convert_variables_to_constants_v2(tf.function(function).get_concrete_function(spec))
@@ -47,8 +47,6 @@ def _plain(graph: GraphDef, outputs: dict[str, str]) -> GraphDef:
     graph.versions.Clear()
     graph.versions.producer = PRODUCER
     for node in graph.node:
-        for key in [key for key in node.attr if key.startswith("_")]:
-            del node.attr[key]
         kept = [each for each in node.input if not each.startswith("^")]
         del node.input[:]
         node.input.extend(kept)

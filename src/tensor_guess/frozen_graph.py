@@ -21,6 +21,7 @@ from tensor_guess.config import (
 )
 from tensor_guess.errors import UserError
 from tensor_guess.graph import Builder, Scaling, array, cut
+from tensor_guess.tf1_ops import plain
 
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 _INT32 = AttrValue(type=DT_INT32)
@@ -53,10 +54,14 @@ class Head:
 
 
 def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
-    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores."""
+    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores.
+
+    TensorFlow 1.15 knows every op and attribute in it. Raises UserError where the backbone has
+    something that it does not.
+    """
     builder = Builder()
     _decode_stage(builder, record.scaling)
-    builder.graph.node.extend(cut(backbone, record.scaling, BOTTLENECK)[1:])
+    builder.graph.node.extend(map(plain, cut(backbone, record.scaling, BOTTLENECK)[1:]))
     weights = builder.const("final_training_ops/weights", head.weights)
     biases = builder.const("final_training_ops/biases", head.biases)
     product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
@@ -113,11 +118,9 @@ def _decode_stage(builder: Builder, scaling: Scaling) -> None:
 def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> str:
     """The images squeezed by ScaleAndTranslate (1.13 and newer).
 
-    With antialias it is TensorFlow's nearest to Pillow's reduction.
+    Antialiased, as it is unless told otherwise, it is TensorFlow's nearest to Pillow's reduction.
     """
-    shape = builder.op(
-        "Shape", "resize/shape", (batch,), T=AttrValue(type=DT_FLOAT), out_type=_INT32
-    )
+    shape = builder.floats("Shape", "resize/shape", (batch,))
     bounds = [
         builder.const(f"resize/{end}", np.array([value], np.int32))
         for end, value in (("begin", 1), ("end", 3), ("stride", 1))
@@ -133,7 +136,6 @@ def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> s
         "ScaleAndTranslate",
         (batch, size, scale, none),
         kernel_type="triangle",
-        antialias=True,
     )
 
 

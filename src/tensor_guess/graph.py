@@ -54,6 +54,13 @@ _TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.bool_): DT_BOOL,
 }
 
+# type -> the field of TensorProto that lists its values, and their kind in memory
+_LISTS = {
+    DT_FLOAT: ("float_val", np.float32),
+    DT_INT32: ("int_val", np.int32),
+    DT_INT64: ("int64_val", np.int64),
+}
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -228,6 +235,23 @@ def serialised(nodes: Iterable[NodeDef]) -> Iterator[bytes]:
             length, rest = length + bytes([rest & 127 | 128]), rest >> 7
         yield tag + length + bytes([rest])
         yield data
+
+
+def listed(node: NodeDef) -> NodeDef:
+    """The node; the smallest constants as lists of values, as TensorFlow writes them.
+
+    OpenVINO 2026.4 reads a scalar that is stored as raw bytes as 0.
+    """
+    tensor = node.attr["value"].tensor if node.op == "Const" else None
+    if tensor is None or tensor.dtype not in _LISTS or len(tensor.tensor_content) not in (4, 8):
+        return node
+    field, kind = _LISTS[tensor.dtype]
+    copy = NodeDef()
+    copy.CopyFrom(node)
+    tensor = copy.attr["value"].tensor
+    getattr(tensor, field).extend(np.frombuffer(tensor.tensor_content, kind).tolist())
+    tensor.ClearField("tensor_content")
+    return copy
 
 
 def _set(attribute: AttrValue, value: Any) -> None:

@@ -15,25 +15,16 @@ from numpy.typing import NDArray
 from openvino.frontend import FrontEndManager
 from openvino.preprocess import PrePostProcessor
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_INT64
 
 from tensor_guess import shapes
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Scaling, cut, serialised
+from tensor_guess.graph import Scaling, cut, listed, serialised
 from tensor_guess.preprocessing import Pixels
 
 # Images a request computes at once; how many hardly matters (docs/design.md).
 BATCH = 4
 # Below this many images, compiling for one at a time is done sooner.
 FEW = 8
-
-# type -> the field of TensorProto that lists its values, and their kind in memory
-_VALUES = {
-    DT_FLOAT: ("float_val", np.float32),
-    DT_INT32: ("int_val", np.int32),
-    DT_INT64: ("int64_val", np.int64),
-}
 
 Item = TypeVar("Item")
 
@@ -106,7 +97,7 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     shapes.check(nodes)
     with _private_file() as (file, path):
         # The front end takes a path only; this one has only what was checked.
-        file.writelines(serialised(map(_listed, nodes)))
+        file.writelines(serialised(map(listed, nodes)))
         file.flush()
         front_end = FrontEndManager().load_by_framework("tf")
         try:
@@ -124,23 +115,6 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     fed = steps.input().preprocess().convert_element_type(ov.Type.f32)
     fed.mean(float(scaling.mean)).scale(float(scaling.std))
     return steps.build()
-
-
-def _listed(node: NodeDef) -> NodeDef:
-    """The node; the smallest constants as lists of values, as TensorFlow writes them.
-
-    OpenVINO 2026.4 reads a scalar that is stored as raw bytes as 0.
-    """
-    tensor = node.attr["value"].tensor if node.op == "Const" else None
-    if tensor is None or tensor.dtype not in _VALUES or len(tensor.tensor_content) not in (4, 8):
-        return node
-    field, kind = _VALUES[tensor.dtype]
-    copy = NodeDef()
-    copy.CopyFrom(node)
-    tensor = copy.attr["value"].tensor
-    getattr(tensor, field).extend(np.frombuffer(tensor.tensor_content, kind).tolist())
-    tensor.ClearField("tensor_content")
-    return copy
 
 
 @contextmanager

@@ -60,6 +60,11 @@ classify-dir SRC read
 classify-dir DEST folder
 classify-dir --backbone backbone
 classify-dir --offline flag
+share TF_FILES classifier
+share OUT file
+share --intended-use value
+share --licence value
+verify ZIP read
 fetch BACKBONE... handle
 fetch-images FOLDER folder
 fetch-images URL... value

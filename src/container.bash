@@ -92,10 +92,12 @@ confine() {
   RUN+=(--security-opt label=disable)
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
-  if [[ $1 == guess || $1 == classify-dir ]]; then
+  case $1 in
+  guess | classify-dir | share | verify)
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory)"); fi
-  fi
+    ;;
+  esac
   # In a rootless Docker, root is this user.
   [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0
   RUN+=(--user "$(id -u):$(id -g)")
@@ -110,7 +112,8 @@ confine() {
   done
 }
 
-# Prints how much memory a guess gets: some five times its graph, of which VGG16's has half a gigabyte.
+# Prints how much memory such a run gets: some five times its graph, of which VGG16's has half a
+# gigabyte.
 memory() {
   local graph
   for graph in "${CLASSIFIER}" "${CLASSIFIER%/}/retrained_graph.pb" \

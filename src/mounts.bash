@@ -14,7 +14,7 @@ SEEN=()
 COMPLETE='' BUILTIN=''
 # The backbone that was asked for by name; the module that is to be one; images by URL.
 BACKBONE='' MODULE='' URLS=()
-# The classifier's folder or graph.
+# The classifier's folder or graph, or the zip that one was shared as.
 CLASSIFIER='' HUB_CACHE=''
 
 # Fills PASSED, and the mounts that it needs.
@@ -30,7 +30,10 @@ plan() {
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     TYPED=${VALUES[i]}
     case ${KINDS[i]} in
-    read) plan_read "${TYPED}" ;;
+    read)
+      plan_read "${TYPED}"
+      [[ $1 != verify ]] || CLASSIFIER=${ABSOLUTE}
+      ;;
     images)
       if [[ ${TYPED} == *://* ]]; then URLS+=("${TYPED}"); else plan_read "${TYPED}" shown; fi
       ;;

@@ -319,6 +319,21 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     assert done.options("--memory") == ["2g"]
 
 
+def test_sharing_and_verifying_have_no_network(docker: Launcher) -> None:
+    tf, out = classifier(docker.here / "tf"), docker.here / "out"
+    out.mkdir()
+    done = docker("share", "tf", "out/x.zip", "--licence", "CC-BY-4.0")
+    modes = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert modes == {str(tf): "ro", str(out): "rw"}
+    assert (done.options("--network"), done.options("--memory")) == (["none"], ["2g"])
+    for size, memory in ((100_000_000, "2g"), (560_000_000, "4g")):
+        with (out / "x.zip").open("wb") as file:
+            file.truncate(size)
+        done = docker("verify", "out/x.zip")
+        assert done.mounts[str(out)] == "ro"
+        assert (done.options("--network"), done.options("--memory")) == (["none"], [memory])
+
+
 def test_fetch_gets_the_cache_and_the_network(docker: Launcher) -> None:
     done = docker("fetch", "inception_v3")
     assert done.mounts == {str(docker.folder / "home/.cache/tensor-guess"): "rw"}

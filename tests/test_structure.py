@@ -16,7 +16,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 # What costs seconds and half a gigabyte to import.
 TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_hub"}
 # Those that do a whole job: imported only by the command that does it.
-JOBS = {"training", "guessing", "sorting"}
+JOBS = {"training", "guessing", "sorting", "sharing"}
 
 
 def imports(module: str, *, at_top: bool = False) -> set[str]:
@@ -72,9 +72,11 @@ def test_tensorflow_is_imported_only_by_what_freezes_networks() -> None:
 
 
 def test_the_command_line_imports_its_jobs_only_where_they_are_done() -> None:
-    assert imports("cli") > JOBS
-    assert not imports("cli", at_top=True) & JOBS
-    assert not imports("cli", at_top=True) & {"numpy", "openvino", "tensorboard", "PIL"}
+    commands = {"cli", "graph_commands"}
+    assert set[str]().union(*map(imports, commands)) > JOBS
+    assert not loaded_with(commands) & JOBS
+    for module in loaded_with(commands):
+        assert not imports(module, at_top=True) & {"numpy", "openvino", "tensorboard", "PIL"}
 
 
 def test_every_module_has_its_tests() -> None:
@@ -115,6 +117,30 @@ def test_help_and_wrong_usage_load_next_to_nothing(run: Run, arguments: tuple[st
     if arguments[-1] != "x.jpg":
         assert not seen & {"numpy", "openvino", "tensorboard", "google"}
     assert not seen & TENSORFLOW
+
+
+def test_nothing_is_pickled_and_only_weight_files_are_read_as_pickles() -> None:
+    dangerous = {
+        "pickle",
+        "_pickle",
+        "cPickle",
+        "marshal",
+        "shelve",
+        "dill",
+        "joblib",
+        "cloudpickle",
+    }
+    assert {module for module in MODULES if imports(module) & dangerous} == {"torch_weights"}
+    for module in MODULES:
+        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                allowed = {each.arg: each.value for each in node.keywords}.get("allow_pickle")
+                if node.func.attr in {"load", "save"} and ast.unparse(node.func.value) == "np":
+                    assert isinstance(allowed, ast.Constant), (module, node.lineno)
+                    assert allowed.value is False, (module, node.lineno)
+            # Pickles are written nowhere, and read only by the class that knows what may be in one.
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
+                assert node.attr in {"Unpickler", "UnpicklingError"}, (module, node.lineno)
 
 
 def committed() -> list[Path]:

@@ -41,13 +41,15 @@ class Given:
 class Classifier:
     """A frozen graph that was read and checked; `record` is what it says of itself.
 
-    `digest()` is the SHA-256 of its bytes. `top`: how many labels a guess tells; None is all.
+    `digest()` is the SHA-256 of its bytes, which are `data` (none of the built-in one). `top`: how
+    many labels a guess tells; None is all.
     """
 
     graph: GraphDef
     record: Record
     digest: Callable[[], str]
     top: int | None = None
+    data: bytes = b""
 
     def network(self, few: bool) -> Network:
         """The compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
@@ -105,7 +107,7 @@ def of_bytes(
             progress.say(f"{name} says itself what it is fed: that stands")
     else:
         graph, record = _anothers(graph, name, labels, fed)
-    return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest())
+    return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest(), data=data)
 
 
 def _trained(given: Given) -> Classifier:

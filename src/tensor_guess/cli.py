@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tensor_guess import container
+from tensor_guess import container, graph_commands
 from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
 from tensor_guess.errors import UserError, shown
 from tensor_guess.options import (
@@ -328,6 +328,10 @@ def freeze_module(folder: Path, scratch: Path, size: int) -> None:
     from tensor_guess import graph, saved_models
 
     sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))
+
+
+for each in graph_commands.COMMANDS:
+    cli.add_command(each)
 
 
 def main() -> None:

@@ -1,0 +1,132 @@
+"""The jobs of handing a classifier on: share it as one zip, and verify such a zip."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensor_guess import archive, graph, graph_files, model_card, self_test, story
+from tensor_guess import classifier as classifiers
+from tensor_guess.classifier import Classifier
+from tensor_guess.config import DATA, GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
+from tensor_guess.durable import check_writable, publish
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.model_card import Author
+
+# What is in a zip, in this order, and how many bytes of each are read.
+_TEXT = 64_000_000  # a thousand labels have a million pairs to confuse
+LIMITS = {
+    SUMS: 64_000,
+    MODEL_CARD: _TEXT,
+    RECORD: _TEXT,
+    LABELS: _TEXT,
+    SELF_TEST: _TEXT,
+    **dict.fromkeys(self_test.PICTURES, 16_000_000),
+    GRAPH: graph.MAX_BYTES,
+}
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What held: the labels, how many digests and self-tests, the worst difference of a score."""
+
+    labels: tuple[str, ...]
+    digests: int
+    vectors: int
+    worst: float
+
+
+def share(tf_files: Path, out: Path, author: Author) -> int:
+    """How many bytes the zip has that is at `out` now, with all that is known of the classifier.
+
+    The same classifier gives the same bytes. Raises UserError as `classifier.load` does, or where
+    model.json is not of this graph; WrongUsage where `out` is there already or cannot be.
+    """
+    _check_out(tf_files, out)
+    known = classifiers.load(tf_files)
+    model = _model(tf_files, known)
+    told = story.read(model, known.record, known.digest(), shown(tf_files / RECORD))
+    card = model_card.written(known.record, known.digest(), told, author)
+    members = {
+        MODEL_CARD: card.encode(),
+        RECORD: model,
+        LABELS: "".join(f"{label}\n" for label in known.record.labels).encode(),
+        GRAPH: known.data,
+        **self_test.made(known),
+    }
+    members = {name: members[name] for name in LIMITS if name != SUMS}
+    data = archive.written({SUMS: "".join(_sums(members)).encode(), **members})
+    try:
+        publish(out, data, replace=False)
+    except FileExistsError as error:
+        raise _taken(out) from error
+    return len(data)
+
+
+def verify(path: Path) -> Verified:
+    """What held of a shared zip: its digests, its graph and labels, its self-test.
+
+    Nothing is written anywhere. Raises WrongUsage where there is no such file, UserError at the
+    first thing that does not hold.
+    """
+    if not path.exists():
+        raise WrongUsage(f"there is no file {shown(path)}")
+    members = archive.read(path, LIMITS)
+    digests = _check_sums(members, shown(path))
+
+    def named(member: str) -> str:
+        return f"{member} in {shown(path)}"
+
+    labels = graph_files.labels_in(members[LABELS], named(LABELS))
+    known = classifiers.of_bytes(members[GRAPH], named(GRAPH), lambda: labels)
+    if known.record.labels != labels:
+        raise UserError(f"{named(LABELS)} are not the labels that are inside {GRAPH}; get it again")
+    story.read(members[RECORD], known.record, known.digest(), named(RECORD))
+    worst = self_test.worst(known, members, shown(path))
+    return Verified(known.record.labels, digests, len(self_test.PICTURES), worst)
+
+
+def _check_out(tf_files: Path, out: Path) -> None:
+    """Nothing comes back, or WrongUsage: before any work."""
+    if out.exists() or out.is_symlink():
+        raise _taken(out)
+    folder = out.resolve().parent
+    if not folder.is_dir():
+        raise WrongUsage(f"there is no folder {shown(out.parent)} for the zip")
+    if folder.is_relative_to((tf_files / DATA).resolve()):
+        raise WrongUsage(f"{shown(out)} would lie among the pictures; choose another folder")
+    check_writable(folder)
+
+
+def _taken(out: Path) -> WrongUsage:
+    return WrongUsage(f"{shown(out)} is there already; remove it or choose another name")
+
+
+def _model(tf_files: Path, known: Classifier) -> bytes:
+    """model.json as it lies in the folder; else the record alone."""
+    path = tf_files / RECORD
+    try:
+        if tf_files.is_dir() and path.exists():
+            if path.stat().st_size > LIMITS[RECORD]:
+                raise UserError(f"{shown(path)} is larger than any that training writes")
+            return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+    return story.written(known.record, known.digest(), {})
+
+
+def _sums(members: Mapping[str, bytes]) -> list[str]:
+    """The lines of SHA256SUMS, as `sha256sum` writes them."""
+    return [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in members.items()]
+
+
+def _check_sums(members: Mapping[str, bytes], zip_name: str) -> int:
+    """How many digests there are, all of them right; UserError names the first that is not."""
+    others = {name: data for name, data in members.items() if name != SUMS}
+    said = members[SUMS].decode("utf-8", "replace").splitlines(keepends=True)
+    for name, line in zip(others, _sums(others), strict=True):
+        if line not in said:
+            raise UserError(f"{name} in {zip_name} is not what {SUMS} says; get it again")
+    if len(said) != len(others):
+        raise UserError(f"{SUMS} in {zip_name} names files that are not there; get it again")
+    return len(others)

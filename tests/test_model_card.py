@@ -51,18 +51,22 @@ def test_everything_that_is_known_is_said(record: Record) -> None:
         # Neither "東京" is lost nor what was taken for two others.
         "\n| 東京 | 80 | 9 | 11 | 10 | 5 | darth vader (2), elsa (3) |\n",
         f"Hash of the data: {'a' * 64} ",
-        "RGB pictures of 16 x 16, squeezed by antialiased bilinear interpolation, each value as (value - 127.5) / 127.5, computed in float32",
+        "RGB pictures of 16 x 16, squeezed by antialiased bilinear interpolation, each value as ",
+        "(value - 127.5) / 127.5, computed in float32",
     ):
         assert said in card
     assert card == model_card.written(record, DIGEST, STORY, AUTHOR)
 
 
 def test_what_is_not_known_is_said_to_be_so(record: Record) -> None:
-    record = replace(record, thresholds={})
+    classic = replace(record.scaling, classic=True)
+    record = replace(record, thresholds={}, backbone_sha256="", scaling=classic)
     card = model_card.written(record, DIGEST, Story(), Author())
+    assert "squeezed as `retrain.py` did" in card
     for said in (
         "Intended use: not stated by its author\n",
         "Licence of the classifier: not stated by its author\n",
+        "Backbone: tiny, SHA-256 not known\n",
         "Made by: not known\n",
         "Accuracy on the testing split: not known\n",
         "near copies of training ones: not known\n",

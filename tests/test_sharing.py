@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
+import strangers
 from graphs import LABELS as NAMES
 from graphs import head_for, record_for
 from tensor_guess import archive
@@ -103,6 +104,25 @@ def test_a_graph_alone_tells_its_record_and_no_more(shared_zip: Path) -> None:
     assert members[LABELS].decode().splitlines() == list(NAMES)
     assert "split: not known" in members[MODEL_CARD].decode()
     assert verify(shared_zip).labels == NAMES
+
+
+@pytest.mark.parametrize("flavour", strangers.INPUTS)
+def test_another_programs_classifier_is_shared_too(tmp_path: Path, flavour: str) -> None:
+    graph = serialise(strangers.made(flavour))
+    (tmp_path / "output_graph.pb").write_bytes(graph)
+    (tmp_path / "output_labels.txt").write_text("tulips\r\nroses\r\nroses\r\n")
+    share(tmp_path, tmp_path / "x.zip", Author())
+    members = members_of(tmp_path / "x.zip")
+    assert members[GRAPH] == graph
+    assert members[LABELS] == b"tulips\nroses\nroses (2)\n"
+    card = members[MODEL_CARD].decode()
+    assert "Made by: not known" in card
+    assert "squeezed as `retrain.py` did" in card
+    assert verify(tmp_path / "x.zip").worst < 1e-6
+    path = tmp_path / "swapped.zip"
+    path.write_bytes(packed(members | {LABELS: b"roses\ntulips\nroses (2)\n"}))
+    with pytest.raises(UserError, match=r"model\.json in .* was not written with the graph"):
+        verify(path)
 
 
 def test_no_photo_is_in_it(trained: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from tensor_guess.classifier import Classifier
 from tensor_guess.config import PRECISIONS, SELF_TEST
 from tensor_guess.errors import UserError
+from tensor_guess.preprocessing import Pixels
 
 # How many cells of noise the pictures have on a side: from a few blots to fine grain.
 _CELLS = (2, 4, 8, 16, 64)
@@ -69,13 +70,15 @@ def _scores(
     record = replace(classifier.record, precision=PRECISIONS[0])
     network = replace(classifier, record=record).network(few=True)
     # Pictures of the network's own size: whoever made it, they are not squeezed.
-    kind = np.float32 if record.scaling.classic else np.uint8
+    fed: Sequence[Pixels] = pictures
+    if record.scaling.classic:
+        fed = [picture.astype(np.float32) for picture in pictures]
     return [
         {
             label: round(float(score), _DIGITS)
             for label, score in zip(record.labels, scores, strict=True)
         }
-        for _, scores in network.run((None, picture.astype(kind)) for picture in pictures)
+        for _, scores in network.run(enumerate(fed))
     ]
 
 

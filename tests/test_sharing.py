@@ -168,7 +168,7 @@ def test_the_zip_replaces_nothing_and_lies_not_among_the_pictures(
         (lambda folder: (folder / GRAPH).unlink(), "run ./train.sh .* first"),
         (lambda folder: (folder / LABELS).write_text("elsa\n"), "does not have the labels"),
         (lambda folder: (folder / RECORD).write_text("{"), "model.json is damaged"),
-        (lambda folder: (folder / RECORD).write_text("{}"), "was not written with the graph"),
+        (lambda folder: (folder / RECORD).write_text("{}"), "model.json is damaged"),
         (
             lambda folder: (folder / RECORD).write_text(
                 (folder / RECORD).read_text().replace('"graph_sha256": "', '"graph_sha256": "0')
@@ -238,7 +238,10 @@ CHANGED: dict[str, tuple[Callable[[Backbone, Members], Members], str]] = {
         lambda _, m: m | {LABELS: m[LABELS].decode().encode("utf-16")},
         "retrained_labels.txt in .* is not UTF-8",
     ),
-    "model.json of another": (lambda _, m: m | {RECORD: b"{}"}, "model.json in .* was not written"),
+    "model.json of another": (
+        lambda _, m: m | {RECORD: b'{"labels": []}'},
+        "model.json in .* was not",
+    ),
     "model.json damaged": (lambda _, m: m | {RECORD: b"{"}, "model.json in .* is damaged"),
     "scores damaged": (lambda _, m: m | {SELF_TEST: b"[]"}, "self_test.json in .* is damaged"),
     "pictures swapped": (

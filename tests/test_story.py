@@ -79,11 +79,22 @@ def model_with(record: Record, **changes: object) -> bytes:
         {"labels": ["darth vader", "elsa"]},
         {"backbone": "inception_v3"},
         {"thresholds": {"elsa": 0.6}},
+        {"thresholds": []},
+        {"scaling": {"size": 17}},
     ],
 )
 def test_another_graphs_story_is_refused(record: Record, changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match="was not written with the graph beside it"):
         story.read(model_with(record, **changes), record, DIGEST, RECORD)
+
+
+def test_a_version_that_knew_less_is_read(record: Record) -> None:
+    model = json.loads(story.written(record, DIGEST, FACTS))
+    del model["scaling"]["std"], model["thresholds"]
+    found = story.read(json.dumps(model).encode(), record, DIGEST, RECORD)
+    assert found.near_copies == 1
+    del model["graph_sha256"]  # which graph it was written with is not known then
+    assert story.read(json.dumps(model).encode(), record, DIGEST, RECORD) == Story()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +120,7 @@ def test_what_training_never_writes_is_refused(record: Record, changes: dict[str
         story.read(model_with(record, **changes), record, DIGEST, RECORD)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"7", b"{", b"\xff{}", b"[" * 100_000, b'"x"'])
+@pytest.mark.parametrize("data", [b"", b"[]", b"7", b"{", b"\xff{}", b"[" * 100_000, b'"x"', b"{}"])
 def test_what_is_no_object_is_refused(record: Record, data: bytes) -> None:
     with pytest.raises(UserError, match="is damaged"):
         story.read(data, record, DIGEST, RECORD)

@@ -35,6 +35,7 @@ train --seed value
 train --backbone handle
 train --architecture handle
 train --tfhub-module handle
+train --from handle
 train --bottleneck-tensor-name value
 train --precision value
 train --final-tensor-name value
@@ -51,6 +52,16 @@ train --random-scale value
 train --random-brightness value
 guess TF_FILES classifier
 guess IMAGE... images
+guess --image images
+guess --graph classifier
+guess --labels read
+guess --input-height value
+guess --input-width value
+guess --input-mean value
+guess --input-std value
+guess --input-layer value
+guess --output-layer value
+guess --num-top-predictions value
 guess --backbone backbone
 guess --offline flag
 guess --top value
@@ -58,8 +69,26 @@ guess --json flag
 classify-dir TF_FILES classifier
 classify-dir SRC read
 classify-dir DEST folder
+classify-dir --graph classifier
+classify-dir --labels read
+classify-dir --input-height value
+classify-dir --input-width value
+classify-dir --input-mean value
+classify-dir --input-std value
+classify-dir --input-layer value
+classify-dir --output-layer value
 classify-dir --backbone backbone
 classify-dir --offline flag
+inspect TF_FILES classifier
+inspect --graph classifier
+inspect --labels read
+inspect --input-height value
+inspect --input-width value
+inspect --input-mean value
+inspect --input-std value
+inspect --input-layer value
+inspect --output-layer value
+inspect --json flag
 share TF_FILES classifier
 share OUT file
 share --intended-use value
@@ -80,6 +109,11 @@ parse() {
   REPEATED=''
   [[ ${COMMANDS} == *$'\n'"${command} "* ]] || return 1
   shift
+  # Where --graph is given, it is TF_FILES.
+  for name in "$@"; do
+    [[ ${name} != -- ]] || break
+    [[ ${name%%=*} != --graph ]] || positional=1
+  done
   while (($#)); do
     name=${1%%=*}
     if [[ -n ${options} && $1 == -- ]]; then

@@ -116,7 +116,7 @@ confine() {
 # gigabyte.
 memory() {
   local graph
-  for graph in "${CLASSIFIER}" "${CLASSIFIER%/}/retrained_graph.pb" \
+  for graph in "${CLASSIFIER}" "${CLASSIFIER%/}"/*.pb \
     "${CACHE}/backbones/${BACKBONE:-${DEFAULT_BACKBONE}}"-*.pb; do
     if [[ -f ${graph} && -n $(find -L "${graph}" -prune -size +400000) ]]; then
       printf '4g'

@@ -42,7 +42,7 @@ plan() {
       ;;
     handle)
       if [[ ${TYPED} == *://* ]]; then plan_hub_cache; else plan_read "${TYPED}"; fi
-      [[ $1 == fetch || ${TYPED} != */* || ${TYPED} == *.pb ]] || MODULE=${TYPED}
+      is_graph "${TYPED}" || [[ $1 == fetch || ${TYPED} != */* ]] || MODULE=${TYPED}
       ;;
     backbone) BACKBONE=${TYPED} ;;
     train) plan_classifier "${TYPED}" rw ;;
@@ -90,8 +90,9 @@ plan_classifier() {
   [[ -d ${ABSOLUTE} ]] || return 0
   place "${ABSOLUTE}"
   folder=${REAL%/}
-  for name in retrained_graph.pb retrained_labels.txt; do
-    follow "${folder}/${name}" ro
+  # Whatever their names are.
+  for name in "${folder}"/*.pb "${folder}"/*.txt; do
+    follow "${name}" ro
   done
   [[ $2 == rw ]] || return 0
   add_mount rw "${REAL}"
@@ -101,6 +102,15 @@ plan_classifier() {
     [[ -L ${folder}/data ]] || add_mount ro "${folder}/data"
     plan_categories "${folder}/data"
   fi
+}
+
+# Whether a handle is a frozen graph, or a classifier's folder: nothing of it is to be run.
+# Usage: is_graph HANDLE
+is_graph() {
+  [[ $1 != *.pb ]] || return 0
+  [[ ! -e $1/saved_model.pb ]] || return 1
+  set -- "$1"/*.pb
+  [[ -e $1 ]]
 }
 
 # Where tensorflow_hub keeps modules that it has unpacked, for a handle that is one of them.

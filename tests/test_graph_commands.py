@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import Run
+from tensor_guess.graph import Builder, serialise
 
 
 def test_share_and_verify(trained: Path, tmp_path: Path, run: Run) -> None:
@@ -63,3 +65,25 @@ def test_what_is_no_zip_is_one_sentence_and_1(tmp_path: Path, run: Run) -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"tensor-guess: {tmp_path / name} is refused: ")
         assert done.stderr.count("\n") == 1
+
+
+def test_ours_is_described(trained: Path, run: Run) -> None:
+    done = run("inspect", trained)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert said["made by"] == "tensor-guess, with efficientnet_lite0"
+    assert said["inputs"] == "DecodeJpeg/contents:0 string []"
+    assert said["fed"] == "Mul:0, 224 x 224 pixels, (x - 127) / 128, antialiased"
+    assert said["bottleneck"] == "bottleneck:0, 1280 numbers"
+    assert said["labels"] == "dark knight; snow queen"
+    assert said["refused"] == "nothing"
+
+
+def test_a_strangers_names_are_printed_safely(tmp_path: Path, run: Run) -> None:
+    builder = Builder()
+    builder.const("\x1b[31mred\n", np.float32(1))
+    builder.op("Evil\x1b[2J", "x", ())
+    (tmp_path / "g.pb").write_bytes(serialise(builder.graph))
+    done = run("inspect", tmp_path / "g.pb")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr

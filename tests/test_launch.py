@@ -545,6 +545,42 @@ def test_a_large_graph_gets_more_memory(docker: Launcher) -> None:
             assert docker("guess", given, "x.jpg").options("--memory") == [memory]
 
 
+def test_a_graph_of_another_program_is_seen_with_its_labels(docker: Launcher) -> None:
+    (docker.here / "theirs").mkdir()
+    (docker.here / "names").mkdir()
+    for name in ("theirs/output_graph.pb", "theirs/output_labels.txt", "names/l.txt", "photo.jpg"):
+        (docker.here / name).touch()
+    arguments = "photo.jpg --graph=theirs/output_graph.pb --labels names/l.txt --input_mean 0"
+    done = docker("guess", *arguments.split())
+    assert done.passed == ["guess", *arguments.split()]
+    # What is mounted once is not mounted again below.
+    assert done.mounts[str(docker.here)] == "ro"
+    assert not [path for path, mode in done.mounts.items() if mode == "rw"]
+
+
+def test_a_graph_named_by_an_option_leaves_the_folders_to_be_sorted(docker: Launcher) -> None:
+    for name in ("theirs", "photos"):
+        (docker.here / name).mkdir()
+    (docker.here / "theirs/output_graph.pb").touch()
+    done = docker("classify-dir", "photos", "--graph", "theirs/output_graph.pb", "sorted")
+    inside = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert inside == {
+        str(docker.here / "theirs"): "ro",
+        str(docker.here / "photos"): "ro",
+        str(docker.here / "sorted"): "rw",
+    }
+
+
+@pytest.mark.parametrize("given", ["./theirs", "./theirs/output_graph.pb"])
+def test_a_classifier_to_start_from_is_no_module_to_be_loaded(docker: Launcher, given: str) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "theirs").mkdir()
+    (docker.here / "theirs/output_graph.pb").touch()
+    done = docker("train", tf, "--from", given)
+    assert done.mounts[str(docker.here / "theirs")] == "ro"
+    assert done.passed[-2:] == ["--from", given]
+
+
 @pytest.mark.parametrize("given", ["modules/mine", "https://tfhub.dev/x/1"])
 def test_a_module_is_frozen_by_a_run_that_sees_no_pictures(docker: Launcher, given: str) -> None:
     tf = classifier(docker.here / "tf")

@@ -115,8 +115,10 @@ def _setting(
     "--backbone",
     "--architecture",
     "--tfhub-module",
+    "--from",
     "backbone",
-    help="The pretrained network.  [default: the classifier's own, else inception_v3]",
+    help="The pretrained network: a name, a module or any frozen graph.  "
+    "[default: the classifier's own, else inception_v3]",
 )
 @click.option(
     "--bottleneck-tensor-name",
@@ -189,23 +191,28 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
 
 @cli.command(cls=Command)
 @classifier_options
-@click.argument("image", type=click.Path(), nargs=-1, required=True)
-@click.option("--top", type=at_least(1), help="Labels to tell.  [default: all; imagenet: 5]")
+@click.argument("image", type=click.Path(), nargs=-1)
+@click.option("--image", "images", type=click.Path(), multiple=True, help="Another IMAGE.")
+@click.option(
+    "--top",
+    "--num-top-predictions",
+    "top",
+    type=at_least(1),
+    help="Labels to tell.  [default: all; imagenet: 5]",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def guess(
-    tf_files: Path | None,
-    image: tuple[str, ...],
-    backbone: str | None,
-    offline: bool,
-    top: int | None,
-    as_json: bool,
+    image: tuple[str, ...], images: tuple[str, ...], top: int | None, as_json: bool, **named: Any
 ) -> int:
     """Name each IMAGE, a file or a URL: every label with its score, best first.
 
-    TF_FILES is a classifier's folder, a frozen graph, or the word imagenet: 1000 things that are
-    known without training.
+    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
+    imagenet: 1000 things that are known without training.
     """
-    which = classifier(tf_files, backbone, offline)
+    image += images
+    if not image:
+        raise click.MissingParameter(param_hint="'IMAGE...'", param_type="argument")
+    which = classifier(**named)
     from tensor_guess import guessing, image_urls
     from tensor_guess.dataset import LeftOut
 
@@ -238,14 +245,13 @@ def _block(image: str, found: Any, one_of_many: bool) -> str:
 @classifier_options
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
-def classify_dir(
-    tf_files: Path | None, src: Path, dest: Path, backbone: str | None, offline: bool
-) -> int:
+def classify_dir(src: Path, dest: Path, **named: Any) -> int:
     """Copy every picture in SRC to DEST as <category>-<score>.<ext>.
 
-    TF_FILES is a classifier's folder, a frozen graph, or the word imagenet.
+    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
+    imagenet.
     """
-    which = classifier(tf_files, backbone, offline)
+    which = classifier(**named)
     from tensor_guess import sorting
 
     done = sorting.sort(which, src, dest)

@@ -82,13 +82,9 @@ def flavour_of(graph: GraphDef, name: str, fed: Fed = Fed()) -> Flavour:
     start, kind = _input(nodes, name, fed)
     scaling = _scaling(graph, nodes[start], name, kind, fed)
     output = _output(nodes, name, fed)
-    return Flavour(
-        kind.maker if kind else "another program",
-        start,
-        scaling,
-        output,
-        _bottleneck(nodes, output) if output else None,
-    )
+    bottleneck = _bottleneck(nodes, output) if output else None
+    maker = kind.maker if kind and bottleneck else "another program"
+    return Flavour(maker, start, scaling, output, bottleneck)
 
 
 def classes(graph: GraphDef, flavour: Flavour, name: str) -> int:

@@ -146,20 +146,27 @@ def read(path: Path) -> bytes:
 
 def check(graph: GraphDef, name: str) -> None:
     """Nothing comes back; UserError names the first thing that a frozen graph may not have."""
+    for fault in faults(graph, name):
+        raise UserError(fault)
+
+
+def faults(graph: GraphDef, name: str) -> Iterator[str]:
+    """A sentence for each thing that a frozen graph may not have; `name` is for them."""
     if len(graph.node) > MAX_NODES:
-        raise UserError(f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are read")
+        yield f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are read"
     if graph.library.function or graph.library.gradient:
-        raise UserError(f"{name} has library functions, which a frozen graph does not need")
+        yield f"{name} has library functions, which a frozen graph does not need"
     names = {node.name for node in graph.node}
     if len(names) < len(graph.node):
-        raise UserError(f"{name} has two nodes of one name")
+        yield f"{name} has two nodes of one name"
     for node in graph.node:
         if node.op not in ALLOWED_OPS:
-            raise UserError(f"{name} is refused: its op {shown(node.op)} may do more than compute")
+            yield f"{name} is refused: its op {shown(node.op)} may do more than compute"
         for each in node.input:
             if node_of(each) not in names:
-                raise UserError(f"{name} is damaged: {shown(node.name)} has an input that is not")
-    _order(graph, name)
+                yield f"{name} is damaged: {shown(node.name)} has an input that is not"
+    if not _is_ordered(graph, names):
+        yield f"{name} is refused: its nodes go round in a circle"
 
 
 def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
@@ -271,14 +278,15 @@ def _set(attribute: AttrValue, value: Any) -> None:
         attribute.list.i.extend(value)
 
 
-def _order(graph: GraphDef, name: str) -> None:
-    """Nothing comes back; UserError where the nodes go round in a circle (Kahn's algorithm)."""
-    followers: dict[str, list[str]] = {node.name: [] for node in graph.node}
+def _is_ordered(graph: GraphDef, names: set[str]) -> bool:
+    """Whether the nodes do not go round in a circle (Kahn's algorithm)."""
+    followers: dict[str, list[str]] = {name: [] for name in names}
     missing = {}
     for node in graph.node:
-        missing[node.name] = len(node.input)
-        for each in node.input:
-            followers[node_of(each)].append(node.name)
+        inputs = [each for each in map(node_of, node.input) if each in names]
+        missing[node.name] = len(inputs)
+        for each in inputs:
+            followers[each].append(node.name)
     ready = [key for key, count in missing.items() if not count]
     done = 0
     while ready:
@@ -287,5 +295,4 @@ def _order(graph: GraphDef, name: str) -> None:
             missing[follower] -= 1
             if not missing[follower]:
                 ready.append(follower)
-    if done < len(graph.node):
-        raise UserError(f"{name} is refused: its nodes go round in a circle")
+    return done == len(missing)

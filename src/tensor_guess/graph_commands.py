@@ -1,11 +1,35 @@
-"""The commands about graphs: share a classifier, verify what was shared."""
+"""The commands about graphs: inspect one, share a classifier, verify what was shared."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tensor_guess.errors import WrongUsage, shown
-from tensor_guess.options import BUILTIN, PATH, ClassifierPath, Command
+from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.options import BUILTIN, PATH, ClassifierPath, Command, classifier, graph_options
+
+
+@click.command(cls=Command)
+@graph_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
+    """Tell what is in a frozen graph, whoever made it: nothing of it is run.
+
+    Its ops, inputs and outputs, what it would be fed, its bottleneck, head and labels, and why it
+    would be refused (then the exit code is 1). TF_FILES is a classifier's folder or a graph.
+    """
+    from tensor_guess import inspection
+
+    # `imagenet` is a folder of that name here: the built-in classifier is no file.
+    found = inspection.inspect(classifier(tf_files or Path("imagenet"), **said))
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        click.echo("\n".join(_lines(found)))
+    return UserError.exit_code if found.refused else 0
 
 
 @click.command(cls=Command)
@@ -40,4 +64,26 @@ def verify(zip: Path) -> None:
     click.echo(f"self-test: {held.vectors} of {held.vectors}, worst difference {held.worst:.7f}")
 
 
-COMMANDS = (share, verify)
+def _lines(found: Any) -> Iterator[str]:
+    yield f"graph: {shown(found.path)} ({found.bytes / 1e6:.1f} MB, SHA-256 {found.sha256})"
+    yield f"made by: {shown(found.made_by)}"
+    yield "ops: " + ", ".join(f"{shown(op)} {count}" for op, count in found.ops.items())
+    yield "inputs: " + (", ".join(found.inputs) or "none")
+    yield "outputs: " + (", ".join(found.outputs) or "none")
+    if found.fed:
+        how = "decoded and squeezed as retrain.py did" if found.fed.classic else "antialiased"
+        yield (
+            f"fed: {shown(found.fed_to)}:0, {found.fed.size} x {found.fed.size} pixels, "
+            f"(x - {found.fed.mean:g}) / {found.fed.std:g}, {how}"
+        )
+    if found.head:
+        yield f"bottleneck: {shown(found.bottleneck)}:0, {found.head[0]} numbers"
+        yield f"head: {found.head[0]} x {found.head[1]}"
+    if found.labels:
+        more = f" and {len(found.labels) - 10} more" if len(found.labels) > 10 else ""
+        yield "labels: " + "; ".join(shown(label) for label in found.labels[:10]) + more
+    for reason in found.refused or ["nothing"]:
+        yield f"refused: {reason}"
+
+
+COMMANDS = (inspect, share, verify)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tensor_guess import classifier as classifiers
 from tensor_guess import images
-from tensor_guess.classifier import Classifier, Imagenet
+from tensor_guess.classifier import Classifier, Given, Imagenet
 from tensor_guess.dataset import LeftOut
 from tensor_guess.errors import Unreadable
 from tensor_guess.network import FEW
@@ -36,7 +36,7 @@ class Guess:
 
 
 def guess(
-    classifier: Path | Imagenet, paths: Sequence[Path], top: int | None = None
+    classifier: Path | Given | Imagenet, paths: Sequence[Path], top: int | None = None
 ) -> Iterator[Guess | LeftOut]:
     """For each path, in order: its Guess of the `top` labels, or LeftOut with the reason.
 

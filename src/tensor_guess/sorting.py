@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tensor_guess import classifier as classifiers
 from tensor_guess import images, progress
-from tensor_guess.classifier import Imagenet
+from tensor_guess.classifier import Given, Imagenet
 from tensor_guess.dataset import Files, LeftOut
 from tensor_guess.durable import check_writable, make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, WrongUsage, shown
@@ -38,7 +38,7 @@ class Sorted:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def sort(classifier: Path | Imagenet, source: Path, destination: Path) -> Sorted:
+def sort(classifier: Path | Given | Imagenet, source: Path, destination: Path) -> Sorted:
     """What was done: every image below `source` is copied to `destination` under its category.
 
     Nothing is ever overwritten; what the manifest there knows is not copied again; sources are

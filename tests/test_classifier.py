@@ -60,8 +60,9 @@ def test_what_is_missing_or_damaged_is_said(classifier: Path, spoil: Spoil, said
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="no such file or folder"):
-        load(tmp_path / "nothing")
+    for name in ("nothing", "x" * 300):
+        with pytest.raises(WrongUsage, match="no such file or folder"):
+            load(tmp_path / name)
 
 
 @pytest.mark.parametrize("made_by", ["classic_run_2017", "graphs/glasses"])

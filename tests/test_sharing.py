@@ -347,8 +347,16 @@ def test_a_graph_that_says_3_gb_is_refused(shared_zip: Path, tmp_path: Path) -> 
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="there is no file"):
-        verify(tmp_path / "x.zip")
+    for name in ("x.zip", "x" * 300):
+        with pytest.raises(WrongUsage, match="there is no file"):
+            verify(tmp_path / name)
+
+
+def test_a_name_that_no_file_can_have_is_said(ours: GraphDef, tmp_path: Path) -> None:
+    (tmp_path / GRAPH).write_bytes(serialise(ours))
+    with pytest.raises(UserError, match=r"could not write .*: file name too long"):
+        share(tmp_path, tmp_path / ("x" * 300), AUTHOR)
+    assert [each.name for each in tmp_path.iterdir()] == [GRAPH]
 
 
 def test_two_who_share_at_once_do_not_replace_each_other(

@@ -1,6 +1,7 @@
 """A tf_files folder, a graph alone, or ImageNet's network: one thing that scores images."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def graph_path(path: Path) -> Path:
 
     Raises WrongUsage where there is nothing, UserError where there is no graph.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # also where no file could be called so
         raise WrongUsage(f"there is no classifier {shown(path)}: no such file or folder")
     if not path.is_dir():
         return path

@@ -1,6 +1,7 @@
 """The jobs of handing a classifier on: share it as one zip, and verify such a zip."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def verify(path: Path) -> Verified:
     Nothing is written anywhere. Raises WrongUsage where there is no such file, UserError at the
     first thing that does not hold.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # also where no file could be called so
         raise WrongUsage(f"there is no file {shown(path)}")
     members = archive.read(path, LIMITS)
     digests = _check_sums(members, shown(path))
@@ -88,7 +89,7 @@ def verify(path: Path) -> Verified:
 
 def _check_out(tf_files: Path, out: Path) -> None:
     """Nothing comes back, or WrongUsage: before any work."""
-    if out.exists() or out.is_symlink():
+    if os.path.lexists(out):
         raise _taken(out)
     folder = out.resolve().parent
     if not folder.is_dir():

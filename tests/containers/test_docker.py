@@ -159,6 +159,26 @@ def test_scores_are_those_of_local_python(me: Person, taught: Path) -> None:
             assert round(score, 4) == round(other["scores"][label], 4)
 
 
+def test_what_is_shared_in_a_container_holds_outside_and_in_another(
+    person: Person, taught: Path
+) -> None:
+    (person.folder / "for all").mkdir()
+    person.own(person.folder)
+    done = person.run("tensor-guess", "share", taught, "for all/x.zip", "--licence", "MIT")
+    assert (done.returncode, done.stderr) == (0, "")
+    status = (person.folder / "for all/x.zip").stat()
+    assert (status.st_uid, status.st_gid) == (person.uid, person.uid)
+    assert [path.name for path in (person.folder / "for all").iterdir()] == ["x.zip"]
+    done, local = (
+        run("verify", "for all/x.zip")
+        for run in (lambda *given: person.run("tensor-guess", *given), person.local)
+    )
+    assert (done.returncode, done.stderr, local.returncode) == (0, "", 0)
+    for held in (done, local):
+        assert held.stdout.splitlines()[1] == "digests: 10 of 10"
+        assert float(held.stdout.split()[-1]) < 1e-4
+
+
 def test_photos_of_any_name_from_several_folders(person: Person, taught: Path) -> None:
     photos = [copied(PHOTOS[0], person.folder / name / name) for name in HOSTILE]
     person.own(person.folder)

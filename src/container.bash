@@ -93,7 +93,7 @@ confine() {
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
-  guess | classify-dir | share | verify)
+  guess | classify-dir | inspect | share | verify)
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory)"); fi
     ;;

@@ -319,9 +319,11 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     assert done.options("--memory") == ["2g"]
 
 
-def test_sharing_and_verifying_have_no_network(docker: Launcher) -> None:
+def test_strangers_graphs_are_looked_at_without_network(docker: Launcher) -> None:
     tf, out = classifier(docker.here / "tf"), docker.here / "out"
     out.mkdir()
+    done = docker("inspect", "tf")
+    assert (done.options("--network"), done.options("--memory")) == (["none"], ["2g"])
     done = docker("share", "tf", "out/x.zip", "--licence", "CC-BY-4.0")
     modes = {path: mode for path, mode in done.mounts.items() if "home" not in path}
     assert modes == {str(tf): "ro", str(out): "rw"}

@@ -106,13 +106,13 @@ def test_others_see_what_guess_sees_of_inception(run: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("backbone", ["tf1", "tf2", "inception_2015"])
+@pytest.mark.parametrize("backbone", ["tf1", "tf2", "mobilenet"])
 def test_others_see_what_guess_sees_of_a_module_or_graph(
     run: Run, modules: Path, tmp_path: Path, backbone: str
 ) -> None:
     handle = modules / backbone
-    if backbone == "inception_2015":
-        handle = tmp_path / "classify_image_graph_def.pb"
+    if backbone == "mobilenet":
+        handle = tmp_path / "mobilenet.pb"
         handle.write_bytes(serialise(made(backbone)))
     folder = tmp_path / "tf_files"
     folder.mkdir()

@@ -50,6 +50,16 @@ def test_the_first_bias_add() -> None:
     np.testing.assert_allclose(found, IMAGE / 255 + [1, 2, 3], atol=1e-6)
 
 
+def test_a_network_of_one_image_takes_any_number() -> None:
+    builder = Builder()
+    builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, 8, 8, 3))
+    one = builder.const("shape", np.array([1, 192], np.int32))
+    builder.floats("Reshape", "out", (NETWORK_INPUT, one))
+    network = Network(rewritten(builder.graph), SCALING, "out", "float32")
+    for number, vector in network.run((n, IMAGE + np.uint8(n)) for n in range(5)):
+        np.testing.assert_allclose(vector * 255, (IMAGE + np.uint8(number)).ravel(), atol=1e-4)
+
+
 @pytest.mark.parametrize("mode", ["MIN_COMBINED", "MIN_FIRST"])
 def test_quantized_constants_are_tensorflows_own_numbers(mode: str) -> None:
     import tensorflow as tf

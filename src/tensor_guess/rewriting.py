@@ -1,4 +1,7 @@
-"""Ops that OpenVINO has no rule for, rewritten with ones it has; the numbers stay the same."""
+"""Graphs rewritten so that OpenVINO runs them, for any number of images; the numbers stay the same.
+
+Ops that it has no rule for become ones it has.
+"""
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -6,12 +9,13 @@ from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_QUINT8
 
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Builder, array
+from tensor_guess.graph import Builder, array, node_of
 
 
 def rewritten(graph: GraphDef) -> GraphDef:
-    """The graph with BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize replaced.
+    """The graph without BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize.
 
+    A Reshape to one image (Inception of 2015: [1, 2048]) is one to as many as come.
     Raises UserError where something other than a constant is dequantized.
     """
     builder = Builder()
@@ -22,6 +26,8 @@ def rewritten(graph: GraphDef) -> GraphDef:
             builder.floats("BiasAdd", node.name, node.input)
         elif node.op == "Dequantize":
             _dequantize(builder, node, graph)
+        elif node.op == "Reshape" and len(node.input) == 2:
+            _reshape(builder, node, graph)
         else:
             builder.graph.node.append(node)
     builder.graph.versions.CopyFrom(graph.versions)
@@ -40,6 +46,17 @@ def _batch_norm(builder: Builder, node: NodeDef) -> None:
     centred = builder.floats("Sub", f"{name}/centred", (tensor, mean))
     scaled = builder.floats("Mul", f"{name}/scaled", (centred, factor))
     builder.floats("Add", name, (scaled, beta))
+
+
+def _reshape(builder: Builder, node: NodeDef, graph: GraphDef) -> None:
+    shape, source = array(graph, node_of(node.input[1])), node.input[1]
+    if shape is not None and shape.size and shape.flat[0] == 1 and (shape > 0).all():
+        # What is left after the other sides is 1 wherever it was: of one image nothing changes.
+        sides = shape.copy()
+        sides.flat[0] = -1
+        source = builder.const(f"{node.name}/any_number", sides)
+    builder.graph.node.append(node)
+    builder.graph.node[-1].input[1] = source
 
 
 def _dequantize(builder: Builder, node: NodeDef, graph: GraphDef) -> None:

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from strangers import INPUTS, LABELS, SIZE, made
 from tensor_guess import flavours, images
-from tensor_guess.classifier import of_bytes
+from tensor_guess.classifier import load, of_bytes
 from tensor_guess.errors import UserError
 from tensor_guess.flavours import Fed, flavour_of
 from tensor_guess.graph import Builder, Scaling, serialise
@@ -70,6 +70,22 @@ def test_scores_are_those_of_tensorflow(
     for name, scores in found.items():
         np.testing.assert_allclose(scores, expected[name], atol=1e-4, err_msg=name)
     assert np.ptp(list(found.values()), axis=0).max() > 0.01  # they tell pictures apart
+
+
+@pytest.mark.parametrize("folder", ["classic_run_2017", "graphs/glasses"])
+def test_a_real_graph_fed_the_same_array_gives_the_same_scores(shared: Path, folder: str) -> None:
+    import tensorflow as tf
+
+    known = load(shared / folder)
+    size, random = known.record.scaling.size, np.random.default_rng(5)
+    arrays = random.uniform(0, 255, (6, size, size, 3)).astype(np.float32)
+    data = (shared / folder / "retrained_graph.pb").read_bytes()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(data), name="")
+        fed = (arrays - np.float32(127.5)) / np.float32(127.5)
+        expected = [session.run("final_result:0", {"input:0": each[None]})[0] for each in fed]
+    for number, scores in known.network(few=False).run(enumerate(arrays)):
+        np.testing.assert_allclose(scores, expected[number], atol=1e-4)
 
 
 def _by_label_image(flavour: str, photos: dict[str, bytes]) -> dict[str, NDArray[np.float32]]:

@@ -1,7 +1,4 @@
-"""Graphs rewritten so that OpenVINO runs them, for any number of images; the numbers stay the same.
-
-Ops that it has no rule for become ones it has.
-"""
+"""Ops that OpenVINO cannot run as they are, rewritten as it can; the numbers stay the same."""
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -13,9 +10,10 @@ from tensor_guess.graph import Builder, array, node_of
 
 
 def rewritten(graph: GraphDef) -> GraphDef:
-    """The graph without BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize.
+    """The graph with BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize replaced.
 
-    A Reshape to one image (Inception of 2015: [1, 2048]) is one to as many as come.
+    A Reshape to one row, of graphs that took one image at a time, gives a row an image.
+
     Raises UserError where something other than a constant is dequantized.
     """
     builder = Builder()
@@ -26,7 +24,7 @@ def rewritten(graph: GraphDef) -> GraphDef:
             builder.floats("BiasAdd", node.name, node.input)
         elif node.op == "Dequantize":
             _dequantize(builder, node, graph)
-        elif node.op == "Reshape" and len(node.input) == 2:
+        elif node.op == "Reshape":
             _reshape(builder, node, graph)
         else:
             builder.graph.node.append(node)
@@ -49,14 +47,13 @@ def _batch_norm(builder: Builder, node: NodeDef) -> None:
 
 
 def _reshape(builder: Builder, node: NodeDef, graph: GraphDef) -> None:
-    shape, source = array(graph, node_of(node.input[1])), node.input[1]
-    if shape is not None and shape.size and shape.flat[0] == 1 and (shape > 0).all():
-        # What is left after the other sides is 1 wherever it was: of one image nothing changes.
-        sides = shape.copy()
-        sides.flat[0] = -1
-        source = builder.const(f"{node.name}/any_number", sides)
-    builder.graph.node.append(node)
-    builder.graph.node[-1].input[1] = source
+    """To [1, ...], if that is what it is, as to [-1, ...]: the same for a single image."""
+    copy = builder.graph.node.add()
+    copy.CopyFrom(node)
+    to = array(graph, node_of(node.input[1]))
+    if to is not None and to.ndim == 1 and len(to) and to[0] == 1 and (to > 0).all():
+        rows = np.concatenate([np.array([-1], to.dtype), to[1:]])
+        copy.input[1] = builder.const(f"{node.name}/rows", rows)
 
 
 def _dequantize(builder: Builder, node: NodeDef, graph: GraphDef) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tensor_guess import images
 from tensor_guess.backbones import Backbone
-from tensor_guess.bottlenecks import ROWS, Cache, Rows, Seen, compute, fingerprint
+from tensor_guess.bottlenecks import ROWS, Cache, Rows, compute, fingerprint
 from tensor_guess.config import BOTTLENECK
 from tensor_guess.dataset import label_of
 from tensor_guess.graph import Scaling
@@ -524,11 +524,3 @@ def test_what_was_seen_by_another_run_does_not_matter_to_the_rows(
     for path in computer.npy:
         path.unlink()
     assert computer(files).computed == 4
-
-
-def test_seen_is_a_file_that_survives_a_round(tmp_path: Path) -> None:
-    seen = Seen(tmp_path / "seen")
-    path = photo(tmp_path / "x.bmp", 1)
-    assert seen.key(path) is None
-    seen.save()
-    assert not (tmp_path / "seen").exists()  # nothing was seen

@@ -68,8 +68,7 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
     """
     if handles.is_graph(name):
-        known_as, graph, scaling = handles.read(name, bottleneck)
-        return of_graph(known_as, scaling, graph)
+        return _of_file(name, bottleneck)
     name, key, source = _named(name)
     graph = _kept(key)
     if graph is None and source and (installed := _installed(source.weights)):
@@ -97,6 +96,27 @@ def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
             missed = f"using {name}, not {DEFAULT_BACKBONES[0]}: {reasons[0]}" if reasons else ""
             return backbone, missed
     raise UserError(reasons[0])
+
+
+def choose(
+    asked: str | None, own: Path, *, bottleneck: str | None = None, offline: bool = False
+) -> tuple[Backbone, str]:
+    """The backbone asked for, else that of the classifier's `own` graph, else the default.
+
+    With it what to say at the end, or "". Raises as `load`.
+    """
+    if asked:
+        return load(asked, bottleneck=bottleneck, offline=offline), ""
+    if own.exists():
+        try:
+            # The graph has all of its backbone: nothing is to be fetched, whatever it was.
+            return _of_file(str(own), None), ""
+        except UserError as error:
+            progress.say(f"{error}; it is replaced when training is done")
+    backbone, instead = load_default(offline=offline)
+    if instead:
+        progress.say(instead)
+    return backbone, instead
 
 
 def is_here(name: str) -> bool:
@@ -130,6 +150,11 @@ def fetch(name: str, weights: Path | None = None) -> None:
     _keep(key, keras_backbones.freeze(name, source.scaling.size, path))
     if weights is None:
         path.unlink()
+
+
+def _of_file(path: str, bottleneck: str | None) -> Backbone:
+    name, graph, scaling = handles.read(path, bottleneck)
+    return of_graph(name, scaling, graph)
 
 
 def _download(name: str, weights: KerasWeights, path: Path) -> None:

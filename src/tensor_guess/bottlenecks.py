@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from os import stat_result
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from tensor_guess.errors import Unreadable, shown
 from tensor_guess.graph import Scaling
 from tensor_guess.network import Network
 from tensor_guess.preprocessing import Pixels, pixels
+from tensor_guess.seen import Seen
 
 # Counts up when the same image would be squeezed to other pixels.
 PREPROCESSING = 1
@@ -35,24 +35,21 @@ PREPROCESSING = 1
 ROWS, SECONDS = 256, 10
 # So many small files are merged into one.
 _SMALL_FILES = 8
-# A file changed just before it was hashed may change again within one tick of its clock.
-_TICK_NS = 2_000_000_000
-
-_SEEN = np.dtype(
-    [("path", "V16"), ("size", "<i8"), ("mtime", "<i8"), ("ctime", "<i8"), ("inode", "<u8"),
-     ("key", "V32")]
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One row for each readable file, in their order: path, key (SHA-256), bottleneck [N, D]."""
+    """One row for each readable file, in their order: path, key (SHA-256), bottleneck [N, D].
+
+    `computed`, `taken`: how many were, the latter as an old program had stored them.
+    """
 
     paths: tuple[Path, ...]
     keys: tuple[bytes, ...]
     bottlenecks: NDArray[np.float32]
     left_out: tuple[LeftOut, ...]
     computed: int
+    taken: int = 0
 
 
 def fingerprint(backbone: Backbone, precision: str) -> str:
@@ -68,23 +65,39 @@ def fingerprint(backbone: Backbone, precision: str) -> str:
 
 def compute(
     files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
-    precision: str,
+    precision: str, stored: Callable[[Path], NDArray[np.float32] | None] | None = None,
 ) -> Rows:  # fmt: skip
-    """The bottlenecks of the files: from the cache in `folder`, else computed and added to it.
+    """The bottlenecks of the files: from the cache in `folder`, else added to it.
 
-    `network` is called, once, only where something is to be computed. Files that cannot be read
-    are left out with the reason.
+    What the cache has not is taken as `stored` gives it (it is called by threads), else computed:
+    `network` is called, once, only where something is. Files that cannot be read are left out with
+    the reason.
     """
     cache = Cache(folder / fingerprint(backbone, precision))
     seen = Seen(folder / "seen")
-    pass_ = _Pass(cache, seen, backbone.scaling)
+    pass_ = _Pass(cache, seen, backbone.scaling, stored)
     for path, row in pass_.computed(files, network):
         cache.add(pass_.keys[path], row)
     cache.flush()
     seen.save()
     readable = [path for path in files if path in pass_.keys]
     keys = tuple(pass_.keys[path] for path in readable)
-    return Rows(tuple(readable), keys, cache.rows(keys), tuple(pass_.left_out), pass_.count)
+    left_out = tuple(pass_.left_out)
+    return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
+
+
+def peek(
+    files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
+    precision: str,
+) -> dict[Path, NDArray[np.float32]]:  # fmt: skip
+    """The bottleneck of each file that can be read, as `compute` gives it; none is kept."""
+    cache = Cache(folder / fingerprint(backbone, precision))
+    pass_ = _Pass(cache, Seen(folder / "seen"), backbone.scaling)
+    computed = {pass_.keys[path]: row for path, row in pass_.computed(files, network)}
+    return {
+        path: computed[key] if key in computed else cache.rows([key])[0]
+        for path, key in pass_.keys.items()
+    }
 
 
 class Cache:
@@ -167,39 +180,6 @@ class Cache:
             path.unlink(missing_ok=True)
 
 
-class Seen:
-    """Which key a file had when its size, times and inode were these: saves reading it again."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows = {bytes(row["path"]): row for row in _unsealed(path)}
-        self._changed = False
-
-    def key(self, path: Path) -> bytes | None:
-        """The SHA-256 of the file's bytes, if nothing about the file has changed since."""
-        row = self._rows.get(_short(path))
-        if row is None:
-            return None
-        try:
-            same = row == _seen_row(path, path.stat(), bytes(row["key"]))
-        except OSError:
-            return None  # read() says why
-        return bytes(row["key"]) if same else None
-
-    def remember(self, path: Path, picture: images.Picture) -> None:
-        """Nothing comes back; the file is not read again until it changes."""
-        status = picture.status
-        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _TICK_NS:
-            self._rows[_short(path)] = _seen_row(path, status, picture.key)
-            self._changed = True
-
-    def save(self) -> None:
-        """Nothing comes back; what was remembered is on disk."""
-        if self._changed:
-            data = np.array(list(self._rows.values()), _SEEN).tobytes()
-            publish(self._path, hashlib.sha256(data).digest() + data)
-
-
 @dataclass
 class _Pass:
     """One walk over the files: keys as they become known, images to compute as they come."""
@@ -207,9 +187,11 @@ class _Pass:
     cache: Cache
     seen: Seen
     scaling: Scaling
+    stored: Callable[[Path], NDArray[np.float32] | None] | None = None
     keys: dict[Path, bytes] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     count: int = 0
+    taken: int = 0
 
     def computed(
         self, files: Sequence[Path], network: Callable[[], Network]
@@ -231,20 +213,27 @@ class _Pass:
             if isinstance(found, Unreadable):
                 self.left_out.append(LeftOut(path, str(found)))
                 continue
-            key, image = found
+            key, row, image = found
             self.keys[path] = key
-            if image is not None and key not in claimed:
+            if row is not None:
+                self.cache.add(key, row)
+                self.taken += 1
+            elif image is not None and key not in claimed:
                 claimed.add(key)
                 yield path, image
 
-    def _look(self, path: Path) -> tuple[bytes, Pixels | None]:
+    def _look(self, path: Path) -> tuple[bytes, NDArray[np.float32] | None, Pixels | None]:
+        """The file's key; where the cache has not its bottleneck, that as stored, or its pixels."""
         known = self.seen.key(path)
         if known is not None and known in self.cache:
-            return known, None
+            return known, None, None
         picture = images.read(path)
-        image = None if picture.key in self.cache else pixels(picture, self.scaling)
+        row = image = None
+        if picture.key not in self.cache:
+            row = self.stored(path) if self.stored else None
+            image = pixels(picture, self.scaling) if row is None else None
         self.seen.remember(path, picture)
-        return picture.key, image
+        return picture.key, row, image
 
 
 def _chain(
@@ -252,24 +241,3 @@ def _chain(
 ) -> Iterator[tuple[Path, Pixels]]:
     yield first
     yield from rest
-
-
-def _short(path: Path) -> bytes:
-    return hashlib.sha256(bytes(path.absolute())).digest()[:16]
-
-
-def _seen_row(path: Path, status: stat_result, key: bytes) -> NDArray[np.void]:
-    values = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    row: NDArray[np.void] = np.array([(_short(path), *values, key)], _SEEN)[0]
-    return row
-
-
-def _unsealed(path: Path) -> NDArray[np.void]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return np.empty(0, _SEEN)
-    if hashlib.sha256(data[32:]).digest() != data[:32]:
-        progress.say(f"{shown(path)} is damaged; the pictures are read again")
-        return np.empty(0, _SEEN)
-    return np.frombuffer(data[32:], _SEEN)

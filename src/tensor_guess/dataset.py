@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -114,6 +114,25 @@ def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:
     return found
 
 
+def meant(given: Path) -> Path | None:
+    """The classifier's folder, where `given` is its data folder or a category in there."""
+    if given.name == DATA:
+        return given.parent
+    is_category = given.parent.name == DATA and not any(each.is_dir() for each in given.iterdir())
+    return given.parent.parent if is_category else None
+
+
+def of_files(folder: Path, files: Mapping[str, Sequence[Path]]) -> Dataset:
+    """The dataset of these files, by category; `folder` has them, and is for messages.
+
+    Raises UserError as `find` does.
+    """
+    categories = [Category(name, label_of(name), tuple(paths)) for name, paths in files.items()]
+    categories.sort(key=lambda category: category.label)
+    _check(folder, categories)
+    return Dataset(tuple(categories), (), 0)
+
+
 def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
     """The split of each image of one category, given the SHA-256 of its bytes.
 
@@ -185,23 +204,15 @@ def _no_data(tf_files: Path, data: Path) -> UserError:
         return WrongUsage(f"{shown(tf_files)} is not a folder")
     if data != tf_files / DATA:
         return WrongUsage(f"there is no folder {shown(data)} (--image_dir)")
-    meant = _meant(tf_files.absolute())
-    if meant:
+    folder = meant(tf_files.absolute())
+    if folder:
         return WrongUsage(
-            f"{shown(tf_files)} is not the classifier's folder; did you mean {shown(meant)}?"
+            f"{shown(tf_files)} is not the classifier's folder; did you mean {shown(folder)}?"
         )
     return UserError(
         f"{shown(tf_files)} has no folder {DATA}; put pictures into "
         f"{shown(data / '<category>')}, a folder for each category"
     )
-
-
-def _meant(given: Path) -> Path | None:
-    """The classifier's folder, where `given` is its data folder or a category in there."""
-    if given.name == DATA:
-        return given.parent
-    is_category = given.parent.name == DATA and not any(each.is_dir() for each in given.iterdir())
-    return given.parent.parent if is_category else None
 
 
 def _check(data: Path, categories: Sequence[Category]) -> None:

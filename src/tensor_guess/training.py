@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import __version__, backbones, dataset, progress
+from tensor_guess import __version__, backbones, gathering, progress
 from tensor_guess import graph as graphs
 from tensor_guess import head as heads
 from tensor_guess import story as stories
 from tensor_guess.backbones import Backbone
-from tensor_guess.bottlenecks import Rows, compute
+from tensor_guess.bottlenecks import Rows
 from tensor_guess.config import (
-    BOTTLENECK,
-    BOTTLENECKS,
     FINAL_TENSOR,
     GRAPH,
     LABELS,
@@ -31,9 +29,9 @@ from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import UserError, shown
 from tensor_guess.evaluation import Accuracy, confusion, near_copies
 from tensor_guess.examples import Examples, arrange
-from tensor_guess.frozen_graph import Head, Record, record_of, with_head
+from tensor_guess.frozen_graph import Head, Record, with_head
 from tensor_guess.head import Look
-from tensor_guess.network import Network, has_bf16
+from tensor_guess.network import has_bf16
 from tensor_guess.summaries import Summaries
 
 # Below this, `retrain.py` warned too.
@@ -86,14 +84,18 @@ def train(job: Job) -> Trained:
     """
     if job.backbone:
         backbones.check_name(job.backbone)
-    data = dataset.find(job.tf_files, job.image_dir)
+    source = gathering.find(job.tf_files, job.image_dir, job.bottleneck_dir)
     for folder in {job.tf_files, job.graph_path.parent, job.labels_path.parent}:
         check_writable(folder)
     if job.precision == "bf16" and not has_bf16():
         raise UserError("this CPU does not compute in bf16; train with --precision float32")
-    backbone, instead = _backbone(job)
-    _say_found(data)
-    rows = _bottlenecks(job, data, backbone)
+    backbone, instead = backbones.choose(
+        job.backbone, job.graph_path, bottleneck=job.bottleneck_tensor, offline=job.offline
+    )
+    if source.data:
+        _say_found(source.data)
+    gathered = gathering.gather(source, backbone, job.precision)
+    data, rows, backbone = gathered.data, gathered.rows, gathered.backbone
     examples = arrange(data, rows, job.options)
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
@@ -105,39 +107,6 @@ def train(job: Job) -> Trained:
     if instead:
         progress.say(instead)
     return result
-
-
-def _backbone(job: Job) -> tuple[Backbone, str]:
-    """The backbone asked for, else the classifier's own, else the default; and what to say."""
-    if job.backbone:
-        asked = backbones.load(job.backbone, bottleneck=job.bottleneck_tensor, offline=job.offline)
-        return asked, ""
-    if job.graph_path.exists():
-        name = shown(job.graph_path)
-        try:
-            graph = graphs.parse(graphs.read(job.graph_path), name)
-            own = record_of(graph, name)
-            graphs.check(graph, name)
-        except UserError as error:
-            progress.say(f"{error}; it is replaced when training is done")
-        else:
-            # The graph has all of its backbone: nothing is to be fetched, whatever it was.
-            return backbones.of_graph(own.backbone, own.scaling, graph), ""
-    backbone, instead = backbones.load_default(offline=job.offline)
-    if instead:
-        progress.say(instead)
-    return backbone, instead
-
-
-def _bottlenecks(job: Job, data: Dataset, backbone: Backbone) -> Rows:
-    files = [path for category in data.categories for path in category.files]
-    return compute(
-        files,
-        job.bottleneck_dir or job.tf_files / BOTTLENECKS,
-        backbone,
-        lambda: Network(backbone.graph, backbone.scaling, BOTTLENECK, job.precision),
-        job.precision,
-    )
 
 
 def _steps(
@@ -263,9 +232,11 @@ def _say_parts(examples: Examples, rows: Rows) -> None:
             f"{examples.copies} files are copies of others in their category: counted once"
         )
     parts = Counter(part.value for part in examples.parts)
+    cached = len(rows.paths) - rows.computed - rows.taken
+    taken = f"{rows.taken} taken, " if rows.taken else ""
     progress.say(
         f"{len(examples.paths)} pictures ({_listed(parts)}); "
-        f"bottlenecks: {rows.computed} computed, {len(rows.paths) - rows.computed} from the cache"
+        f"bottlenecks: {rows.computed} computed, {taken}{cached} from the cache"
     )
 
 

@@ -1,24 +1,20 @@
 """A frozen graph, compiled by OpenVINO: images in, float32 vectors out."""
 
-import os
-import sys
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
-from openvino.frontend import FrontEndManager
 from openvino.preprocess import PrePostProcessor
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess import shapes
+from tensor_guess.conversion import convert
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Scaling, cut, listed, serialised
+from tensor_guess.graph import Scaling, cut
 from tensor_guess.preprocessing import Pixels
 
 # Images a request computes at once; how many hardly matters (docs/design.md).
@@ -95,19 +91,8 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     """The part of the graph from the network's input to `output`, fed pixels and scaling itself."""
     nodes = cut(graph, scaling, output)
     shapes.check(nodes)
-    with _private_file() as (file, path):
-        # The front end takes a path only; this one has only what was checked.
-        file.writelines(serialised(map(listed, nodes)))
-        file.flush()
-        front_end = FrontEndManager().load_by_framework("tf")
-        try:
-            model = front_end.convert(front_end.load(path))
-            model.reshape([batch, scaling.size, scaling.size, 3])
-            named = [each for each in model.outputs if f"{output}:0" in each.names]
-            rows = [each.partial_shape[0] for each in named]
-        except Exception as error:  # OpenVINO's errors have no common type
-            first = str(error).strip().splitlines()[-1]
-            raise UserError(f"the graph cannot be converted for this CPU: {first}") from error
+    model = convert(nodes, [batch, scaling.size, scaling.size, 3])
+    rows = [each.partial_shape[0] for each in model.outputs if f"{output}:0" in each.names]
     if rows != [batch] or len(model.outputs) > 1:
         raise UserError(f"the graph cannot be used: {shown(output)} is not one row an image")
     steps = PrePostProcessor(model)
@@ -115,17 +100,3 @@ def _convert(graph: GraphDef, scaling: Scaling, output: str, batch: int) -> ov.M
     fed = steps.input().preprocess().convert_element_type(ov.Type.f32)
     fed.mean(float(scaling.mean)).scale(float(scaling.std))
     return steps.build()
-
-
-@contextmanager
-def _private_file() -> Iterator[tuple[BinaryIO, str]]:
-    """A file that nobody else can open, and a path to it; in memory where the system can do that.
-
-    Writing a hundred megabytes to a disk's cache takes five times as long.
-    """
-    if sys.platform == "linux":
-        with open(os.memfd_create("graph"), "wb") as file:
-            yield file, f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile(suffix=".pb") as named:
-            yield named.file, named.name

@@ -1,0 +1,158 @@
+"""A graph becomes OpenVINO's model: in a process of its own, which may take only so much.
+
+The graph is a stranger's; whatever it does to the front end that reads it, the program goes on.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NoReturn
+
+import openvino as ov
+from openvino.frontend import FrontEnd, FrontEndManager
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+
+from tensor_guess.errors import UserError, reason_of
+from tensor_guess.graph import listed, serialised
+
+_SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
+# Whoever needs memory most takes it from this process first (proc(5)).
+_FIRST_TO_GO = "1000"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a conversion may take: Inception v3 (87 MB) takes 200 MB and 0.4 s, VGG16 1.2 GB."""
+
+    memory: int = 1_000_000_000  # bytes, beyond what the program has already
+    memory_per_byte: int = 5  # and so many for each byte of the graph
+    seconds: int = 120
+
+
+LIMITS = Limits()
+
+
+def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIMITS) -> ov.Model:
+    """The model of `nodes`, whose first one is fed a tensor of `shape`.
+
+    Raises UserError where that cannot be done, or not within `limits`; leaves nothing behind.
+    """
+    _front_end()  # before the fork: another thread may be loading something at that moment
+    with _private_folder() as folder:
+        with open(folder / "graph.pb", "wb") as file:
+            file.writelines(serialised(map(listed, nodes)))
+            size = file.tell()
+        memory = limits.memory + limits.memory_per_byte * size
+        _in_a_child(folder, shape, memory, limits.seconds)
+        return ov.Core().read_model(folder / "model.xml", folder / "model.bin")
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder for graph.pb, model.xml, model.bin and reason, in memory where the system can.
+
+    Writing a hundred megabytes to a disk's cache takes five times as long. OpenVINO takes paths
+    only, and writes nothing that is not called `.xml`: hence links to what has no name.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="tensor-guess-") as name:
+            folder, opened = Path(name), []
+            try:
+                if sys.platform == "linux":
+                    for each in ("graph.pb", "model.xml", "model.bin", "reason"):
+                        opened.append(os.memfd_create(each))
+                        (folder / each).symlink_to(f"/proc/self/fd/{opened[-1]}")
+                yield folder
+            finally:
+                for handle in opened:
+                    os.close(handle)
+    except OSError as error:
+        raise UserError(f"the graph cannot be converted: {reason_of(error)}") from error
+
+
+def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> None:
+    """Nothing comes back; the model is in the folder, or UserError says why it is not."""
+    # A fork takes milliseconds; starting Python and OpenVINO anew half a second.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
+    child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
+    # Ctrl-C is meant for the program, which then ends this process.
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        child.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        child.join(seconds)
+        code = child.exitcode
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        if child.pid:
+            child.kill()
+            child.join()
+        child.close()
+    if code == 0:
+        return
+    if code is None or code == -signal.SIGXCPU:
+        reason = f"that takes more than {seconds} seconds"
+    elif code < 0:
+        reason = f"that was ended by {signal.Signals(-code).name}, or took too much memory"
+    else:
+        reason = (folder / "reason").read_text("utf-8", "replace")
+    raise UserError(f"the graph cannot be converted for this CPU: {reason}")
+
+
+def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoReturn:
+    """Does not come back: exits with 0 when the model is written, with 1 and a reason if not."""
+    code = 1
+    try:
+        _limit(memory, seconds)
+        loaded = _front_end().load(folder / "graph.pb")
+        os.truncate(folder / "graph.pb", 0)  # its memory is wanted
+        model = _front_end().convert(loaded)
+        model.reshape(list(shape))
+        ov.serialize(model, folder / "model.xml", folder / "model.bin")
+        code = 0
+    except BaseException as error:  # OpenVINO's errors have no common type
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            reason = f"that takes more than {memory // 1_000_000} MB"
+        (folder / "reason").write_text(reason, "utf-8", "replace")
+    finally:
+        os._exit(code)  # what the program would do at its end is not this process's to do
+
+
+def _limit(memory: int, seconds: int) -> None:
+    """Nothing comes back; this process is silent, and gets only so much more memory and time."""
+    silent = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(silent, stream)
+    _at_most(resource.RLIMIT_CORE, 0)
+    _at_most(resource.RLIMIT_CPU, seconds)
+    _at_most(resource.RLIMIT_FSIZE, memory)
+    if sys.platform == "linux":  # elsewhere no limit on memory is kept
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+        # Not the address space: of that, each thread reserves far more than it uses.
+        status = Path("/proc/self/status").read_text()
+        has = int(status.partition("VmData:")[2].split()[0]) * 1024
+        _at_most(resource.RLIMIT_DATA, has + memory)
+
+
+def _at_most(resource_: int, limit: int) -> None:
+    _, already = resource.getrlimit(resource_)
+    limit = limit if already == resource.RLIM_INFINITY else min(limit, already)
+    resource.setrlimit(resource_, (limit, limit))
+
+
+@cache
+def _front_end() -> FrontEnd:
+    return FrontEndManager().load_by_framework("tf")

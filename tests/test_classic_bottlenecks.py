@@ -61,11 +61,18 @@ def test_generations_in_one_folder_are_told_apart_the_largest_first(tmp_path: Pa
 
 def test_what_the_names_say_of_the_network(tmp_path: Path) -> None:
     (tmp_path / "daisy").mkdir()
-    sizes = {"mobilenet_0.25_128": 128, "mobilenet_1.0_224_quantized": 224, HUB: None}
-    for made_with in sizes:
+    said = {
+        "mobilenet_0.25_128": (128, 8, "input"),
+        "mobilenet_1.0_224_quantized": (224, 32, "input"),
+        "inception_v3": (None, None, "Mul"),
+        HUB: (None, None, "Placeholder"),
+    }
+    for made_with in said:
         (tmp_path / "daisy" / f"a.jpg_{made_with}.txt").touch()
     groups = {group.made_with: group for group in found(tmp_path).groups}
-    assert {made_with: group.size for made_with, group in groups.items()} == sizes
+    assert {
+        made_with: (group.size, group.channels, group.input) for made_with, group in groups.items()
+    } == said
     handle = "https://tfhub.dev/google/imagenet/inception_v3/feature_vector/1"
     assert [made for made, group in groups.items() if group.is_of(handle)] == [HUB]
 

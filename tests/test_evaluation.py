@@ -110,6 +110,16 @@ def test_pictures_that_have_nothing_in_common_are_no_copies() -> None:
     assert near_copies(rows[:3], rows[2:]).tolist() == [False, False, True]
 
 
+def test_what_all_logits_have_in_common_makes_no_copies() -> None:
+    random = np.random.default_rng(9)
+    common = random.normal(size=50) * 8 - 2
+    training = (common + random.normal(size=(40, 50))).astype(np.float32)
+    others = (common + random.normal(size=(5, 50))).astype(np.float32)
+    copies = training[:3] + random.normal(size=(3, 50)).astype(np.float32) / 10
+    found = near_copies(np.concatenate([copies, others]), training)
+    assert found.tolist() == [True] * 3 + [False] * 5
+
+
 def test_no_pictures_give_no_copies() -> None:
     rows, none = np.eye(6, dtype=np.float32), np.empty((0, 6), np.float32)
     assert near_copies(none, rows).tolist() == []

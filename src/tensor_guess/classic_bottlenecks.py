@@ -32,7 +32,9 @@ _NAME = re.compile(
     r"(?P<photo>.+\.(?:jpe?g|png))(?P<made_with>_.+)?\.txt", re.IGNORECASE | re.DOTALL
 )
 _INCEPTION_2015 = ("", "inception_v3")
-_MOBILENET = re.compile(r"mobilenet_[0-9.]+_(?P<size>[0-9]+)(_quantized)?")
+_MOBILENET = re.compile(r"mobilenet_(?P<width>[0-9]\.[0-9]{1,5})_(?P<size>[0-9]{1,4})(_quantized)?")
+# So many are in the first layer of a MobileNet of width 1.0.
+_CHANNELS = 32
 # So many files say how long the bottlenecks are.
 _LOOKED_AT = 16
 
@@ -66,6 +68,19 @@ class Group:
         """The side of the pixels that the network took, where the names say it."""
         found = _MOBILENET.fullmatch(self.made_with)
         return int(found["size"]) if found else None
+
+    @property
+    def channels(self) -> int | None:
+        """How many the network's first layer has, where the names say it."""
+        found = _MOBILENET.fullmatch(self.made_with)
+        return round(_CHANNELS * float(found["width"])) if found else None
+
+    @property
+    def input(self) -> str:
+        """The name of the network's input in graphs of that generation."""
+        if self.is_inception_2015:
+            return "Mul"
+        return "Placeholder" if "~" in self.made_with else "input"
 
     def is_of(self, handle: str) -> bool:
         """Whether the names say that it was this TF Hub module."""

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 # little, brightened. Higher misses most copies, lower takes two photos of one thing for one:
 # measured on real pictures, docs/design.md.
 NEAR_COPY = 0.90
+# Logits, as `retrain.py` took of MobileNet, and no averages of a layer that is cut off at 0 (the
+# smoothest cut, that of swish, is at -0.28).
+_LOGITS_BELOW = -1
 _Z95 = 1.959964  # the normal distribution's 97.5 % point
 _BLOCK = 1024
 
@@ -53,10 +56,14 @@ def confusion(truth: NDArray[np.intp], found: NDArray[np.intp], classes: int) ->
 
 def near_copies(held_out: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.bool_]:
     """[M]: which of held_out [M, D] have a near copy in training [N, D], by their bottlenecks."""
-    known = _unit(training)
     found = np.zeros(len(held_out), bool)
+    if not len(training):
+        return found
+    # All logits have much in common, which tells no picture from another.
+    common = training.mean(axis=0) if training.min() < _LOGITS_BELOW else np.float32(0)
+    known = _unit(training - common)
     for start in range(0, len(held_out), _BLOCK):
-        block = _unit(held_out[start : start + _BLOCK])
+        block = _unit(held_out[start : start + _BLOCK] - common)
         for first in range(0, len(known), _BLOCK):
             close = block @ known[first : first + _BLOCK].T >= NEAR_COPY
             found[start : start + _BLOCK] |= close.any(axis=1)

@@ -87,6 +87,11 @@ def flavour_of(graph: GraphDef, name: str, fed: Fed = Fed()) -> Flavour:
     return Flavour(maker, start, scaling, output, bottleneck)
 
 
+def fed_to(start: str) -> tuple[float, float]:
+    """Mean and deviation of the pixels that `retrain.py` fed to its input of that name."""
+    return next((kind.mean, kind.std) for kind in _KINDS if kind.input == start)
+
+
 def classes(graph: GraphDef, flavour: Flavour, name: str) -> int:
     """How many scores it gives for an image. Raises UserError where it gives none."""
     if flavour.output in (None, flavour.input):

@@ -9,21 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import classic_bottlenecks, dataset, images, progress, shapes
+from tensor_guess import classic_bottlenecks, dataset, images, progress
 from tensor_guess.backbones import Backbone
 from tensor_guess.bottlenecks import Rows, compute, peek
-from tensor_guess.catalogue import CATALOGUE
 from tensor_guess.classic_bottlenecks import Group, Stored, spread
-from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA, PRECISIONS
+from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
 from tensor_guess.dataset import Dataset, LeftOut
 from tensor_guess.errors import Unreadable, UserError, shown
-from tensor_guess.graph import cut
 from tensor_guess.network import Network
+from tensor_guess.same_backbone import alike, length_of, reason_against, reason_in_names
 
 # So many photos are computed and compared with what was stored of them.
 COMPARED = 8
-# They are alike where the difference is at most so long, of 1 (docs/design.md, Measured).
-ALIKE = 0.05
 
 
 @dataclass(frozen=True)
@@ -137,11 +134,11 @@ def _taken(
     precision: str,
 ) -> _Taken | None:
     """The group that is this backbone's own, compared with photos; None, and why is said."""
-    length = _length(classic)
+    length = length_of(classic)
     for group in stored.groups:
         files = dict(_of_photos(source, group))
         taken = _Taken(stored.folder, group, length, files, len(group) - len(files))
-        reason = _reason_against(group, classic, precision, length)
+        reason = reason_against(group, classic, precision)
         if not reason and not taken.files:
             reason = f"none is of a photo in {shown(source.photos)}"
         if not reason:
@@ -152,27 +149,6 @@ def _taken(
             return taken
         progress.say(f"not used: the bottlenecks in {shown(stored.folder)} ({group}): {reason}")
     return None
-
-
-def _length(backbone: Backbone) -> int:
-    nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
-    return shapes.check(nodes)[BOTTLENECK][-1]
-
-
-def _reason_against(group: Group, backbone: Backbone, precision: str, length: int) -> str:
-    """Why the group cannot be the backbone's own, by all that is known without photos, or ""."""
-    found, size = group.length(), backbone.scaling.size
-    if found is None:
-        return "all that were opened are damaged"
-    if found != length:
-        return f"they have {found} numbers each, those of {shown(backbone.name)} {length}"
-    if group.size not in (None, size):
-        return f"they are of {group.size} x {group.size} pixels, not {size} x {size}"
-    if group.is_inception_2015 and backbone.name in CATALOGUE:
-        return f"{backbone.name} is another network"
-    if precision != PRECISIONS[0]:
-        return f"they were computed in {PRECISIONS[0]}, not {precision}"
-    return ""
 
 
 def _of_photos(source: Source, group: Group) -> Iterator[tuple[Path, Path]]:
@@ -200,11 +176,7 @@ def _compared(
     taken: _Taken, sound: dict[Path, NDArray[np.float32]], own: dict[Path, NDArray[np.float32]]
 ) -> str:
     """Why the group is another network's, or ""; single photos that changed are not taken."""
-    unlike = [
-        photo
-        for photo, row in own.items()
-        if np.linalg.norm(row - sound[photo]) > ALIKE * np.linalg.norm(row)
-    ]
+    unlike = [photo for photo, row in own.items() if not alike(row, sound[photo])]
     if not own:
         return "there is no photo to compare with that can be read"
     if 2 * len(unlike) >= len(own):
@@ -218,12 +190,10 @@ def _compared(
 
 def _stored_alone(stored: Stored, photos: Path, backbone: Backbone, precision: str) -> Gathered:
     """The rows of the first group that may be the backbone's; its files are the examples."""
-    length, reasons = _length(backbone), []
+    length, reasons = length_of(backbone), []
     for group in stored.groups:
-        reason = _reason_against(group, backbone, precision, length)
-        named = backbone.name in CATALOGUE or "://" in backbone.name
-        if not reason and named and not group.is_of(backbone.name):
-            reason = f"nothing shows that {backbone.name} gave them"
+        reason = reason_against(group, backbone, precision)
+        reason = reason or reason_in_names(group, backbone)
         if not reason:
             break
         reasons.append(f"{group}: {reason}")

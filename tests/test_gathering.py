@@ -256,7 +256,7 @@ def test_without_photos_anothers_bottlenecks_are_an_error(
     told = {key: value.format(old=folder / GRAPH) for key, value in given.items()}
     with pytest.raises(UserError, match=said) as caught:
         again(new, bottleneck_dir=folder / BOTTLENECKS, **told)
-    assert "give the graph that they were made with" in str(caught.value)
+    assert "give the graph that they were made with by --from" in str(caught.value)
     assert list(new.iterdir()) == []
 
 

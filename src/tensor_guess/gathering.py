@@ -200,7 +200,7 @@ def _stored_alone(stored: Stored, photos: Path, backbone: Backbone, precision: s
     else:
         raise UserError(
             f"the bottlenecks in {shown(stored.folder)} cannot be used ({'; '.join(reasons)}); "
-            f"give the graph that they were made with by --backbone, or put their photos into "
+            f"give the graph that they were made with by --from, or put their photos into "
             f"{shown(photos)}"
         )
     files = {name: sorted(of.values()) for name, of in sorted(group.files.items())}

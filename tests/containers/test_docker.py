@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from strangers import LABELS as THEIRS
+from strangers import made
+from tensor_guess.graph import serialise
+
 from .conftest import ROOT, Engine, Person, Text, make_person, probing
 
 PHOTOS = sorted((ROOT / "test_data").iterdir())
@@ -177,6 +181,31 @@ def test_what_is_shared_in_a_container_holds_outside_and_in_another(
     for held in (done, local):
         assert held.stdout.splitlines()[1] == "digests: 10 of 10"
         assert float(held.stdout.split()[-1]) < 1e-4
+
+
+def test_another_programs_graph_in_a_container(me: Person) -> None:
+    folder = me.folder / "their files"
+    folder.mkdir()
+    (folder / "output_graph.pb").write_bytes(serialise(made("mobilenet")))
+    (folder / "names.txt").write_text("".join(f"{label}\n" for label in THEIRS))
+    (me.folder / "elsewhere.txt").write_bytes((folder / "names.txt").read_bytes())
+    copied(PHOTOS[0], me.folder / "photos" / "x.jpg")
+    shutil.copytree(ROOT / "tf_files/data", me.folder / "mine" / "data")
+    me.own(me.folder)
+    graph = "--graph=their files/output_graph.pb"
+    for asked in (
+        ("guess", "their files", "photos/x.jpg"),
+        ("guess", graph, "--labels=elsewhere.txt", "--image", "photos/x.jpg"),
+        ("guess", "photos/x.jpg", graph, "--input_mean", "0"),
+        ("inspect", "their files"),
+        ("classify-dir", graph, "photos", "sorted"),
+        ("train", "mine", "--from", "./their files", "--steps", "20"),
+    ):
+        done = me.run("tensor-guess", *asked)
+        assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+        if asked[0] in ("guess", "inspect"):
+            assert done.stdout == me.local(*asked).stdout
+    assert len(list((me.folder / "sorted").iterdir())) == 2
 
 
 def test_photos_of_any_name_from_several_folders(person: Person, taught: Path) -> None:

@@ -91,6 +91,7 @@ inspect --output-layer value
 inspect --json flag
 share TF_FILES classifier
 share OUT file
+share --labels read
 share --intended-use value
 share --licence value
 verify ZIP read

@@ -119,6 +119,11 @@ def test_another_programs_classifier_is_shared_too(tmp_path: Path, flavour: str)
     assert "Made by: not known" in card
     assert "squeezed as `retrain.py` did" in card
     assert verify(tmp_path / "x.zip").worst < 1e-6
+    (tmp_path / "output_labels.txt").rename(tmp_path / "elsewhere.names")
+    with pytest.raises(UserError, match="say which by --labels"):
+        share(tmp_path, tmp_path / "y.zip", Author())
+    share(tmp_path, tmp_path / "y.zip", Author(), tmp_path / "elsewhere.names")
+    assert (tmp_path / "y.zip").read_bytes() == (tmp_path / "x.zip").read_bytes()
     path = tmp_path / "swapped.zip"
     path.write_bytes(packed(members | {LABELS: b"roses\ntulips\nroses (2)\n"}))
     with pytest.raises(UserError, match=r"model\.json in .* was not written with the graph"):

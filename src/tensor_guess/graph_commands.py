@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from tensor_guess.errors import UserError, WrongUsage, shown
-from tensor_guess.options import BUILTIN, PATH, ClassifierPath, Command, classifier, graph_options
+from tensor_guess.options import (
+    BUILTIN,
+    PATH,
+    ClassifierPath,
+    Command,
+    classifier,
+    graph_options,
+    labels_option,
+)
 
 
 @click.command(cls=Command)
@@ -35,9 +43,16 @@ def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
 @click.command(cls=Command)
 @click.argument("tf_files", type=ClassifierPath(path_type=Path))
 @click.argument("out", type=PATH)
+@labels_option
 @click.option("--intended-use", help="What it is for; on the model card.")
 @click.option("--licence", help="Under which others may use it; on the model card.")
-def share(tf_files: Path | None, out: Path, intended_use: str | None, licence: str | None) -> None:
+def share(
+    tf_files: Path | None,
+    out: Path,
+    labels: Path | None,
+    intended_use: str | None,
+    licence: str | None,
+) -> None:
     """Write the classifier TF_FILES to OUT, a zip to hand on.
 
     In it are graph, labels, record, a model card, digests, and a self-test of pictures that are
@@ -48,7 +63,7 @@ def share(tf_files: Path | None, out: Path, intended_use: str | None, licence: s
     from tensor_guess import sharing
     from tensor_guess.model_card import Author
 
-    size = sharing.share(tf_files, out, Author(intended_use, licence))
+    size = sharing.share(tf_files, out, Author(intended_use, licence), labels)
     click.echo(f"{shown(out)}: {size / 1e6:.1f} MB")
 
 

@@ -38,6 +38,11 @@ def at_least(lowest: int) -> click.IntRange:
     return click.IntRange(min=lowest)
 
 
+labels_option = click.option(
+    "--labels", type=PATH, help="Labels file of another program's graph.  [default: the one there]"
+)
+
+
 def graph_options(command: Any) -> Any:
     """The command with TF_FILES, and what may be said of another program's graph."""
     pixels = click.IntRange(min=1)
@@ -48,7 +53,7 @@ def graph_options(command: Any) -> Any:
         click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option("--input-width", type=pixels, help="Of the images; the same as the height."),
         click.option("--input-height", type=pixels, help="Of the images, in pixels."),
-        click.option("--labels", type=PATH, help="Labels file.  [default: the one beside it]"),
+        labels_option,
         click.option(
             "--graph", type=PATH, expose_value=False, help="TF_FILES, written as label_image does."
         ),

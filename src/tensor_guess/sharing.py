@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tensor_guess import archive, graph, graph_files, model_card, self_test, story
 from tensor_guess import classifier as classifiers
-from tensor_guess.classifier import Classifier
+from tensor_guess.classifier import Classifier, Given
 from tensor_guess.config import DATA, GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
 from tensor_guess.durable import check_writable, publish
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
@@ -37,14 +37,15 @@ class Verified:
     worst: float
 
 
-def share(tf_files: Path, out: Path, author: Author) -> int:
+def share(tf_files: Path, out: Path, author: Author, labels: Path | None = None) -> int:
     """How many bytes the zip has that is at `out` now, with all that is known of the classifier.
 
-    The same classifier gives the same bytes. Raises UserError as `classifier.load` does, or where
+    The same classifier gives the same bytes. `labels`: the file of them, of another program's
+    graph that has none beside it. Raises UserError as `classifier.load` does, or where
     model.json is not of this graph; WrongUsage where `out` is there already or cannot be.
     """
     _check_out(tf_files, out)
-    known = classifiers.load(tf_files)
+    known = classifiers.load(Given(tf_files, labels))
     model = _model(tf_files, known)
     told = story.read(model, known.record, known.digest(), shown(tf_files / RECORD))
     card = model_card.written(known.record, known.digest(), told, author)

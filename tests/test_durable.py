@@ -282,10 +282,12 @@ def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
     two_days_ago = time.time() - 2 * 24 * 3600
     theirs = tmp_path / ".somebody's.tmp"
     theirs.touch()
-    odd = old.with_name(f"{old.stem}-folder{old.suffix}")
-    odd.mkdir()
-    for path in (old, theirs, odd):
+    draft = old.with_name(f"{old.stem}-folder{old.suffix}")
+    (draft / "model").mkdir(parents=True)
+    for path in (old, theirs, draft):
         os.utime(path, (two_days_ago, two_days_ago))
+    odd = old.with_name(f"{old.stem}-link{old.suffix}")
+    odd.symlink_to(tmp_path / "nothing")
     sweep(tmp_path)
-    # What cannot be removed (here a folder of such a name) does not stop the run.
+    # What cannot be looked at (here a link to nothing) does not stop the run.
     assert sorted(tmp_path.iterdir()) == sorted([recent, theirs, odd])

@@ -3,10 +3,13 @@
 import errno
 import os
 import secrets
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
@@ -23,7 +26,7 @@ def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | No
     Raises FileExistsError where `replace` is False and the name is taken, UserError where the
     system refuses (read-only, disk full).
     """
-    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+    temporary = _temporary(path)
     try:
         try:
             _write(temporary, data, mtime_ns)
@@ -40,6 +43,60 @@ def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | No
         raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
 
 
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A path of that name where a file or folder can be made, for `publish_made`; then it is gone.
+
+    It is on the same disk. Raises UserError where the system refuses.
+    """
+    folder = _temporary(path)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+    try:
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_made(made: Path, path: Path) -> None:
+    """Nothing comes back; the file or folder `made` is at `path`, whole and durably.
+
+    Raises UserError where there is something already, or the system refuses.
+    """
+    try:
+        for each in (made, *made.rglob("*")):
+            _sync(each)
+        if made.is_dir():
+            made.rename(path)
+        else:
+            _link(made, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+
+
+def check_new(path: Path, pictures: Path) -> None:
+    """Nothing comes back: `path` is not there, can be, and would not lie among `pictures`.
+
+    Raises WrongUsage or UserError: said before the work rather than after it.
+    """
+    if os.path.lexists(path):
+        raise taken(path)
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise WrongUsage(f"there is no folder {shown(path.parent)} for {shown(path.name)}")
+    if folder.is_relative_to(pictures.resolve()):
+        raise WrongUsage(f"{shown(path)} would lie among the pictures; choose another folder")
+    check_writable(folder)
+
+
+def taken(path: Path) -> WrongUsage:
+    """What is raised where something is there that is not to be replaced."""
+    return WrongUsage(f"{shown(path)} is there already; remove it or choose another name")
+
+
 def make_folder(path: Path) -> None:
     """Nothing comes back; the folder is there, with its parents, or UserError says why not."""
     try:
@@ -50,7 +107,7 @@ def make_folder(path: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Nothing comes back, or UserError: said before the work rather than after it."""
-    probe = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    probe = _temporary(folder / "probe")
     try:
         probe.touch(exist_ok=False)
         probe.unlink()
@@ -66,9 +123,13 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         try:
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         except OSError:
             continue  # another run swept it, or it is not ours to remove
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
 
 
 def _write(path: Path, data: bytes, mtime_ns: int | None) -> None:
@@ -97,8 +158,8 @@ def _link(temporary: Path, path: Path) -> None:
             raise
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

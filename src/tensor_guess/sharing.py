@@ -10,7 +10,7 @@ from tensor_guess import archive, graph, graph_files, model_card, self_test, sto
 from tensor_guess import classifier as classifiers
 from tensor_guess.classifier import Classifier, Given
 from tensor_guess.config import DATA, GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
-from tensor_guess.durable import check_writable, publish
+from tensor_guess.durable import check_new, publish, taken
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.model_card import Author
 
@@ -44,7 +44,7 @@ def share(tf_files: Path, out: Path, author: Author, labels: Path | None = None)
     graph that has none beside it. Raises UserError as `classifier.load` does, or where
     model.json is not of this graph; WrongUsage where `out` is there already or cannot be.
     """
-    _check_out(tf_files, out)
+    check_new(out, tf_files / DATA)
     known = classifiers.load(Given(tf_files, labels))
     model = _model(tf_files, known)
     told = story.read(model, known.record, known.digest(), shown(tf_files / RECORD))
@@ -61,7 +61,7 @@ def share(tf_files: Path, out: Path, author: Author, labels: Path | None = None)
     try:
         publish(out, data, replace=False)
     except FileExistsError as error:
-        raise _taken(out) from error
+        raise taken(out) from error
     return len(data)
 
 
@@ -86,22 +86,6 @@ def verify(path: Path) -> Verified:
     story.read(members[RECORD], known.record, known.digest(), named(RECORD))
     worst = self_test.worst(known, members, shown(path))
     return Verified(known.record.labels, digests, len(self_test.PICTURES), worst)
-
-
-def _check_out(tf_files: Path, out: Path) -> None:
-    """Nothing comes back, or WrongUsage: before any work."""
-    if os.path.lexists(out):
-        raise _taken(out)
-    folder = out.resolve().parent
-    if not folder.is_dir():
-        raise WrongUsage(f"there is no folder {shown(out.parent)} for the zip")
-    if folder.is_relative_to((tf_files / DATA).resolve()):
-        raise WrongUsage(f"{shown(out)} would lie among the pictures; choose another folder")
-    check_writable(folder)
-
-
-def _taken(out: Path) -> WrongUsage:
-    return WrongUsage(f"{shown(out)} is there already; remove it or choose another name")
 
 
 def _model(tf_files: Path, known: Classifier) -> bytes:

@@ -25,10 +25,10 @@ RUN set -eu; \
       --requirement /tmp/requirements.lock; \
     cd /opt/tensor-guess/venv/lib/python3*/site-packages; \
     rm -rf tensorflow/include tensorflow/xla_aot_runtime_src openvino/include \
-      tensorboard_data_server/bin tensorboard/webfiles.zip; \
+      tensorboard_data_server/bin tensorboard/webfiles.zip onnx/backend/test; \
     find . -type d -name tests ! -path './tensorflow/*' -prune -exec rm -rf {} +; \
     TF_CPP_MIN_LOG_LEVEL=2 /opt/tensor-guess/venv/bin/python -I -c \
-      'import keras, openvino, pi_heif, tensorboard.summary, tensorflow; \
+      'import keras, onnxruntime, openvino, pi_heif, tensorboard.summary, tensorflow, tf2onnx; \
 from tensorflow.python.framework import convert_to_constants'
 
 FROM ${BASE_IMAGE}

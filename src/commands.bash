@@ -10,7 +10,7 @@
 #   train       a classifier's folder that is written to
 #   pictures    a folder of categories, which may be links
 #   folder      a folder that is written to, and made where it is not there
-#   file        a file that is written
+#   file        a file that is written, or a folder that is not there yet
 #   backbone    the name of a backbone; no path
 #   value, flag no path: the option takes a value, or none
 # A last argument that ends in ... may come again and again.
@@ -89,6 +89,19 @@ inspect --input-std value
 inspect --input-layer value
 inspect --output-layer value
 inspect --json flag
+export TF_FILES classifier
+export --graph classifier
+export --labels read
+export --input-height value
+export --input-width value
+export --input-mean value
+export --input-std value
+export --input-layer value
+export --output-layer value
+export DEST file
+export --format value
+export --quantize flag
+export --pictures pictures
 share TF_FILES classifier
 share OUT file
 share --labels read

@@ -93,9 +93,9 @@ confine() {
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
-  guess | classify-dir | inspect | share | verify)
+  guess | classify-dir | inspect | export | share | verify)
     RUN+=(--network none)
-    if can_limit memory; then RUN+=(--memory "$(memory)"); fi
+    if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
   esac
   # In a rootless Docker, root is this user.
@@ -113,9 +113,14 @@ confine() {
 }
 
 # Prints how much memory such a run gets: some five times its graph, of which VGG16's has half a
-# gigabyte.
+# gigabyte. Other runtimes' converters take fifty times a graph.
+# Usage: memory SUBCOMMAND
 memory() {
   local graph
+  if [[ $1 == export ]]; then
+    printf '8g'
+    return
+  fi
   for graph in "${CLASSIFIER}" "${CLASSIFIER%/}"/*.pb \
     "${CACHE}/backbones/${BACKBONE:-${DEFAULT_BACKBONE}}"-*.pb; do
     if [[ -f ${graph} && -n $(find -L "${graph}" -prune -size +400000) ]]; then

@@ -1,6 +1,7 @@
 """Real things for every test: the sample pictures, a backbone's cache, a trained classifier."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from graphs import head_for, record_for
-from tensor_guess import backbones
+from tensor_guess import backbones, images
 from tensor_guess.backbones import Backbone
+from tensor_guess.classifier import load
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.frozen_graph import with_head
 from tensor_guess.graph import Builder, Scaling, serialise
+from tensor_guess.guessing import Guess, guess
+from tensor_guess.preprocessing import pixels
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -85,6 +90,38 @@ def ours(tiny: Backbone) -> GraphDef:
 def classifier(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained classifier's folder, for a test to spoil."""
     return Path(shutil.copytree(trained, tmp_path / "classifier"))
+
+
+@pytest.fixture(scope="session")
+def exported(
+    cache: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """The trained classifier in a format, exported by the program once; not to be changed."""
+    found: dict[str, Path] = {}
+
+    def export(form: str) -> Path:
+        if form not in found:
+            path = tmp_path_factory.mktemp("exported") / f"model.{form}"
+            done = program(cache)("export", trained, path, "--format", form)
+            said = rf"{re.escape(str(path))}: 20 pictures, worst difference 0\.0000\d{{3}}\n"
+            assert done.returncode == 0, done.stderr
+            assert "passed over" in done.stderr or not done.stderr
+            assert re.fullmatch(said, done.stdout)
+            found[form] = path
+        return found[form]
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def pixels_and_scores(trained: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network takes for three photos [3, S, S, 3], and what a guess says of them [3, K]."""
+    paths = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]
+    known = load(trained)
+    fed = [pixels(images.read(path), known.record.scaling) for path in paths]
+    said = [each for each in guess(trained, paths) if isinstance(each, Guess)]
+    scores = [[each.scores[label] for label in known.record.labels] for each in said]
+    return np.stack(fed).astype(np.float32), np.array(scores, np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 # What costs seconds and half a gigabyte to import.
 TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_hub"}
 # Those that do a whole job: imported only by the command that does it.
-JOBS = {"training", "guessing", "sorting", "inspection", "sharing"}
+JOBS = {"training", "guessing", "sorting", "inspection", "exporting", "sharing"}
 
 
 def imports(module: str, *, at_top: bool = False) -> set[str]:

@@ -22,6 +22,9 @@ MODEL_CARD = "MODEL_CARD.md"
 SELF_TEST = "self_test.json"
 SUMS = "SHA256SUMS"
 
+# What a classifier is exported as.
+EXPORTS = ("saved_model", "tflite", "onnx", "openvino")
+
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
 

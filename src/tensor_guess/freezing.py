@@ -1,4 +1,4 @@
-"""A TensorFlow function as a frozen graph. Importing this module imports TensorFlow (seconds)."""
+"""A TensorFlow function as a frozen graph, and back. To import this is to import TensorFlow."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tensorflow.python.grappler import tf_optimizer
 
 from tensor_guess.config import NETWORK_INPUT
-from tensor_guess.graph import PRODUCER
+from tensor_guess.graph import PRODUCER, serialise
 
 
 def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> GraphDef:
@@ -30,6 +30,21 @@ def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> G
     outputs = [tensor.op.name for tensor in fixed.outputs]
     graph = GraphDef.FromString(_folded(fixed.graph, outputs).SerializeToString())
     return _plain(graph, dict(zip(names, outputs, strict=True)))
+
+
+def thawed(graph: GraphDef, size: int, start: str, end: str) -> Any:
+    """The function that the graph is, of one argument called `start` [N, size, size, 3].
+
+    It gives a dictionary of one tensor, called `end`; both are nodes of the graph.
+    """
+    proto = tf.compat.v1.GraphDef.FromString(serialise(graph))
+
+    def function(images: Any) -> Any:
+        fed = {f"{start}:0": images}
+        return {end: tf.graph_util.import_graph_def(proto, fed, [f"{end}:0"], name="")[0]}
+
+    spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=start)
+    return tf.function(function, input_signature=[spec])
 
 
 def _folded(graph: tf.Graph, outputs: list[str]) -> tf.compat.v1.GraphDef:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tensor_guess.config import EXPORTS
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.options import (
     BUILTIN,
@@ -59,7 +60,7 @@ def share(
     drawn, never yours. `tensor-guess verify` checks it.
     """
     if tf_files is None:
-        raise WrongUsage(f"{BUILTIN} is built in: everybody has it; ./{BUILTIN} is a folder's name")
+        raise _is_built_in()
     from tensor_guess import sharing
     from tensor_guess.model_card import Author
 
@@ -101,4 +102,36 @@ def _lines(found: Any) -> Iterator[str]:
         yield f"refused: {reason}"
 
 
-COMMANDS = (inspect, share, verify)
+@click.command(cls=Command)
+@graph_options
+@click.argument("dest", type=PATH)
+@click.option(
+    "--format", "form", type=click.Choice(EXPORTS), required=True, help="Which runtime's."
+)
+@click.option("--quantize", is_flag=True, help="tflite: compute in 8 bits.")
+@click.option("--pictures", type=PATH, help="Compare on those.  [default: TF_FILES/data]")
+def export(
+    tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
+) -> None:
+    """Write the classifier TF_FILES to DEST for another runtime, if it gives the same scores there.
+
+    DEST becomes a file (tflite, onnx) or a folder (saved_model, openvino). It is loaded in its own
+    runtime and compared on 20 pictures; in 8 bits its accuracy is measured instead.
+    """
+    if tf_files is None:
+        raise _is_built_in()
+    from tensor_guess import exporting
+
+    which = classifier(tf_files, **said)
+    done = exporting.export(exporting.Job(which, dest, form, quantize, pictures))
+    click.echo(f"{shown(dest)}: {done.count} pictures, worst difference {done.worst:.7f}")
+    if done.accuracy:
+        click.echo(f"accuracy in 32 bits: {done.accuracy[0]}")
+        click.echo(f"accuracy in 8 bits: {done.accuracy[1]}")
+
+
+def _is_built_in() -> WrongUsage:
+    return WrongUsage(f"{BUILTIN} is built in: everybody has it; ./{BUILTIN} is a folder's name")
+
+
+COMMANDS = (export, inspect, share, verify)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tensor_guess import images
+from tensor_guess.allowed import ALLOWED_OPS
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
-from tensor_guess.graph import ALLOWED_OPS, check, serialise
+from tensor_guess.graph import check, serialise
 from tensor_guess.network import Network
 
 

@@ -27,7 +27,6 @@ from tensor_guess.config import (
 from tensor_guess.errors import UserError
 from tensor_guess.frozen_graph import Record, record_of
 from tensor_guess.graph import (
-    ALLOWED_OPS,
     MAX_NODES,
     Builder,
     Scaling,
@@ -77,41 +76,6 @@ def test_what_is_cut_out_has_neither_decoder_nor_record(ours: GraphDef, tiny: Ba
 
 
 # --- strangers'
-
-
-def lone(op: str) -> GraphDef:
-    graph = GraphDef()
-    graph.node.add(name="x", op=op)
-    return graph
-
-
-def every_op() -> list[str]:
-    import tensorflow as tf
-    from tensorflow.python.framework import op_def_registry
-
-    names = [name for name in dir(tf.raw_ops) if not name.startswith("_")]
-    return [name for name in names if op_def_registry.get(name)]
-
-
-def test_every_op_of_tensorflow_but_the_computing_ones_is_refused() -> None:
-    ops = every_op()
-    assert len(ops) > 1300
-    assert {"ReadFile", "WriteFile", "MergeV2Checkpoints", "PyFunc", "DebugIdentity"} < set(ops)
-    for op in ops:
-        if op in ALLOWED_OPS:
-            check(lone(op), "x.pb")
-        else:
-            with pytest.raises(UserError, match=f"its op {op} may do more than compute"):
-                check(lone(op), "x.pb")
-    # BatchNormWithGlobalNormalization and the like: ops of old graphs are still known.
-    assert not ALLOWED_OPS - set(ops)
-
-
-def test_the_list_of_ops_is_the_one_that_was_reviewed(shared: Path) -> None:
-    reviewed = shared.parent / "ops_allow.txt"
-    if not reviewed.is_file():
-        pytest.skip(f"{reviewed} is absent")
-    assert set(reviewed.read_text().split()) == ALLOWED_OPS
 
 
 def node(graph: GraphDef, name: str, op: str, *inputs: str) -> None:
@@ -189,8 +153,8 @@ ATTACKS: dict[Callable[[GraphDef], None], str] = {
     with_circle: "go round in a circle",
     with_control_circle: "go round in a circle",
     with_too_many_nodes: r"has 200\d\d nodes; at most 20000",
-    with_unreachable_file_access: "WriteFile may do more than compute",
-    with_dropout: "RandomUniform may do more than compute",
+    with_unreachable_file_access: "its op WriteFile may read or write files",
+    with_dropout: r"random left in it \(its op RandomUniform\)",
     with_escape_in_op: r"its op '\\x1b\[2J\\nfine' may do more",
     with_function_as_op: "StatefulPartitionedCall may do more",
 }

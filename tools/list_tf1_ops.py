@@ -17,7 +17,7 @@ from tensorboard.compat.proto.types_pb2 import DataType
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from tensor_guess.graph import ALLOWED_OPS  # noqa: E402  # where this program's package is
+from tensor_guess.allowed import ALLOWED_OPS  # noqa: E402  # where this program's package is
 
 PAGE = ROOT / "docs" / "tf1_ops.md"
 LIST = ROOT / "src" / "tensor_guess" / "tf1_ops.txt"

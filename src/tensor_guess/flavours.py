@@ -6,6 +6,7 @@ examples/image_retraining (0.8 to 1.7) and tensorflow/hub's of the same name (1.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -190,7 +191,7 @@ def _size(graph: GraphDef, start: NodeDef, kind: _Kind | None) -> int:
     if start.op != "Mul" and len(sides) == 4:
         return max(0, sides[1]) if sides[1] == sides[2] else 0
     nodes = {node.name: node for node in graph.node}
-    for resize in _resizes(nodes, start):
+    for resize in islice(_resizes(nodes, start), 1):
         found = array(graph, node_of(resize.input[1]))
         if found is not None and found.size == 2 and len({*found.ravel().tolist()}) == 1:
             return int(found.flat[0])

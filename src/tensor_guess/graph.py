@@ -22,26 +22,18 @@ from tensorboard.compat.proto.types_pb2 import (
     DT_UINT8,
 )
 
-from tensor_guess.config import (
-    NETWORK_INPUT,
+from tensor_guess.allowed import (
+    MAX_CONSTANT,
+    MAX_LEFT_OUT_IN_ALL,
+    attribute_faults,
+    left_out,
+    op_fault,
 )
+from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError, reason_of, shown
 
-# Ops that only compute. Whatever else TensorFlow has (it can read and write files, reach the
-# network, run Python) is refused by name.
-ALLOWED_OPS = frozenset(
-    """
-    Add AddN AddV2 AvgPool BatchNormWithGlobalNormalization BatchToSpaceND BiasAdd BiasAddV1 Cast
-    CheckNumerics Concat ConcatV2 Const Conv2D DecodeJpeg DepthwiseConv2dNative Dequantize Elu
-    ExpandDims FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FusedBatchNorm FusedBatchNormV2
-    FusedBatchNormV3 Identity LRN LeakyRelu MatMul MaxPool Maximum Mean Minimum MirrorPad Mul Neg
-    NoOp Pack Pad PadV2 Placeholder PlaceholderWithDefault RealDiv Relu Relu6 Reshape
-    ResizeBilinear Rsqrt ScaleAndTranslate Shape Sigmoid Softmax SpaceToBatchND Sqrt Square
-    SquaredDifference Squeeze StopGradient StridedSlice Sub Tanh Transpose
-    """.split()
-)
 MAX_NODES = 20_000
-MAX_CONSTANT = 512_000_000  # bytes; the largest of VGG16 has 411 million
+MAX_INPUTS = 10 * MAX_NODES
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
 # The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
 PRODUCER = 134
@@ -154,25 +146,51 @@ def faults(graph: GraphDef, name: str) -> Iterator[str]:
     """A sentence for each thing that a frozen graph may not have; `name` is for them."""
     if len(graph.node) > MAX_NODES:
         yield f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are read"
-    if graph.library.function or graph.library.gradient:
+        return
+    if sum(len(node.input) for node in graph.node) > MAX_INPUTS:
+        yield f"{name} is refused: its nodes have more than {MAX_INPUTS} inputs together"
+        return
+    if graph.library.ByteSize():
         yield f"{name} has library functions, which a frozen graph does not need"
     names = {node.name for node in graph.node}
     if len(names) < len(graph.node):
         yield f"{name} has two nodes of one name"
     for node in graph.node:
-        if node.op not in ALLOWED_OPS:
-            yield f"{name} is refused: its op {shown(node.op)} may do more than compute"
+        reasons = attribute_faults(node)
+        for reason in (op_fault(node.op), *reasons):
+            if reason:
+                yield f"{name} is refused: {reason}"
         for each in node.input:
             if node_of(each) not in names:
                 yield f"{name} is damaged: {shown(node.name)} has an input that is not"
+            elif not each.startswith("^") and each.partition(":")[2] not in ("", "0"):
+                yield f"{name} is refused: {shown(node.name)} takes {shown(each)}, no first output"
+    yield from _constant_faults(graph, name)
     if not _is_ordered(graph, names):
         yield f"{name} is refused: its nodes go round in a circle"
 
 
+def _constant_faults(graph: GraphDef, name: str) -> Iterator[str]:
+    total = 0
+    for node in graph.node:
+        try:
+            total += left_out(node)
+        except ValueError as error:
+            yield f"{name} is refused: {error}"
+    if total > MAX_LEFT_OUT_IN_ALL:
+        more = f"{total // 1_000_000} MB more than is stored"
+        yield f"{name} is refused: its constants would have {more}"
+
+
 def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
     """The value of the constant `name` (strings as bytes objects), or None where there is none."""
-    node = next((n for n in graph.node if n.name == name and n.op == "Const"), None)
-    if node is None:
+    node = next((n for n in graph.node if n.name == name), None)
+    return value_of(node) if node else None
+
+
+def value_of(node: NodeDef) -> NDArray[Any] | None:
+    """The value of a constant (strings as bytes objects), or None where there is none."""
+    if node.op != "Const" or "value" not in node.attr:
         return None
     tensor = node.attr["value"].tensor
     if tensor.dtype == DT_STRING:

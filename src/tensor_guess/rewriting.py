@@ -1,35 +1,64 @@
 """Ops that OpenVINO cannot run as they are, rewritten as it can; the numbers stay the same."""
 
+from math import isfinite
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_QUINT8
 
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Builder, array, node_of
+from tensor_guess.graph import Builder, node_of, value_of
+
+# What constants that are stored as bytes may become, all together.
+MAX_DEQUANTIZED = 1_000_000_000
 
 
 def rewritten(graph: GraphDef) -> GraphDef:
     """The graph with BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize replaced.
 
-    A Reshape to one row, of graphs that took one image at a time, gives a row an image.
+    A Reshape to one row, of graphs that took one image at a time, gives a row an image. Nothing
+    waits for another node any more (control inputs), as nothing has an effect.
 
-    Raises UserError where something other than a constant is dequantized.
+    Raises UserError where something other than a constant is dequantized, or inputs do not fit.
     """
     builder = Builder()
-    for node in graph.node:
-        if node.op == "BatchNormWithGlobalNormalization":
-            _batch_norm(builder, node)
-        elif node.op == "BiasAddV1":
-            builder.floats("BiasAdd", node.name, node.input)
-        elif node.op == "Dequantize":
-            _dequantize(builder, node, graph)
-        elif node.op == "Reshape":
-            _reshape(builder, node, graph)
-        else:
-            builder.graph.node.append(node)
+    nodes = {node.name: node for node in graph.node}
+    total = 0
+    for node in map(_without_control_inputs, graph.node):
+        try:
+            if node.op == "BatchNormWithGlobalNormalization":
+                _batch_norm(builder, node)
+            elif node.op == "BiasAddV1":
+                builder.floats("BiasAdd", node.name, node.input)
+            elif node.op == "Dequantize":
+                total += 4 * _dequantize(builder, node, nodes)
+            elif node.op == "Reshape":
+                _reshape(builder, node, nodes)
+            else:
+                builder.graph.node.append(node)
+        except (IndexError, ValueError) as error:
+            raise UserError(f"the inputs of {shown(node.name)} do not fit its op") from error
+        if total > MAX_DEQUANTIZED:
+            raise UserError(f"{shown(node.name)} and others dequantize more than 1000 MB")
     builder.graph.versions.CopyFrom(graph.versions)
     return builder.graph
+
+
+def _without_control_inputs(node: NodeDef) -> NodeDef:
+    if not any(each.startswith("^") for each in node.input):
+        return node
+    copy = NodeDef()
+    copy.CopyFrom(node)
+    copy.input[:] = [each for each in node.input if not each.startswith("^")]
+    return copy
+
+
+def _constant(nodes: dict[str, NodeDef], tensor: str) -> NDArray[Any] | None:
+    node = nodes.get(node_of(tensor))
+    return value_of(node) if node else None
 
 
 def _batch_norm(builder: Builder, node: NodeDef) -> None:
@@ -46,26 +75,32 @@ def _batch_norm(builder: Builder, node: NodeDef) -> None:
     builder.floats("Add", name, (scaled, beta))
 
 
-def _reshape(builder: Builder, node: NodeDef, graph: GraphDef) -> None:
+def _reshape(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None:
     """To [1, ...], if that is what it is, as to [-1, ...]: the same for a single image."""
     copy = builder.graph.node.add()
     copy.CopyFrom(node)
-    to = array(graph, node_of(node.input[1]))
+    to = _constant(nodes, node.input[1])
     if to is not None and to.ndim == 1 and len(to) and to[0] == 1 and (to > 0).all():
         rows = np.concatenate([np.array([-1], to.dtype), to[1:]])
         copy.input[1] = builder.const(f"{node.name}/rows", rows)
 
 
-def _dequantize(builder: Builder, node: NodeDef, graph: GraphDef) -> None:
-    """A float constant: 256 steps from the one bound to the other (MIN_COMBINED, MIN_FIRST)."""
-    values, low, high = (array(graph, each.partition(":")[0]) for each in node.input)
+def _dequantize(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> int:
+    """Adds a float constant: 256 steps from the one bound to the other (MIN_COMBINED, MIN_FIRST).
+
+    Gives how many numbers that are.
+    """
+    values, low, high = (_constant(nodes, each) for each in node.input)
     mode = node.attr["mode"].s or b"MIN_COMBINED"
     known = node.attr["T"].type == DT_QUINT8 and mode in (b"MIN_COMBINED", b"MIN_FIRST")
     if values is None or low is None or high is None or not known:
         raise UserError(f"{shown(node.name)} dequantizes something else than a constant")
-    scale = (high.item() - low.item()) / 255
-    lowest = low.item()
+    lowest, highest = float(low.item()), float(high.item())
+    scale = (highest - lowest) / 255
+    if not isfinite(scale):
+        raise UserError(f"{shown(node.name)} dequantizes to what is no number")
     if mode == b"MIN_FIRST" and scale:  # zero is one of the steps
         lowest = round(lowest / scale) * scale
-    floats = values.astype(np.float64) * scale + lowest
-    builder.const(node.name, floats.astype(np.float32))
+    steps = np.arange(256) * scale + lowest
+    builder.const(node.name, steps.astype(np.float32)[values])
+    return values.size

@@ -13,13 +13,18 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
+from tensor_guess.allowed import MAX_CONSTANT, MAX_SIDES
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import MAX_CONSTANT, values
+from tensor_guess.graph import values
 
 Shape = tuple[int, ...]
 
 # What any tensor may have that is computed, at batch 1.
 MAX_TENSOR = 256_000_000
+# And all of them together, were none given up again; and how many products make one image.
+# EfficientNetV2-L, of 480 x 480, has 53e9.
+MAX_COMPUTED = 4_000_000_000
+MAX_PRODUCTS = 1e12
 # Larger lists of integers are no shapes, axes or paddings.
 _MAX_VALUES = 64
 _ELEMENTWISE = frozenset(
@@ -50,12 +55,14 @@ class _Graph:
         self.nodes, self.batch = nodes, batch
         self.shapes: dict[str, Shape] = {}
         self._known: dict[str, list[int]] = {}
+        self._edges = sum(len(node.input) for node in nodes.values())
+        self._computed = self._products = 0
 
     def shape(self, name: str) -> Shape:
         """The shape of `name`, whose inputs are looked at first, without recursion."""
         stack = [name]
         while stack:
-            if len(stack) > 2 * len(self.nodes):
+            if len(stack) > 1 + self._edges:
                 raise UserError("the graph is refused: its nodes go round in a circle")
             node = self.nodes.get(stack[-1])
             if node is None:
@@ -89,16 +96,34 @@ class _Graph:
                 f"the graph is refused: how large {shown(node.name)} ({shown(node.op)}) is cannot "
                 f"be told: {shown(str(error))}"
             ) from error
-        # Weights are stored whole; what is computed from them is bounded more tightly.
-        limit = MAX_CONSTANT if node.op in ("Const", "Identity") else MAX_TENSOR
-        if any(side < 0 for side in shape) or 4 * prod(shape) > limit:
-            raise UserError(
-                f"the graph is refused: {shown(node.name)} would be {list(shape)}, "
-                f"more than {limit // 1_000_000} MB"
-            )
+        self._bound(node, inputs, shape)
         if node.op in ("Identity", "Cast") and _inputs(node)[0] in self._known:
             self._known[node.name] = self._known[_inputs(node)[0]]
         return shape
+
+    def _bound(self, node: NodeDef, inputs: list[Shape], shape: Shape) -> None:
+        """Nothing comes back; UserError where this tensor, or all so far, are too much."""
+        would = f"the graph is refused: {shown(node.name)} would be {list(shape[: MAX_SIDES + 1])}"
+        if any(side < 0 for side in shape) or len(shape) > MAX_SIDES:
+            raise UserError(f"{would}, which no tensor can be")
+        # Weights are stored whole; what is computed from them is bounded more tightly.
+        stored = node.op in ("Const", "Identity")
+        limit = MAX_CONSTANT if stored else MAX_TENSOR
+        if 4 * prod(shape) > limit:
+            raise UserError(f"{would}, more than {limit // 1_000_000} MB")
+        if stored:
+            return
+        self._computed += 4 * prod(shape)
+        if self._computed > MAX_COMPUTED:
+            raise UserError(
+                "the graph is refused: its tensors would be more than "
+                f"{MAX_COMPUTED // 1_000_000} MB together"
+            )
+        self._products += _products(node, inputs, shape)
+        if self._products > MAX_PRODUCTS:
+            raise UserError(
+                f"the graph is refused: an image would take more than {MAX_PRODUCTS:.0e} products"
+            )
 
     def remember(self, node: NodeDef, integers: Sequence[int]) -> None:
         """Nothing comes back; what the tensor is, is known."""
@@ -132,6 +157,22 @@ def _placeholder(graph: _Graph, node: NodeDef, _: list[Shape]) -> Shape:
     if any(side < 0 for side in sides[1:]):
         raise ValueError("its own shape is not fixed")
     return (graph.batch, *sides[1:]) if sides else ()
+
+
+def _products(node: NodeDef, inputs: list[Shape], shape: Shape) -> int:
+    """How many multiplications (or the like) a node takes; at least one for each number."""
+    each = 1
+    if node.op == "Conv2D":
+        each = prod(inputs[1][:-1])
+    elif node.op == "DepthwiseConv2dNative":
+        each = prod(inputs[1][:2])
+    elif node.op == "MatMul":
+        each = inputs[0][0 if _attribute(node, "transpose_a").b else 1]
+    elif node.op in ("AvgPool", "MaxPool"):
+        each = prod(_attribute(node, "ksize").list.i)
+    elif node.op == "LRN":
+        each = 2 * _attribute(node, "depth_radius").i + 1
+    return prod(shape) * max(1, each)
 
 
 def _convolution(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:

@@ -1,6 +1,6 @@
 """Ops that OpenVINO cannot run as they are, rewritten as it can; the numbers stay the same."""
 
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def rewritten(graph: GraphDef) -> GraphDef:
     """
     builder = Builder()
     nodes = {node.name: node for node in graph.node}
-    total = 0
+    _bound(nodes)
     for node in map(_without_control_inputs, graph.node):
         try:
             if node.op == "BatchNormWithGlobalNormalization":
@@ -34,17 +34,31 @@ def rewritten(graph: GraphDef) -> GraphDef:
             elif node.op == "BiasAddV1":
                 builder.floats("BiasAdd", node.name, node.input)
             elif node.op == "Dequantize":
-                total += 4 * _dequantize(builder, node, nodes)
+                _dequantize(builder, node, nodes)
             elif node.op == "Reshape":
                 _reshape(builder, node, nodes)
             else:
                 builder.graph.node.append(node)
         except (IndexError, ValueError) as error:
             raise UserError(f"the inputs of {shown(node.name)} do not fit its op") from error
-        if total > MAX_DEQUANTIZED:
-            raise UserError(f"{shown(node.name)} and others dequantize more than 1000 MB")
     builder.graph.versions.CopyFrom(graph.versions)
     return builder.graph
+
+
+def _bound(nodes: dict[str, NodeDef]) -> None:
+    """Nothing comes back; UserError where what is dequantized would be too much together."""
+    total = 0
+    for node in nodes.values():
+        if node.op != "Dequantize" or not node.input:
+            continue
+        source = nodes.get(node_of(node.input[0]))
+        if source and "value" in source.attr:
+            shape = source.attr["value"].tensor.tensor_shape
+            total += 4 * prod(dim.size for dim in shape.dim)
+    if total > MAX_DEQUANTIZED:
+        raise UserError(
+            f"the graph is refused: it dequantizes more than {MAX_DEQUANTIZED // 1_000_000} MB"
+        )
 
 
 def _without_control_inputs(node: NodeDef) -> NodeDef:
@@ -85,11 +99,8 @@ def _reshape(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None
         copy.input[1] = builder.const(f"{node.name}/rows", rows)
 
 
-def _dequantize(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> int:
-    """Adds a float constant: 256 steps from the one bound to the other (MIN_COMBINED, MIN_FIRST).
-
-    Gives how many numbers that are.
-    """
+def _dequantize(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None:
+    """A float constant: 256 steps from the one bound to the other (MIN_COMBINED, MIN_FIRST)."""
     values, low, high = (_constant(nodes, each) for each in node.input)
     mode = node.attr["mode"].s or b"MIN_COMBINED"
     known = node.attr["T"].type == DT_QUINT8 and mode in (b"MIN_COMBINED", b"MIN_FIRST")
@@ -103,4 +114,3 @@ def _dequantize(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> i
         lowest = round(lowest / scale) * scale
     steps = np.arange(256) * scale + lowest
     builder.const(node.name, steps.astype(np.float32)[values])
-    return values.size

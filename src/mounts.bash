@@ -93,7 +93,7 @@ plan_classifier() {
   place "${ABSOLUTE}"
   folder=${REAL%/}
   # Whatever their names are.
-  for name in "${folder}"/*.pb "${folder}"/*.txt; do
+  for name in "${folder}"/*.pb "${folder}"/*.txt "${folder}/model.json"; do
     follow "${name}" ro
   done
   [[ $2 == rw ]] || return 0

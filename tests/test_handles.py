@@ -1,6 +1,7 @@
 """Backbones from anywhere: URLs, folders, archives and graphs; failures are one sentence each."""
 
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, Run
+from strangers import INPUTS, made
 from tensor_guess import backbones, handles, shapes
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.graph import Scaling, check, cut
+from tensor_guess.graph import Scaling, check, cut, serialise
 from tensor_guess.network import Network
 
 
@@ -219,6 +221,30 @@ def test_a_classifier_of_a_module_needs_the_module_no_more(
     assert again.returncode == 0, again.stderr
     assert "0 computed, 80 from the cache" in again.stderr
     assert run("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
+
+
+@pytest.mark.parametrize("flavour", INPUTS)
+def test_a_graph_is_all_one_needs_to_go_on_with_new_categories(
+    flavour: str, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    graph = tmp_path / "theirs/output_graph.pb"
+    graph.write_bytes(serialise(made(flavour)))
+    found = []
+    for name, start in (("one", graph), ("other", graph.parent)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").symlink_to(ROOT / "tf_files/data")
+        done = run("train", tmp_path / name, "--from", start, "--steps", 50)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / name / "model.json").read_text()))
+    assert found[0]["backbone_sha256"] == found[1]["backbone_sha256"]
+    assert found[0]["backbone"] == "output_graph.pb"
+    assert found[0]["labels"] == ["dark knight", "snow queen"]
+    # From what came of it, its folder or its graph, it goes on with the same backbone.
+    again = run("train", tmp_path / "one", "--from", tmp_path / "other", "--steps", 20)
+    assert "0 computed, 80 from the cache" in again.stderr
+    kept = json.loads((tmp_path / "one/model.json").read_text())
+    assert kept["backbone_sha256"] == found[0]["backbone_sha256"]
 
 
 def test_the_program_trains_on_a_module_by_url(

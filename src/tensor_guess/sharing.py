@@ -15,14 +15,14 @@ from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.model_card import Author
 
 # What is in a zip, in this order, and how many bytes of each are read.
-_TEXT = 64_000_000  # a thousand labels have a million pairs to confuse
+_USUAL = 16_000_000
 LIMITS = {
     SUMS: 64_000,
-    MODEL_CARD: _TEXT,
-    RECORD: _TEXT,
-    LABELS: _TEXT,
-    SELF_TEST: _TEXT,
-    **dict.fromkeys(self_test.PICTURES, 16_000_000),
+    MODEL_CARD: _USUAL,
+    RECORD: 2 * _USUAL,  # a thousand labels have a million pairs to confuse
+    LABELS: _USUAL,
+    SELF_TEST: _USUAL,
+    **dict.fromkeys(self_test.PICTURES, _USUAL),
     GRAPH: graph.MAX_BYTES,
 }
 
@@ -94,7 +94,7 @@ def _model(tf_files: Path, known: Classifier) -> bytes:
     try:
         if tf_files.is_dir() and path.exists():
             if path.stat().st_size > LIMITS[RECORD]:
-                raise UserError(f"{shown(path)} is larger than any that training writes")
+                raise UserError(f"{shown(path)} is too large to share; share the graph alone")
             return path.read_bytes()
     except OSError as error:
         raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error

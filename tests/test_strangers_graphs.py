@@ -3,7 +3,6 @@
 Each attack is a real file, through the public door: `guess FILE.pb photo`, in a process.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -223,23 +222,29 @@ ATTACKS: dict[str, tuple[Callable[[Classifier], None], str]] = {
 }
 
 
+# A small process in between: a fork of this one would count as large as this one is.
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(code, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+
+
 def guess(graph: Path, cache: Path) -> tuple[int, str, str, float, int]:
-    """Exit code, both streams, seconds and peak KB of a guess with the graph."""
+    """Exit code, both streams, seconds (of processors, which others use too) and peak KB."""
     photo = next((ROOT / "test_data").glob("**/*.jpg"))
-    with subprocess.Popen(
-        [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", "guess", graph, photo],
+    program = [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", "guess", graph, photo]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", MEASURE, *program],
         env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
-    ) as child:
-        assert child.stdout
-        assert child.stderr
-        out, err = child.stdout.read(), child.stderr.read()
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    # Seconds of the processors, which others may be using, too.
-    return child.returncode, out, err, used.ru_utime + used.ru_stime, used.ru_maxrss
+        check=True,
+    )
+    *out, measured = done.stdout.splitlines()
+    code, seconds, kilobytes = measured.split()
+    return int(code), "\n".join(out), done.stderr, float(seconds), int(kilobytes)
 
 
 def test_the_classifier_that_attacks_start_from_is_a_good_one(tmp_path: Path, cache: Path) -> None:

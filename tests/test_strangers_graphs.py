@@ -234,7 +234,7 @@ print(code, used.ru_utime + used.ru_stime, used.ru_maxrss)
 def guess(graph: Path, cache: Path) -> tuple[int, str, str, float, int]:
     """Exit code, both streams, seconds (of processors, which others use too) and peak KB."""
     photo = next((ROOT / "test_data").glob("**/*.jpg"))
-    program = [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", "guess", graph, photo]
+    program = [sys.executable, "-Iu", "-X", "utf8", f"{ROOT}/src", "guess", f"{graph}", f"{photo}"]
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", MEASURE, *program],
         env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},

@@ -146,6 +146,7 @@ REFUSED_CONSTANTS = {
     "too many bytes": (constant([3], stored=16), "another number of values"),
     "too many numbers": (constant([3], listed=4), "another number of values"),
     "bytes and numbers": (constant([3], stored=12, listed=3), "another number of values"),
+    "numbers of another type": (constant([3], listed=3, dtype=3), "another number of values"),
     "a negative side": (constant([-1, 3]), "no shape that can be"),
     "too many sides": (constant([1] * 9), "no shape that can be"),
     "no type": (constant([], dtype=0), "of a type that no network needs"),

@@ -3,14 +3,17 @@
 Each attack is a real file, through the public door: `guess FILE.pb photo`, in a process.
 """
 
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import (
     DT_FLOAT,
@@ -21,7 +24,12 @@ from tensorboard.compat.proto.types_pb2 import (
 )
 
 from conftest import ROOT
-from tensor_guess.graph import Builder, serialise
+from strangers import INPUTS, LABELS, made
+from tensor_guess import shapes
+from tensor_guess.allowed import ALLOWED_OPS
+from tensor_guess.classifier import of_bytes
+from tensor_guess.errors import UserError
+from tensor_guess.graph import Builder, cut, serialise
 
 SECONDS, KILOBYTES = 1, 300_000
 
@@ -271,3 +279,111 @@ def test_an_attack_is_refused_in_a_sentence_at_once(
     assert seconds < SECONDS
     assert kilobytes < KILOBYTES
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.pb", "x.txt"]
+
+
+# --- damaged files, seeded: the same ones every time
+
+
+def spoilt(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """The file with some bytes or fields changed, cut off, doubled, or out of another file."""
+    how = chance.randrange(6)
+    if how == 0:
+        return data[: chance.randrange(len(data))]
+    if how == 1:
+        return data[: chance.randrange(len(data))] + other[chance.randrange(len(other)) :]
+    new = bytearray(data)
+    if how == 2:
+        for _ in range(chance.randint(1, 20)):
+            new[chance.randrange(len(new))] = chance.randrange(256)
+        return bytes(new)
+    if how == 3:
+        start, end = sorted(chance.randrange(len(new)) for _ in range(2))
+        new[start:start] = new[start:end]
+        return bytes(new)
+    graph = GraphDef.FromString(data)
+    for _ in range(chance.randint(1, 4)):
+        _spoil(graph, chance)
+    return serialise(graph)
+
+
+def _spoil(graph: GraphDef, chance: random.Random) -> None:
+    """Changes a field of a node: what damaged bytes hardly ever do, and a stranger would."""
+    node, another = chance.choice(graph.node), chance.choice(graph.node)
+    odd = chance.choice([-1, 0, 1, 2, 7, 2**31 - 1, -(2**63), 2**63 - 1])
+    how = chance.randrange(8)
+    if how == 0:
+        node.op = chance.choice([*sorted(ALLOWED_OPS), "WriteFile"])
+    elif how == 1 and node.input:
+        del node.input[chance.randrange(len(node.input))]
+    elif how == 2:
+        node.input.append(chance.choice(["", "^", ":", f"{another.name}:{odd}", another.name]))
+    elif how == 3 and node.attr:
+        del node.attr[chance.choice(sorted(node.attr))]
+    elif how == 4 and node.attr:
+        key = chance.choice(sorted(node.attr))
+        node.attr[key].CopyFrom(chance.choice([AttrValue(i=odd), AttrValue(type=odd % 40)]))
+    elif how == 5 and node.attr:
+        value = node.attr[chance.choice(sorted(node.attr))]
+        value.list.i[:] = [odd] * chance.randrange(5)
+    elif how == 6 and "value" in node.attr:
+        tensor = node.attr["value"].tensor
+        tensor.tensor_shape.dim.add(size=odd)
+    elif "value" in node.attr:
+        tensor = node.attr["value"].tensor
+        tensor.int_val.append(max(-1, odd) % 2**31)
+        tensor.float_val.append(float("nan"))
+        tensor.ClearField("tensor_content")
+
+
+def read_all_the_way(data: bytes, convert: bool) -> None:
+    """All that guessing does with a file before the picture; UserError in one printable line."""
+    try:
+        known = of_bytes(data, "x.pb", lambda: LABELS)
+        nodes = cut(known.graph, known.record.scaling, known.record.final_tensor)
+        shapes.check(nodes)
+        if convert:
+            known.network(few=True)
+    except UserError as error:
+        if not str(error).isprintable():
+            raise ValueError("a sentence that is not printable") from error
+
+
+def seeds() -> list[bytes]:
+    return [serialise(made(flavour)) for flavour in INPUTS]
+
+
+def mutations(first: int, count: int, convert: bool = False) -> float:
+    """The seconds of the slowest of `count` damaged files."""
+    files, worst = seeds(), 0.0
+    for number in range(first, first + count):
+        chance = random.Random(number)
+        data = spoilt(chance.choice(files), chance.choice(files), chance)
+        started = time.process_time()
+        try:
+            read_all_the_way(data, convert)
+        except Exception as error:
+            raise AssertionError(f"damaged file {number} of mutations()") from error
+        worst = max(worst, time.process_time() - started)
+    return worst
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_thousand_damaged_graphs_are_refused_or_fine() -> None:
+    assert mutations(0, 1000) < 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_some_damaged_graphs_are_converted_too() -> None:
+    mutations(0, 60, convert=True)
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("error")
+def test_a_hundred_thousand_damaged_graphs_are_refused_or_fine() -> None:
+    assert mutations(0, 100_000) < 2
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("error")
+def test_two_thousand_damaged_graphs_are_converted_too() -> None:
+    mutations(0, 2000, convert=True)

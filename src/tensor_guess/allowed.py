@@ -82,6 +82,7 @@ _STORED = {
     DT_UINT8: (1, "int_val"),
     DT_UINT16: (2, "int_val"),
 }
+_LISTS = sorted({field for _, field in _STORED.values()})
 _REFERENCES = 100  # types from here on are of variables
 
 
@@ -127,8 +128,9 @@ def _left_out(node: NodeDef, tensor: TensorProto) -> int:
     if declared * size > MAX_CONSTANT:
         raise ValueError(f"{name} would be {sides}, more than {MAX_CONSTANT // 1_000_000} MB")
     listed = len(getattr(tensor, field))
+    elsewhere = sum(len(getattr(tensor, each)) for each in _LISTS) - listed
     whole = len(tensor.tensor_content) == declared * size and not listed
-    if listed > declared or (tensor.tensor_content and not whole):
+    if elsewhere or listed > declared or (tensor.tensor_content and not whole):
         raise ValueError(f"{name} stores another number of values than its shape {sides} has")
     missing = 0 if tensor.tensor_content else (declared - listed) * size
     if missing > MAX_LEFT_OUT:

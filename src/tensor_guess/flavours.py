@@ -209,7 +209,7 @@ def _stage(graph: GraphDef, start: NodeDef) -> tuple[float, float] | None:
         return None
     before = nodes.get(node_of(start.input[0]))
     factor = _number(graph, start.input[1])
-    if before is None or before.op != "Sub" or not factor:
+    if before is None or before.op != "Sub" or len(before.input) != 2 or not factor:
         return None
     mean = _number(graph, before.input[1])
     return None if mean is None else (mean, 1 / factor)

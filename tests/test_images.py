@@ -482,3 +482,28 @@ def test_an_error_that_is_no_picture_s_fault_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(images.ahead(work, [3, 2, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "same"),
+    [
+        ("JPEG", "RGB", True),
+        ("JPEG", "L", True),
+        ("JPEG", "CMYK", False),
+        ("PNG", "RGBA", True),
+        ("BMP", "RGB", True),
+        ("GIF", "P", True),
+        ("WEBP", "RGB", False),
+        ("TIFF", "RGB", False),
+    ],
+)
+def test_what_tensorflow_decodes_to_the_same_pixels(
+    tmp_path: Path, kind: str, mode: str, same: bool
+) -> None:
+    Image.new(mode, (4, 4)).save(tmp_path / "x", kind)
+    assert images.same_in_tensorflow(images.read(tmp_path / "x")) is same
+
+
+def test_tensorflow_puts_black_behind_a_gif(tmp_path: Path) -> None:
+    Image.new("P", (4, 4)).save(tmp_path / "x", "GIF", transparency=0)
+    assert not images.same_in_tensorflow(images.read(tmp_path / "x"))

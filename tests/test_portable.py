@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from graphs import LABELS, head_for, record_for
+from graphs import LABELS, copy_of, head_for, record_for
 from tensor_guess.backbones import Backbone
 from tensor_guess.classifier import Classifier
 from tensor_guess.frozen_graph import record_of, with_head
@@ -33,6 +33,16 @@ def test_it_takes_pixels_and_scales_them_itself(tiny: Backbone, final_tensor: st
     expected = [scores for _, scores in known.network(few=False).run(enumerate(images))]
     found = [scores for _, scores in plain.run(enumerate(images))]
     assert np.abs(np.array(found) - np.array(expected)).max() < 1e-6
+
+
+def test_devices_and_neighbours_of_the_makers_nodes_are_left_out(ours: GraphDef) -> None:
+    graph = copy_of(ours)
+    for node in graph.node:
+        node.device = "/job:worker/gpu:7"
+        node.attr["_class"].list.s.append(b"loc:@gone")
+    for node in graph_of(classifier_of(graph)).node:
+        assert not node.device
+        assert "_class" not in node.attr
 
 
 def test_labels_and_record_as_text(ours: GraphDef) -> None:

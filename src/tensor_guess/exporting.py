@@ -18,7 +18,7 @@ from tensor_guess.durable import check_new, draft, publish_made, sweep
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.evaluation import Accuracy
 from tensor_guess.network import FEW
-from tensor_guess.portable import TENSORFLOW_KINDS, Sample
+from tensor_guess.portable import Sample
 from tensor_guess.preprocessing import pixels
 from tensor_guess.self_test import TOLERANCE
 
@@ -146,7 +146,7 @@ def _converting(job: Job) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         said = said if said.isprintable() else ascii(said)
         raise UserError(
             f"{shown(job.which.path)} cannot be exported as {job.format}: {said}"
@@ -226,7 +226,7 @@ def _sample(path: Path, known: Classifier, form: str) -> Sample | None:
     """The picture, or None where it cannot be decoded, by us or in that format."""
     try:
         picture = images.read(path)
-        if form == "saved_model" and picture.kind not in TENSORFLOW_KINDS:
+        if form == "saved_model" and not images.same_in_tensorflow(picture):
             return None
         return Sample(path, picture, pixels(picture, known.record.scaling))
     except Unreadable:

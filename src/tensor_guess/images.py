@@ -138,6 +138,18 @@ def decode_whole(picture: Picture) -> NDArray[np.uint8]:
         return np.asarray(_eight_bits(image).convert("RGB"))
 
 
+def same_in_tensorflow(picture: Picture) -> bool:
+    """Whether TensorFlow decodes the file to the same pixels: JPEG, PNG, opaque GIF and BMP.
+
+    Not one in CMYK, which it turns into RGB with other rounding. Raises Unreadable: damaged.
+    """
+    if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
+        return False
+    with _opened(picture) as image:
+        opaque = picture.kind == "PNG" or not image.has_transparency_data
+        return opaque and image.mode != "CMYK"
+
+
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], window: int = 16
 ) -> Iterator[tuple[Item, Result | Unreadable]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tensor_guess.classifier import Classifier
@@ -20,8 +21,6 @@ from tensor_guess.preprocessing import Pixels
 # The input [N, S, S, 3] and the output [N, K], in every format.
 PIXELS, SCORES = "pixels", "scores"
 LABELS_FILE, RECORD_FILE = "labels.txt", "record.json"
-# The kinds of files that TensorFlow decodes as we do.
-TENSORFLOW_KINDS = ("JPEG", "PNG", "GIF", "BMP")
 # Before the names of the network's nodes, so that none of them is one of those.
 _UNDER = "network/"
 
@@ -45,10 +44,7 @@ def graph_of(known: Classifier) -> GraphDef:
     factor = builder.const("scaling/factor", np.float32(1 / scaling.std))
     builder.floats("Mul", f"{_UNDER}{NETWORK_INPUT}", (centred, factor))
     for node in cut(known.graph, scaling, known.record.final_tensor)[1:]:
-        copy = builder.graph.node.add()
-        copy.CopyFrom(node)
-        copy.name = f"{_UNDER}{node.name}"
-        copy.input[:] = [_renamed(each) for each in node.input]
+        builder.graph.node.append(_plain(node))
     builder.floats("Identity", SCORES, (f"{_UNDER}{known.record.final_tensor}",))
     return builder.graph
 
@@ -66,6 +62,22 @@ def labels_text(record: Record) -> str:
 def record_text(record: Record) -> str:
     """The record as JSON, the labels in it too."""
     return json.dumps(asdict(record), ensure_ascii=False, sort_keys=True)
+
+
+def _plain(node: NodeDef) -> NodeDef:
+    """The node under its new name, without what only the program that made it needs."""
+    copy = NodeDef()
+    copy.CopyFrom(node)
+    copy.name = f"{_UNDER}{node.name}"
+    copy.input[:] = [_renamed(each) for each in node.input]
+    copy.ClearField("device")
+    for key in [key for key in node.attr if key.startswith("_")]:
+        del copy.attr[key]
+    if node.op == "PlaceholderWithDefault":  # where training fed bottlenecks; nobody does now
+        copy.op = "Identity"
+        copy.attr["T"].CopyFrom(node.attr["dtype"])
+        del copy.attr["dtype"], copy.attr["shape"]
+    return copy
 
 
 def _renamed(tensor: str) -> str:

@@ -319,6 +319,22 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     assert done.options("--memory") == ["2g"]
 
 
+def test_an_export_sees_the_pictures_and_writes_beside_its_name(docker: Launcher) -> None:
+    tf, out, photos = classifier(docker.here / "tf"), docker.here / "out", docker.here / "photos"
+    out.mkdir()
+    (photos / "elsa").mkdir(parents=True)
+    (photos / "elsa" / "x.jpg").touch()
+    shutil.rmtree(tf / "data")
+    (tf / "data").symlink_to(photos)
+    done = docker("export", "tf", "out/model", "--format", "openvino")
+    modes = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert modes == {str(tf): "ro", str(out): "rw", str(photos): "ro"}
+    assert not (out / "model").exists()
+    assert (done.options("--network"), done.options("--memory")) == (["none"], ["8g"])
+    done = docker("export", "tf/retrained_graph.pb", "out/m", "--format=onnx", "--pictures=photos")
+    assert done.mounts[str(photos)] == "ro"
+
+
 def test_strangers_graphs_are_looked_at_without_network(docker: Launcher) -> None:
     tf, out = classifier(docker.here / "tf"), docker.here / "out"
     out.mkdir()

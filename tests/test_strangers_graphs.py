@@ -387,3 +387,22 @@ def test_a_hundred_thousand_damaged_graphs_are_refused_or_fine() -> None:
 @pytest.mark.filterwarnings("error")
 def test_two_thousand_damaged_graphs_are_converted_too() -> None:
     mutations(0, 2000, convert=True)
+
+
+# --- real files that are named like classifiers, and are none
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("broken/lfs_pointer_retrained_graph.pb", "is a Git LFS pointer"),
+        ("broken/one_placeholder_output_graph.pb", "has no input for images that is known"),
+        ("another_network/output_graph.pb", "random left in it"),
+    ],
+)
+def test_what_is_no_classifier_is_said_in_a_sentence(
+    shared: Path, cache: Path, name: str, said: str
+) -> None:
+    code, out, err, _, _ = guess(shared / "graphs" / name, cache)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert said in err

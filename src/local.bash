@@ -39,7 +39,7 @@ prepare_environment() {
   python=$(find_python)
   printf 'tensor-guess: first run: installing TensorFlow, OpenVINO and what they need into %s\n' \
     "${venv}" >&2
-  printf 'tensor-guess: about 390 MB to download, 2 GB on disk; 1 to 5 minutes, once\n' >&2
+  printf 'tensor-guess: about 430 MB to download, 2 GB on disk; 1 to 5 minutes, once\n' >&2
   new=${venv}.new.$$
   # shellcheck disable=SC2064 # the name as it is now
   trap "rm -rf '${new//\'/\'\\\'\'}'" EXIT

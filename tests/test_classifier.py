@@ -99,6 +99,13 @@ def test_what_is_no_classifier_is_one_sentence(shared: Path, path: str, run: Run
     assert re.search("git lfs pull|by --input_layer|is refused", done.stderr), done.stderr
 
 
+def test_a_fifo_is_no_graph_and_does_not_hang(tmp_path: Path, run: Run) -> None:
+    os.mkfifo(tmp_path / "g.pb")
+    done = run("guess", tmp_path / "g.pb", ROOT / "test_data/photo01.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("g.pb is not a regular file, so no frozen graph\n")
+
+
 @pytest.fixture
 def stranger(tmp_path: Path) -> Path:
     """A folder as retrain.py left it: another program's graph and its labels."""
@@ -134,6 +141,8 @@ def _labels(content: bytes) -> Spoil:
         (_labels("a\nb\nc".encode("utf-16")), "is not UTF-8"),
         (_labels("a\nb\nc".encode("utf-16-le")), "zero bytes"),
         (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "larger than any"),
+        (lambda folder: _hole(folder / "output_graph.pb"), "is not a frozen graph"),
+        (lambda folder: _fifo(folder / "output_graph.pb"), "no classifier in"),
         (lambda folder: os.truncate(folder / "output_labels.txt", 3 * 10**9), "too large"),
         (lambda folder: _copies(folder, "output_graph.pb"), r"several \.pb files.*--graph"),
         (lambda folder: _copies(folder, "output_labels.txt"), r"several \.txt.*--labels"),
@@ -146,6 +155,17 @@ def test_what_does_not_belong_together_is_said(
     done = run("guess", stranger, ROOT / "test_data/photo01.jpg")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
     assert re.search(said, done.stderr), done.stderr
+
+
+def _hole(path: Path) -> None:
+    """The file is 2 GB of zeros, and takes no room."""
+    path.write_bytes(b"")
+    os.truncate(path, 2**31 - 1)
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def _copies(folder: Path, name: str) -> None:

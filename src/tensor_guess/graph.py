@@ -1,5 +1,6 @@
 """Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
 
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from tensor_guess.errors import UserError, reason_of, shown
 MAX_NODES = 20_000
 MAX_INPUTS = 10 * MAX_NODES
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
+# The first byte of a GraphDef: the tag of one of its fields (node, library, version, versions).
+_STARTS = {b"\x0a", b"\x12", b"\x18", b"\x22"}
 # The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
 PRODUCER = 134
 
@@ -127,11 +130,19 @@ def parse(data: bytes, name: str) -> GraphDef:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a graph file. Raises UserError: not there, too large, not readable."""
+    """The bytes of a graph file; the start of one that is none, for `parse` to say what it is.
+
+    Raises UserError: no regular file (a FIFO does not hang), too large, not readable.
+    """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{shown(path)} is not a regular file, so no frozen graph")
+        if status.st_size > MAX_BYTES:
             raise UserError(f"{shown(path)} is larger than any frozen graph can be (2 GB)")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(1000)
+            return start + file.read() if start[:1] in _STARTS else start
     except OSError as error:
         raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
 

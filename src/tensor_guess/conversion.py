@@ -91,6 +91,7 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
     try:
         child.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        _load_plugin()
         child.join(seconds)
         code = child.exitcode
     finally:
@@ -136,7 +137,7 @@ def _limit(memory: int, seconds: int) -> None:
     for stream in range(3):
         os.dup2(silent, stream)
     _at_most(resource.RLIMIT_CORE, 0)
-    _at_most(resource.RLIMIT_CPU, seconds)
+    _at_most(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU says why, SIGKILL would not
     _at_most(resource.RLIMIT_FSIZE, memory)
     if sys.platform == "linux":  # elsewhere no limit on memory is kept
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
@@ -147,10 +148,17 @@ def _limit(memory: int, seconds: int) -> None:
         _at_most(resource.RLIMIT_DATA, has + memory)
 
 
-def _at_most(resource_: int, limit: int) -> None:
+def _at_most(resource_: int, limit: int, hard: int | None = None) -> None:
     _, already = resource.getrlimit(resource_)
-    limit = limit if already == resource.RLIM_INFINITY else min(limit, already)
-    resource.setrlimit(resource_, (limit, limit))
+    most = limit if hard is None else hard
+    most = most if already == resource.RLIM_INFINITY else min(most, already)
+    resource.setrlimit(resource_, (min(limit, most), most))
+
+
+@cache
+def _load_plugin() -> None:
+    """Nothing comes back; what runs models is loaded: the time of a conversion is good for that."""
+    ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
 
 
 @cache

@@ -140,9 +140,12 @@ def read(path: Path) -> bytes:
             raise UserError(f"{shown(path)} is not a regular file, so no frozen graph")
         if status.st_size > MAX_BYTES:
             raise UserError(f"{shown(path)} is larger than any frozen graph can be (2 GB)")
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             start = file.read(1000)
-            return start + file.read() if start[:1] in _STARTS else start
+            if start[:1] not in _STARTS:
+                return start
+            file.seek(0)
+            return file.readall()  # a buffered file would copy it
     except OSError as error:
         raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tensor_guess.durable import check_writable, make_folder, publish, sweep
+from tensor_guess.durable import check_writable, draft, make_folder, publish, publish_made, sweep
 from tensor_guess.errors import UserError
 
 OLD, NEW = b"old" * 5000, b"new" * 7000
@@ -88,7 +89,7 @@ def die_at(nth: int, after: bool) -> None:
 
         return call
 
-    for name in STEPS:
+    for name in (*STEPS, "rename"):  # a folder that others made is renamed
         setattr(os, name, counted(getattr(os, name)))
 
 
@@ -119,6 +120,37 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
     assert ended == (1 if there and not replace else 0)
     assert nth > 4
     assert len(seen) == (1 if there and not replace else 2)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_crash_at_any_step_leaves_what_others_made_whole_or_not_there(
+    tmp_path: Path, kind: str, after: bool
+) -> None:
+    path = tmp_path / "exported"
+    parts = [path] if kind == "file" else [path / "model.xml", path / "assets" / "labels.txt"]
+
+    def write(nth: int) -> None:
+        with draft(path) as made:
+            for part in parts:
+                target = made / part.relative_to(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(NEW)
+            die_at(nth, after)
+            publish_made(made, path)
+
+    seen = set()
+    for nth in range(1, 100):
+        for each in tmp_path.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        ended = crash(write, nth)
+        seen.add(path.exists())
+        if path.exists():
+            assert [part.read_bytes() for part in parts] == [NEW] * len(parts)
+        if ended != -signal.SIGKILL:
+            break
+    assert (ended, seen, leftovers(tmp_path)) == (0, {False, True}, [])
+    assert nth > 4
 
 
 @pytest.mark.parametrize("step", STEPS)

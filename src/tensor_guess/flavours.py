@@ -16,7 +16,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensor_guess import shapes
 from tensor_guess.config import FINAL_TENSOR, NETWORK_INPUT
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Scaling, array, cut, node_of
+from tensor_guess.graph import Scaling, array, copied, cut, node_of
 
 # Before the names of a stranger's nodes, so that none of ours is among them.
 UNDER = "backbone/"
@@ -115,15 +115,7 @@ def renamed(graph: GraphDef, flavour: Flavour) -> GraphDef:
     new = {node.name: f"{UNDER}{node.name}" for node in graph.node} | {flavour.input: NETWORK_INPUT}
     copies = GraphDef()
     copies.versions.CopyFrom(graph.versions)
-    for node in graph.node:
-        copy = copies.node.add()
-        copy.CopyFrom(node)
-        copy.name = new[node.name]
-        del copy.input[:]
-        for each in node.input:
-            tensor, colon, number = each.removeprefix("^").partition(":")
-            mark = "^" if each.startswith("^") else ""
-            copy.input.append(f"{mark}{new[tensor]}{colon}{number}")
+    copies.node.extend(copied(node, new.__getitem__) for node in graph.node)
     return copies
 
 

@@ -1,7 +1,7 @@
 """Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
 
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,6 +238,17 @@ def values(tensor: TensorProto) -> NDArray[Any] | None:
 def node_of(tensor: str) -> str:
     """The name of the node that gives a tensor, or is waited for: of `a`, `a:1` and `^a`, a."""
     return tensor.removeprefix("^").partition(":")[0]
+
+
+def copied(node: NodeDef, name: Callable[[str], str]) -> NodeDef:
+    """A copy of the node; it and those that it takes from are called as `name` says."""
+    copy = NodeDef()
+    copy.CopyFrom(node)
+    copy.name = name(node.name)
+    for i, tensor in enumerate(node.input):
+        source = node_of(tensor)
+        copy.input[i] = tensor.replace(source, name(source), 1)
+    return copy
 
 
 def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:

@@ -139,7 +139,7 @@ def decode_whole(picture: Picture) -> NDArray[np.uint8]:
 
 
 def same_in_tensorflow(picture: Picture) -> bool:
-    """Whether TensorFlow decodes the file to the same pixels: JPEG, PNG, opaque GIF and BMP.
+    """Whether TensorFlow decodes the file to the same pixels: JPEG, PNG, opaque GIF, plain BMP.
 
     Not one in CMYK, which it turns into RGB with other rounding. Raises Unreadable: damaged.
     """
@@ -147,7 +147,9 @@ def same_in_tensorflow(picture: Picture) -> bool:
         return False
     with _opened(picture) as image:
         opaque = picture.kind == "PNG" or not image.has_transparency_data
-        return opaque and image.mode != "CMYK"
+        # TensorFlow reads no BMP that is compressed.
+        plain = picture.kind != "BMP" or not image.info.get("compression")
+        return opaque and plain and image.mode != "CMYK"
 
 
 def ahead(

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensor_guess.classifier import Classifier
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.frozen_graph import Record
-from tensor_guess.graph import Builder, cut
+from tensor_guess.graph import Builder, copied, cut
 from tensor_guess.images import Picture
 from tensor_guess.preprocessing import Pixels
 
@@ -66,10 +66,7 @@ def record_text(record: Record) -> str:
 
 def _plain(node: NodeDef) -> NodeDef:
     """The node under its new name, without what only the program that made it needs."""
-    copy = NodeDef()
-    copy.CopyFrom(node)
-    copy.name = f"{_UNDER}{node.name}"
-    copy.input[:] = [_renamed(each) for each in node.input]
+    copy = copied(node, lambda name: f"{_UNDER}{name}")
     copy.ClearField("device")
     for key in [key for key in node.attr if key.startswith("_")]:
         del copy.attr[key]
@@ -78,7 +75,3 @@ def _plain(node: NodeDef) -> NodeDef:
         copy.attr["T"].CopyFrom(node.attr["dtype"])
         del copy.attr["dtype"], copy.attr["shape"]
     return copy
-
-
-def _renamed(tensor: str) -> str:
-    return f"^{_UNDER}{tensor[1:]}" if tensor.startswith("^") else f"{_UNDER}{tensor}"

@@ -231,7 +231,7 @@ CHANGED: dict[str, tuple[Callable[[Backbone, Members], Members], str]] = {
     "no graph": (lambda _, m: m | {GRAPH: b""}, "retrained_graph.pb in .* is not a frozen graph"),
     "a cut graph": (lambda _, m: m | {GRAPH: m[GRAPH][:-50]}, "is not a frozen graph|damaged"),
     "a web page": (lambda _, m: m | {GRAPH: b"<html>" * 99}, "is not a frozen graph"),
-    "a program": (lambda _, m: with_op(m, "WriteFile"), "its op WriteFile may do more"),
+    "a program": (lambda _, m: with_op(m, "WriteFile"), "its op WriteFile may read or write files"),
     "another's graph": (lambda _, m: m | {GRAPH: serialise(_foreign())}, "retrained_graph.pb in"),
     "a label too many": (lambda _, m: m | {LABELS: m[LABELS] + b"x\n"}, "are not the labels"),
     "a label too few": (lambda _, m: m | {LABELS: b"elsa\n"}, "are not the labels"),

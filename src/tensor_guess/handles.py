@@ -7,6 +7,7 @@ that can reach neither network nor files, and what that gives is checked op by o
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -184,14 +185,29 @@ def _unpacked(archive: Path, folder: Path, name: str) -> Path:
                     raise UserError(f"{name} unpacks to more than a module can be")
                 if not (member.isfile() or member.isdir()):
                     raise UserError(f"{name} is refused: {shown(member.name)} is a link or device")
-                tar.extract(member, folder, filter="data")
-    except tarfile.FilterError as error:
-        raise UserError(f"{name} is refused: {error}") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+                _unpack(tar, member, folder, name)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         said = reason_of(error) if isinstance(error, OSError) and error.errno else str(error)
         raise UserError(f"{name} is no .tar.gz of a module, or is damaged: {said}") from error
     found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
     return found[0].parent if found else folder
+
+
+def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, name: str) -> None:
+    """Nothing comes back; the member, a file or a folder, is below `folder`.
+
+    Python 3.11 before 3.11.4 (Debian 12) has no filter for that.
+    """
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise UserError(f"{name} is refused: {shown(member.name)} leaves its folder")
+    target = folder.joinpath(*parts)
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+    elif source := tar.extractfile(member):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source, target.open("xb") as file:
+            shutil.copyfileobj(source, file)
 
 
 def _frozen_apart(folder: Path, handle: str, scratch: Path) -> GraphDef:

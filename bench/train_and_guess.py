@@ -92,7 +92,7 @@ def measure(folder: Path, pictures: Path, photo: Path, runs: int) -> list[Row]:
         train = [*PROGRAM, "train", str(tf_files), "--backbone", backbone]
         guess = [*PROGRAM, "guess", str(tf_files), str(photo)]
         subprocess.run([*PROGRAM, "fetch", backbone], check=True, stdout=subprocess.DEVNULL)
-        row(f"train, {backbone}, no bottlenecks yet", train, forgetting=tf_files)
+        row(f"train, {backbone}, no bottlenecks yet", train, forgetting=tf_files / "bottlenecks")
         row(f"train, {backbone}, all bottlenecks cached", train)
         row(
             f"  Keras: predict and fit, {keras}",
@@ -129,12 +129,14 @@ def python(code: str, *arguments: str) -> Command:
 def timed(command: Command, runs: int, forgetting: Path | None = None) -> tuple[float, float]:
     """Median seconds and peak megabytes of the command, a process of its own each time.
 
-    `forgetting`: a classifier's folder whose bottlenecks are removed before each.
+    `forgetting`: a file or folder that is removed before each.
     """
     seconds, peaks = [], []
     for _ in range(runs):
         if forgetting:
-            shutil.rmtree(forgetting / "bottlenecks", ignore_errors=True)
+            shutil.rmtree(forgetting, ignore_errors=True)
+            if forgetting.exists():
+                forgetting.unlink()
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)

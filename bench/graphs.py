@@ -1,0 +1,78 @@
+"""How long it takes to use another program's graph, to share it and to export it.
+
+    python bench/graphs.py CLASSIFIER PICTURES [--runs N]
+
+CLASSIFIER: a folder with a graph that is fed `input:0` and a labels file, as `retrain.py
+--architecture mobilenet_...` left it. PICTURES: a folder of JPEGs. Prints a table of medians
+(seconds, of whole processes) and peak memory, next to what `label_image.py` takes.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from train_and_guess import PROGRAM, Command, Row, python, timed
+
+# `label_image.py` as TensorFlow for Poets had it, for any number of pictures at one start.
+LABEL_IMAGE = """
+import sys, tensorflow as tf
+graph, size, *photos = sys.argv[1:]
+v1 = tf.compat.v1
+definition = v1.GraphDef.FromString(open(graph, "rb").read())
+with tf.Graph().as_default(), v1.Session() as session:
+    tf.import_graph_def(definition, name="")
+    name = tf.compat.v1.placeholder(tf.string)
+    pixels = tf.cast(tf.io.decode_jpeg(tf.io.read_file(name), channels=3), tf.float32)
+    small = v1.image.resize_bilinear(pixels[None], [int(size)] * 2)
+    fed = (small - 127.5) / 127.5
+    for photo in photos:
+        print(session.run("final_result:0", {"input:0": session.run(fed, {name: photo})}))
+"""
+
+
+def main() -> None:
+    """The table, on stdout."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("classifier", type=Path)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    photos = sorted(path for path in given.pictures.rglob("*") if path.suffix.lower() == ".jpg")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(Path(folder), given.classifier, given.pictures, photos, given.runs)
+    print(f"{'':58}  seconds  peak MB   (median of {given.runs})")
+    for what, seconds, peak in rows:
+        print(f"{what:58}  {seconds:7.2f}  {peak:7.0f}")
+
+
+def measure(
+    folder: Path, classifier: Path, pictures: Path, photos: list[Path], runs: int
+) -> list[Row]:
+    """A row for each thing measured: what, seconds, peak megabytes."""
+    rows: list[Row] = []
+    asked = [*PROGRAM, "inspect", str(classifier), "--json"]
+    known = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    graph, size = known["path"], str(known["fed"]["size"])
+
+    def row(what: str, command: Command, made: Path | None = None) -> None:
+        rows.append((what, *timed(command, runs, forgetting=made)))
+
+    for count in (1, len(photos)):
+        some = [str(path) for path in photos[:count]]
+        row(f"guess, {count} pictures", [*PROGRAM, "guess", str(classifier), *some])
+        row(f"  label_image, {count} pictures", python(LABEL_IMAGE, graph, size, *some))
+    row("inspect", [*PROGRAM, "inspect", str(classifier)])
+    shared = folder / "shared.zip"
+    row("share", [*PROGRAM, "share", str(classifier), str(shared)], shared)
+    row("verify", [*PROGRAM, "verify", str(shared)])
+    for form in ("openvino", "onnx", "tflite", "saved_model"):
+        made = folder / form
+        command = [*PROGRAM, "export", str(classifier), str(made), "--format", form]
+        row(f"export --format {form}", [*command, "--pictures", str(pictures)], made)
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -123,7 +123,7 @@ build_image() {
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
   done
   say "building the image ${IMAGE}, as it is not there yet or the program has changed"
-  say 'the first time: about 500 MB to download, 1.7 GB on disk; 2 to 10 minutes'
+  say 'the first time: about 500 MB to download, 1.9 GB on disk; 2 to 10 minutes'
   "${build[@]}" "${ROOT}" >&2 ||
     fail "could not build the image (${ENGINE} says why above); see that the network and the disk allow it and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
   remove_old_images "${clone}"

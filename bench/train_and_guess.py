@@ -69,7 +69,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TENSOR_GUESS_CACHE"] = folder
         rows = measure(Path(folder), given.pictures.resolve(), given.photo.resolve(), given.runs)
-    print(f"{'':58}  seconds  peak MB   (median of {given.runs})")
+    print_table(rows, given.runs)
+
+
+def print_table(rows: list[Row], runs: int) -> None:
+    """Nothing comes back; the table is on stdout."""
+    print(f"{'':58}  seconds  peak MB   (median of {runs})")
     for what, seconds, peak in rows:
         print(f"{what:58}  {seconds:7.2f}  {peak:7.0f}")
 

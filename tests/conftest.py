@@ -21,10 +21,11 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 from graphs import head_for, record_for
 from tensor_guess import backbones, images
 from tensor_guess.backbones import Backbone
+from tensor_guess.builder import Builder
 from tensor_guess.classifier import load
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.frozen_graph import with_head
-from tensor_guess.graph import Builder, Scaling, serialise
+from tensor_guess.graph import Scaling, serialise
 from tensor_guess.guessing import Guess, guess
 from tensor_guess.preprocessing import pixels
 

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.types_pb2 import (
     DT_UINT8,
 )
 
-from tensor_guess.graph import Builder
+from tensor_guess.builder import Builder
 
 LABELS = ("daisy", "dandelion", "roses")
 SIZE = 32

@@ -10,8 +10,9 @@ from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_FLOAT_REF, DT_RESOURCE, DT_VARIANT
 
 from tensor_guess.allowed import ALLOWED_OPS, MAX_LEFT_OUT, op_fault
+from tensor_guess.builder import Builder
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, check, faults
+from tensor_guess.graph import check, faults
 
 
 def lone(op: str) -> GraphDef:

@@ -17,10 +17,11 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from conftest import ROOT
 from tensor_guess.backbones import Backbone
+from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.conversion import Limits, convert
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, cut
+from tensor_guess.graph import cut
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SHAPE = (1, 224, 224, 3)

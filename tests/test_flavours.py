@@ -11,10 +11,11 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from strangers import INPUTS, LABELS, SIZE, made
 from tensor_guess import flavours, images
+from tensor_guess.builder import Builder
 from tensor_guess.classifier import load, of_bytes
 from tensor_guess.errors import UserError
 from tensor_guess.flavours import Fed, flavour_of
-from tensor_guess.graph import Builder, Scaling, serialise
+from tensor_guess.graph import Scaling, serialise
 from tensor_guess.preprocessing import pixels
 
 SCALINGS = {

@@ -16,6 +16,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from graphs import accepted, copy_of, head_for, record_for
 from tensor_guess import images
 from tensor_guess.backbones import Backbone
+from tensor_guess.builder import Builder
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,
@@ -27,14 +28,7 @@ from tensor_guess.config import (
 )
 from tensor_guess.errors import UserError
 from tensor_guess.frozen_graph import Record, record_of, with_head
-from tensor_guess.graph import (
-    Builder,
-    array,
-    check,
-    parse,
-    read,
-    serialise,
-)
+from tensor_guess.graph import array, check, parse, read, serialise
 from tensor_guess.network import Network
 
 

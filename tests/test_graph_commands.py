@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from conftest import Run
-from tensor_guess.graph import Builder, serialise
+from tensor_guess.builder import Builder
+from tensor_guess.graph import serialise
 
 
 def test_share_and_verify(trained: Path, tmp_path: Path, run: Run) -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from conftest import Run
 from strangers import INPUTS, LABELS, SIZE, made
+from tensor_guess.builder import Builder
 from tensor_guess.classifier import Given
 from tensor_guess.config import GRAPH
 from tensor_guess.errors import UserError
 from tensor_guess.flavours import Fed
-from tensor_guess.graph import Builder, serialise
+from tensor_guess.graph import serialise
 from tensor_guess.inspection import inspect
 
 

@@ -9,9 +9,10 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tensor_guess.backbones import Backbone
+from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, Scaling, array, cut
+from tensor_guess.graph import Scaling, array, cut
 from tensor_guess.network import Network, has_bf16
 
 

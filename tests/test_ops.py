@@ -11,8 +11,9 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_QUINT8, DT_STRING
 
 from tensor_guess.allowed import ALLOWED_OPS
+from tensor_guess.builder import Builder
 from tensor_guess.config import NETWORK_INPUT
-from tensor_guess.graph import Builder, Scaling, check, cut, serialise
+from tensor_guess.graph import Scaling, check, cut, serialise
 from tensor_guess.network import Network
 from tensor_guess.rewriting import rewritten
 

@@ -6,9 +6,10 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_QUINT8
 
+from tensor_guess.builder import Builder
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, Scaling, array
+from tensor_guess.graph import Scaling, array
 from tensor_guess.network import Network
 from tensor_guess.rewriting import rewritten
 

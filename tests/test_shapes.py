@@ -12,8 +12,9 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from tensor_guess import shapes
 from tensor_guess.backbones import Backbone
+from tensor_guess.builder import Builder
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, Scaling, cut, parse, serialise
+from tensor_guess.graph import Scaling, cut, parse, serialise
 from tensor_guess.rewriting import rewritten
 
 

@@ -27,9 +27,10 @@ from conftest import ROOT
 from strangers import INPUTS, LABELS, made
 from tensor_guess import shapes
 from tensor_guess.allowed import ALLOWED_OPS
+from tensor_guess.builder import Builder
 from tensor_guess.classifier import of_bytes
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, cut, serialise
+from tensor_guess.graph import cut, serialise
 
 SECONDS, KILOBYTES = 1, 300_000
 

@@ -16,10 +16,11 @@ import list_tf1_ops
 from graphs import copy_of, head_for, record_for
 from tensor_guess.allowed import ALLOWED_OPS
 from tensor_guess.backbones import Backbone, of_graph
+from tensor_guess.builder import Builder
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.frozen_graph import with_head
-from tensor_guess.graph import Builder, Scaling, serialise
+from tensor_guess.graph import Scaling, serialise
 from tensor_guess.network import Network
 from tensor_guess.tf1_ops import attributes, plain
 

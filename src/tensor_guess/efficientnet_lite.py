@@ -16,8 +16,8 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
+from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
-from tensor_guess.graph import Builder
 
 # Stride of each stage's first block; a stage is a run of blocks with as many filters.
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)

@@ -15,8 +15,9 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
+from tensor_guess.builder import PRODUCER
 from tensor_guess.config import NETWORK_INPUT
-from tensor_guess.graph import PRODUCER, serialise
+from tensor_guess.graph import serialise
 
 
 def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> GraphDef:

@@ -10,6 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8
 
+from tensor_guess.builder import Builder
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,
@@ -20,7 +21,7 @@ from tensor_guess.config import (
     PRECISIONS,
 )
 from tensor_guess.errors import UserError
-from tensor_guess.graph import Builder, Scaling, array, cut
+from tensor_guess.graph import Scaling, array, cut
 from tensor_guess.tf1_ops import plain
 
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either

@@ -1,26 +1,23 @@
 """Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
 
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import ArrayLike, NDArray
-from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from numpy.typing import NDArray
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import (
-    DT_BOOL,
     DT_FLOAT,
     DT_INT32,
     DT_INT64,
     DT_QUINT8,
     DT_STRING,
-    DT_UINT8,
 )
 
 from tensor_guess.allowed import (
@@ -30,6 +27,7 @@ from tensor_guess.allowed import (
     left_out,
     op_fault,
 )
+from tensor_guess.builder import TYPES, Builder
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError, reason_of, shown
 
@@ -38,17 +36,6 @@ MAX_INPUTS = 10 * MAX_NODES
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
 # The first byte of a GraphDef: the tag of one of its fields (node, library, version, versions).
 _STARTS = {b"\x0a", b"\x12", b"\x18", b"\x22"}
-# The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
-PRODUCER = 134
-
-_TYPES: dict[np.dtype[Any], int] = {
-    np.dtype(np.float32): DT_FLOAT,
-    np.dtype(np.int32): DT_INT32,
-    np.dtype(np.int64): DT_INT64,
-    np.dtype(np.uint8): DT_UINT8,
-    np.dtype(np.bool_): DT_BOOL,
-}
-
 # type -> the field of TensorProto that lists its values, and their kind in memory
 _LISTS = {
     DT_FLOAT: ("float_val", np.float32),
@@ -68,49 +55,6 @@ class Scaling:
     mean: float
     std: float
     classic: bool = False
-
-
-class Builder:
-    """A GraphDef in the making; each call adds a node and gives back its name."""
-
-    def __init__(self) -> None:
-        self.graph = GraphDef()
-        self.graph.versions.producer = PRODUCER
-
-    def const(self, name: str, value: ArrayLike) -> str:
-        """The name of a constant; text becomes a string tensor."""
-        array = np.asarray(value)
-        tensor = TensorProto()
-        for length in array.shape:
-            tensor.tensor_shape.dim.add(size=length)
-        if array.dtype.kind in "US":
-            tensor.dtype = DT_STRING
-            tensor.string_val.extend(
-                v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()
-            )
-        else:
-            tensor.dtype = _TYPES[array.dtype]
-            tensor.tensor_content = array.tobytes()
-        return self.op("Const", name, (), dtype=AttrValue(type=tensor.dtype), value=tensor)
-
-    def op(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
-        """The name of a node; numbers are int64 or float attributes, see AttrValue."""
-        node = self.graph.node.add(op=op, name=name, input=inputs)
-        for key, value in attributes.items():
-            _set(node.attr[key], value)
-        return name
-
-    def floats(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
-        """The name of a node that computes on float32 (attribute T)."""
-        return self.op(op, name, inputs, T=AttrValue(type=DT_FLOAT), **attributes)
-
-    def placeholder(self, name: str, dtype: int, shape: Sequence[int]) -> str:
-        """The name of an input; -1 in `shape` is any length."""
-        value = AttrValue()
-        value.shape.SetInParent()
-        for length in shape:
-            value.shape.dim.add(size=length)
-        return self.op("Placeholder", name, (), dtype=AttrValue(type=dtype), shape=value)
 
 
 def parse(data: bytes, name: str) -> GraphDef:
@@ -216,7 +160,7 @@ def value_of(node: NodeDef) -> NDArray[Any] | None:
 def values(tensor: TensorProto) -> NDArray[Any] | None:
     """The numbers of a stored tensor, or None where it holds none that are known, or too few."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    kind = next((k for k, number in _TYPES.items() if number == tensor.dtype), None)
+    kind = next((k for k, number in TYPES.items() if number == tensor.dtype), None)
     if tensor.dtype == DT_QUINT8:
         kind = np.dtype(np.uint8)
     if kind is None or min(shape, default=0) < 0:
@@ -302,23 +246,6 @@ def listed(node: NodeDef) -> NodeDef:
     getattr(tensor, field).extend(np.frombuffer(tensor.tensor_content, kind).tolist())
     tensor.ClearField("tensor_content")
     return copy
-
-
-def _set(attribute: AttrValue, value: Any) -> None:
-    if isinstance(value, AttrValue):
-        attribute.CopyFrom(value)
-    elif isinstance(value, TensorProto):
-        attribute.tensor.CopyFrom(value)
-    elif isinstance(value, bool):
-        attribute.b = value
-    elif isinstance(value, int):
-        attribute.i = value
-    elif isinstance(value, float):
-        attribute.f = value
-    elif isinstance(value, str):
-        attribute.s = value.encode()
-    else:
-        attribute.list.i.extend(value)
 
 
 def _is_ordered(graph: GraphDef, names: set[str]) -> bool:

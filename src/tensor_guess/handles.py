@@ -23,12 +23,13 @@ from tensorboard.compat.proto.types_pb2 import DT_INT64
 
 from tensor_guess import download, shapes
 from tensor_guess import graph as graphs
+from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.flavours import UNDER, Flavour, flavour_of, renamed
 from tensor_guess.frozen_graph import is_ours, record_of
-from tensor_guess.graph import Builder, Scaling, check, cut, node_of, parse
+from tensor_guess.graph import Scaling, check, cut, node_of, parse
 from tensor_guess.graph_files import find_graph
 from tensor_guess.rewriting import rewritten
 

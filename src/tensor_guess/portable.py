@@ -11,10 +11,11 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
+from tensor_guess.builder import Builder
 from tensor_guess.classifier import Classifier
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.frozen_graph import Record
-from tensor_guess.graph import Builder, copied, cut
+from tensor_guess.graph import copied, cut
 from tensor_guess.images import Picture
 from tensor_guess.preprocessing import Pixels
 

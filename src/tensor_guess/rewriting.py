@@ -9,8 +9,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_QUINT8
 
+from tensor_guess.builder import Builder
 from tensor_guess.errors import UserError, shown
-from tensor_guess.graph import Builder, node_of, value_of
+from tensor_guess.graph import node_of, value_of
 
 # What constants that are stored as bytes may become, all together.
 MAX_DEQUANTIZED = 1_000_000_000

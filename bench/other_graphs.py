@@ -1,6 +1,6 @@
 """How long it takes to use another program's graph, to share it and to export it.
 
-    python bench/graphs.py CLASSIFIER PICTURES [--runs N]
+    python bench/other_graphs.py CLASSIFIER PICTURES [--runs N]
 
 CLASSIFIER: a folder with a graph that is fed `input:0` and a labels file, as `retrain.py
 --architecture mobilenet_...` left it. PICTURES: a folder of JPEGs. Prints a table of medians
@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from train_and_guess import PROGRAM, Command, Row, python, timed
+from train_and_guess import PROGRAM, Command, Row, print_table, python, timed
 
 # `label_image.py` as TensorFlow for Poets had it, for any number of pictures at one start.
 LABEL_IMAGE = """
@@ -42,9 +42,7 @@ def main() -> None:
     photos = sorted(path for path in given.pictures.rglob("*") if path.suffix.lower() == ".jpg")
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), given.classifier, given.pictures, photos, given.runs)
-    print(f"{'':58}  seconds  peak MB   (median of {given.runs})")
-    for what, seconds, peak in rows:
-        print(f"{what:58}  {seconds:7.2f}  {peak:7.0f}")
+    print_table(rows, given.runs)
 
 
 def measure(

@@ -1,7 +1,7 @@
 """The job of exporting: a classifier in another runtime's format, published only if it agrees."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -172,10 +172,7 @@ def _samples(job: Job, known: Classifier) -> list[Sample]:
             found.append(sample)
         if len(found) == PICTURES:
             break
-    if passed_over:
-        progress.say(
-            f"{passed_over} of the files passed over: {job.format} cannot be compared on them"
-        )
+    _say_passed_over(job, passed_over)
     if not found:
         raise _no_pictures(job)
     return found
@@ -185,11 +182,16 @@ def _parts(job: Job, known: Classifier) -> dict[Split, list[tuple[Sample, int]]]
     """The pictures of each split, each with the number of its label; those of no label are left
     out. Raises UserError where there is none to train or test on."""
     keys: dict[int, dict[bytes, Path]] = {}
+    passed_over = 0
     for label, path in _pictures(job):
-        if label in known.record.labels:
-            with suppress(Unreadable):
-                own = keys.setdefault(known.record.labels.index(label), {})
-                own[images.read(path).key] = path
+        if label not in known.record.labels:
+            continue
+        try:
+            key = images.read(path).key
+        except Unreadable:
+            passed_over += 1
+        else:
+            keys.setdefault(known.record.labels.index(label), {})[key] = path
     parts: dict[Split, list[tuple[Sample, int]]] = {part: [] for part in Split}
     percent = Training()
     for number, own in keys.items():
@@ -198,11 +200,19 @@ def _parts(job: Job, known: Classifier) -> dict[Split, list[tuple[Sample, int]]]
         )
         for part, key in zip(split, sorted(own), strict=True):
             sample = _sample(own[key], known, job.format)
-            if sample:
+            if sample is None:
+                passed_over += 1
+            else:
                 parts[part].append((sample, number))
+    _say_passed_over(job, passed_over)
     if not parts[Split.TRAINING] or not parts[Split.TESTING]:
         raise _no_pictures(job)
     return {part: _spread(pairs) for part, pairs in parts.items()}
+
+
+def _say_passed_over(job: Job, count: int) -> None:
+    if count:
+        progress.say(f"{count} of the files passed over: {job.format} cannot be compared on them")
 
 
 def _pictures(job: Job) -> list[tuple[str, Path]]:

@@ -1,5 +1,6 @@
 """A conversion that goes wrong, in whatever way, is one sentence, and leaves nothing behind."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -52,6 +53,33 @@ def test_what_was_used_is_given_back(lite0: Backbone, tmp_path: Path) -> None:
     del model  # it reads its weights where they were written
     assert (children(), open_files()) == (before, files)
     assert not list(tmp_path.iterdir())
+
+
+@LINUX
+def test_what_the_program_threw_away_is_not_cleared_away_in_the_child(
+    lite0: Backbone, tmp_path: Path
+) -> None:
+    """A compiled network's end waits for its threads: in a fork there are none."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            (tmp_path / str(os.getpid())).touch()
+
+    nodes = cut(lite0.graph, lite0.scaling, BOTTLENECK)
+    before, here = gc.get_threshold(), os.getpid()
+    gc.set_threshold(1_000_000)  # not in this process
+    os.register_at_fork(after_in_child=lambda: gc.set_threshold(1))  # at once, if at all
+    try:
+        Circle()
+        convert(nodes, SHAPE)
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == [str(here)]
+    assert gc.isenabled()
 
 
 @LINUX

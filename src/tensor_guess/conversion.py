@@ -4,6 +4,7 @@ The graph is a stranger's; whatever it does to the front end that reads it, the 
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import resource
@@ -88,6 +89,10 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
     child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
     # Ctrl-C is meant for the program, which then ends this process.
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    # Nothing of the program's may be cleared away in the child: it could wait for its threads,
+    # which are not there.
+    collects = gc.isenabled()
+    gc.disable()
     try:
         child.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
@@ -95,6 +100,8 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
         child.join(seconds)
         code = child.exitcode
     finally:
+        if collects:
+            gc.enable()
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         if child.pid:
             child.kill()

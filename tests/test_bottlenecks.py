@@ -460,37 +460,23 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
 
 
 CRASHES = """
-import os, shutil, signal, sys
+import shutil, sys
 from pathlib import Path
 import numpy as np
+from steps import die_at, ended_of
 from tensor_guess.bottlenecks import Cache
-
-def die_at(nth):
-    done = 0
-    def counted(real):
-        def call(*arguments, **options):
-            nonlocal done
-            done += 1
-            if done == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*arguments, **options)
-        return call
-    for name in ("open", "close", "fsync", "replace", "link", "unlink", "mkdir"):
-        setattr(os, name, counted(getattr(os, name)))
 
 start, work = Path(sys.argv[1]), Path(sys.argv[2])
 new = (99).to_bytes(32, "little")
 for nth in range(1, 500):
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(start, work)
-    child = os.fork()
-    if not child:
+    def add():
         die_at(nth)
         cache = Cache(work)
         cache.add(new, np.zeros(3, np.float32))
         cache.flush()
-        os._exit(0)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ended = ended_of(add)
     after = Cache(work)
     keys = [n.to_bytes(32, "little") for n in range(10)]
     assert all(key in after for key in keys), nth
@@ -506,7 +492,7 @@ def test_a_crash_at_any_step_of_adding_and_merging_loses_nothing(tmp_path: Path)
     filled(tmp_path / "start", 10)
     done = subprocess.run(
         [sys.executable, "-c", CRASHES, tmp_path / "start", tmp_path / "work"],
-        env={"PYTHONPATH": str(ROOT / "src")},
+        env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
     )

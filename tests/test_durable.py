@@ -4,21 +4,30 @@ import errno
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tensor_guess.durable import check_writable, draft, make_folder, publish, publish_made, sweep
+from steps import STEPS, die_at, ended_of, full_from
+from tensor_guess.durable import (
+    check_writable,
+    draft,
+    make_folder,
+    publish,
+    publish_made,
+    stage,
+    sweep,
+)
 from tensor_guess.errors import UserError
 
 OLD, NEW = b"old" * 5000, b"new" * 7000
-# Every call by which publish() reaches the file system, besides open().
-STEPS = ("fsync", "utime", "replace", "link", "unlink", "open", "close")
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -59,40 +68,6 @@ def test_a_link_under_the_final_name_is_not_written_through(tmp_path: Path) -> N
     assert (tmp_path / "theirs").read_bytes() == OLD
 
 
-def crash(code: Callable[[int], None], nth: int) -> int:
-    """How a forked child that runs code(nth) ended: its exit code, or -signal."""
-    child = os.fork()
-    if not child:
-        try:
-            code(nth)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def die_at(nth: int, after: bool) -> None:
-    """From now on the process dies by SIGKILL at its nth step, before it or just after it."""
-    done = 0
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal done
-            done += 1
-            if done == nth and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            try:
-                return real(*arguments, **options)
-            finally:
-                if done == nth:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        return call
-
-    for name in (*STEPS, "rename"):  # a folder that others made is renamed
-        setattr(os, name, counted(getattr(os, name)))
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
 @pytest.mark.parametrize("replace", [True, False])
 @pytest.mark.parametrize("there", [True, False], ids=["old file there", "none there"])
@@ -102,7 +77,7 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
     path = tmp_path / "a.pb"
 
     def write(nth: int) -> None:
-        die_at(nth, after)
+        die_at(nth, after=after)
         publish(path, NEW, replace=replace, mtime_ns=0)
 
     seen = set()
@@ -110,7 +85,7 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
         path.unlink(missing_ok=True)
         if there:
             path.write_bytes(OLD)
-        ended = crash(write, nth)
+        ended = ended_of(partial(write, nth))
         found = path.read_bytes() if path.exists() else None
         assert found in ({OLD} if there else {None}) | ({NEW} if replace or not there else set())
         seen.add(found)
@@ -136,14 +111,14 @@ def test_a_crash_at_any_step_leaves_what_others_made_whole_or_not_there(
                 target = made / part.relative_to(path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(NEW)
-            die_at(nth, after)
+            die_at(nth, after=after)
             publish_made(made, path)
 
     seen = set()
     for nth in range(1, 100):
         for each in tmp_path.iterdir():
             shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-        ended = crash(write, nth)
+        ended = ended_of(partial(write, nth))
         seen.add(path.exists())
         if path.exists():
             assert [part.read_bytes() for part in parts] == [NEW] * len(parts)
@@ -178,8 +153,52 @@ def test_an_error_at_any_step_is_said_and_leaves_nothing_half_written(
         monkeypatch.undo()
         found = path.read_bytes() if path.exists() else None
         assert found in {OLD if replace else None, NEW}
-    unused = "link" if replace else "replace"
-    assert said == (set() if step == unused else {f"could not write {path}: input/output error"})
+    unused = {"link" if replace else "replace", "rename", "mkdir", "unlink"}
+    assert said == (set() if step in unused else {f"could not write {path}: input/output error"})
+
+
+def test_a_disk_that_is_full_from_any_step_on_leaves_the_old_files_or_the_new(
+    tmp_path: Path,
+) -> None:
+    """What belongs together is staged first: then there is room for all of it or for none."""
+    names, seen = ("a", "b"), set()
+
+    def write(nth: int) -> None:
+        full_from(nth)
+        with stage(tmp_path / "a", NEW) as a, stage(tmp_path / "b", NEW) as b:
+            ready.touch()
+            a.commit()
+            b.commit()
+
+    ready = tmp_path / "ready"
+    for nth in range(1, 100):
+        for name in names:
+            (tmp_path / name).write_bytes(OLD)
+        ready.unlink(missing_ok=True)
+        ended = ended_of(partial(write, nth))
+        if not ready.exists():
+            assert [(tmp_path / name).read_bytes() for name in names] == [OLD, OLD]
+        assert leftovers(tmp_path) == []
+        seen.add(ready.exists())
+        if ended == 0:
+            break
+    assert (ended, seen) == (0, {False, True})
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_syncs_no_folders_is_published_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    publish(tmp_path / "a", NEW)
+    assert (tmp_path / "a").read_bytes() == NEW
 
 
 NO_LINKS = OSError(errno.EPERM, "Operation not permitted")
@@ -305,11 +324,11 @@ def test_a_folder_is_made_with_its_parents_or_it_is_said_why_not(tmp_path: Path)
 
 def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
     # A child that dies while it writes leaves a real temporary name.
-    def write(nth: int) -> None:
-        die_at(nth, after=True)
+    def write() -> None:
+        die_at(1, after=True)
         publish(tmp_path / "a", NEW)
 
-    assert crash(write, 1) == crash(write, 1) == -signal.SIGKILL
+    assert [ended_of(write), ended_of(write)] == [-signal.SIGKILL] * 2
     old, recent = (tmp_path / name for name in leftovers(tmp_path))
     two_days_ago = time.time() - 2 * 24 * 3600
     theirs = tmp_path / ".somebody's.tmp"

@@ -6,8 +6,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 
@@ -15,32 +17,72 @@ _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
 # What file systems without hard links (exFAT, some network shares) answer to link().
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+# And some to fsync() of a folder.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 
 
 def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | None = None) -> None:
     """Nothing comes back; `data` is at `path`, durably, or the old state is untouched.
 
-    Written to a temporary name in the same folder, synced, then renamed (or linked where nothing
-    may be replaced), and the folder synced. `mtime_ns`: modification time the file gets.
-
-    Raises FileExistsError where `replace` is False and the name is taken, UserError where the
-    system refuses (read-only, disk full).
+    Raises as `stage` and `Staged.commit` do.
     """
-    temporary = _temporary(path)
-    try:
-        try:
-            _write(temporary, data, mtime_ns)
+    with stage(path, data, mtime_ns=mtime_ns) as staged:
+        staged.commit(replace=replace)
+        with _writing(path):
+            _sync(path.parent)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file that is complete and on disk, under a temporary name beside its final one.
+
+    Several can be staged before the first is committed: a disk that is full is known by then.
+    Leaving the `with` block removes what was not committed.
+    """
+
+    path: Path
+    temporary: Path
+
+    def commit(self, *, replace: bool = True) -> None:
+        """Nothing comes back; the file has its final name, durably once its folder is synced.
+
+        Raises FileExistsError where `replace` is False and the name is taken, UserError where the
+        system refuses.
+        """
+        with _writing(self.path):
             if replace:
-                os.replace(temporary, path)
+                os.replace(self.temporary, self.path)
             else:
-                _link(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+                _link(self.temporary, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # committed; or the disk is gone, and nothing can be done
+            os.unlink(self.temporary)
+
+
+def stage(path: Path, data: bytes, *, mtime_ns: int | None = None) -> Staged:
+    """`data`, written and synced under a temporary name in the folder of `path`.
+
+    `mtime_ns`: modification time the file gets. Raises UserError where the system refuses
+    (read-only, disk full); nothing is left behind then.
+    """
+    staged = Staged(path, _temporary(path))
+    with _writing(path):
+        try:
+            _write(staged.temporary, data, mtime_ns)
+        except BaseException:
+            staged.__exit__()
+            raise
+    return staged
+
+
+def sync_folder(folder: Path) -> None:
+    """Nothing comes back; the names in the folder are on disk. Raises UserError."""
+    with _writing(folder):
+        _sync(folder)
 
 
 @contextmanager
@@ -132,11 +174,26 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system refuses is a UserError; that a name is taken stays what it is."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+
+
 def _write(path: Path, data: bytes, mtime_ns: int | None) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
     if mtime_ns is not None:
         os.utime(path, ns=(mtime_ns, mtime_ns))
 
@@ -162,5 +219,9 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network shares sync no folder; the names in it are then as safe as they can be.
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(handle)

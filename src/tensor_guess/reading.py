@@ -1,0 +1,73 @@
+"""Strangers' files: bytes or a reason, whatever the name leads to.
+
+A FIFO would hang, a device never ends, a link may lead to somebody's private file.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ELOOP
+from io import FileIO
+from pathlib import Path
+
+from tensor_guess.errors import Unreadable, reason_of
+
+
+@contextmanager
+def opened(path: Path, *, follow: bool = True) -> Iterator[FileIO]:
+    """The regular file at `path`, unbuffered; opening it never waits.
+
+    `follow`: whether a link may lead to it. Raises Unreadable, also for an OSError while it is
+    open: not there, no regular file, a link where none is followed.
+    """
+    try:
+        # Opening a device can do something already.
+        _check(os.stat(path, follow_symlinks=follow))
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+        with FileIO(os.open(path, flags), "rb") as file:
+            _check(os.fstat(file.fileno()))
+            yield file
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
+        raise Unreadable(_reason(error)) from error
+
+
+def read(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """The file's bytes, at most `limit`. Raises Unreadable as `opened`, and where it has more."""
+    with opened(path, follow=follow) as file:
+        return rest(file, limit)
+
+
+def rest(file: FileIO, limit: int) -> bytes:
+    """What follows in an opened file, at most `limit` bytes. Raises Unreadable where it has more.
+
+    Nothing is copied where the file is as long as the system says.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size - file.tell() > limit:
+        raise too_large(limit)
+    parts, left = [], limit + 1
+    while left and (part := file.read(min(left, size + 1))):
+        parts.append(part)
+        left -= len(part)
+    if not left:
+        raise too_large(limit)
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> Unreadable:
+    """What is raised where a file has more than `limit` bytes."""
+    return Unreadable(f"is larger than {limit / 1_000_000:g} MB")
+
+
+def _check(status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise Unreadable("is a link")
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("is not a regular file")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return "is a link" if error.errno == ELOOP else reason_of(error)
+    return str(error)

@@ -143,7 +143,7 @@ def _labels(content: bytes) -> Spoil:
         (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "larger than any"),
         (lambda folder: _hole(folder / "output_graph.pb"), "is not a frozen graph"),
         (lambda folder: _fifo(folder / "output_graph.pb"), "no classifier in"),
-        (lambda folder: os.truncate(folder / "output_labels.txt", 3 * 10**9), "too large"),
+        (lambda folder: os.truncate(folder / "output_labels.txt", 3 * 10**9), "larger than 10 MB"),
         (lambda folder: _copies(folder, "output_graph.pb"), r"several \.pb files.*--graph"),
         (lambda folder: _copies(folder, "output_labels.txt"), r"several \.txt.*--labels"),
     ],

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn import metrics
 
-from tensor_guess import images
+from tensor_guess import evaluation, images
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK
-from tensor_guess.evaluation import Accuracy, confusion, near_copies
+from tensor_guess.evaluation import Accuracy, NearCopies, Pictures, confusion
 from tensor_guess.network import Network
 
+Floats = NDArray[np.float32]
 COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3; and R's prop.test without
@@ -88,6 +89,22 @@ def test_the_confusion_is_that_of_another_library(pairs: list[tuple[int, int]]) 
         np.testing.assert_array_equal(counts, expected)
 
 
+def near_copies(held_out: Floats, training: Floats) -> NDArray[np.bool_]:
+    """Which are near copies of training pictures, all of one category."""
+    found = of_two_categories(held_out, [0] * len(held_out), training, [0] * len(training))
+    assert not found.other.any()
+    return found.own
+
+
+def of_two_categories(
+    held_out: Floats, truth: list[int], training: Floats, training_truth: list[int]
+) -> NearCopies:
+    return evaluation.near_copies(
+        Pictures(held_out, np.array(truth, np.intp)),
+        Pictures(training, np.array(training_truth, np.intp)),
+    )
+
+
 ROWS = arrays.arrays(
     np.float32,
     st.tuples(st.integers(1, 8), st.just(5)),
@@ -118,6 +135,13 @@ def test_what_all_logits_have_in_common_makes_no_copies() -> None:
     copies = training[:3] + random.normal(size=(3, 50)).astype(np.float32) / 10
     found = near_copies(np.concatenate([copies, others]), training)
     assert found.tolist() == [True] * 3 + [False] * 5
+
+
+def test_a_copy_in_another_category_is_told_apart() -> None:
+    rows = np.eye(4, dtype=np.float32)
+    found = of_two_categories(rows, [0, 1, 0, 0], rows[:3][[0, 1, 2, 2]], [0, 0, 0, 1])
+    assert found.own.tolist() == [True, False, True, False]
+    assert found.other.tolist() == [False, True, True, False]
 
 
 def test_no_pictures_give_no_copies() -> None:

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tensor_guess.bottlenecks import Rows
 from tensor_guess.config import Training
 from tensor_guess.dataset import Category, Dataset, LeftOut, Split
 from tensor_guess.errors import UserError
-from tensor_guess.examples import arrange
+from tensor_guess.examples import Examples, arrange
 
 OPTIONS = Training()
 
@@ -80,3 +81,16 @@ def test_a_category_without_a_usable_picture_is_said(letters: str) -> None:
     given = data(elsa="abx", vader=letters)
     with pytest.raises(UserError, match="no picture in category vader can be used; the first"):
         arrange(given, rows(given), OPTIONS)
+
+
+def test_thousands_of_categories_cost_as_much_as_their_pictures() -> None:
+    count = 40_000
+    names = [Category(str(k), str(k), ()) for k in range(count)]
+    examples = Examples(
+        Dataset(tuple(names), (), 0),
+        truth=list(range(count)),
+        parts=[Split.TRAINING] * count,
+    )
+    start = process_time()
+    assert [each.tolist() for each in examples.of(Split.TRAINING)] == [[k] for k in range(count)]
+    assert process_time() - start < 5  # each category looking at each picture takes a minute

@@ -14,9 +14,9 @@ from conftest import ROOT, Run
 from graphs import copy_of
 from strangers import LABELS as THEIRS
 from strangers import made
-from tensor_guess import export_onnx, exporting, portable
-from tensor_guess.classifier import Classifier, Given
-from tensor_guess.config import EXPORTS, GRAPH
+from tensor_guess import export_onnx, exporting, portable, story
+from tensor_guess.classifier import Classifier, Given, load
+from tensor_guess.config import EXPORTS, GRAPH, RECORD
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.exporting import Job, export
 from tensor_guess.graph import serialise
@@ -111,6 +111,35 @@ def test_in_8_bits_the_accuracy_on_held_out_pictures_is_told(small: Path, tmp_pa
     before, after = found.accuracy
     assert before.count == after.count == found.count < 36
     assert (tmp_path / "out.tflite").is_file()
+
+
+def _retold(folder: Path, validation: int, testing: int) -> None:
+    """As `folder` would be, had it been trained with those percentages held out."""
+    known = load(folder)
+    facts = {
+        "training": {"validation_percentage": validation, "testing_percentage": testing},
+        "counts": None,
+    }
+    (folder / RECORD).write_bytes(story.written(known.record, known.digest(), facts))
+
+
+def test_in_8_bits_the_pictures_held_out_are_those_of_the_training(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    counts = []
+    for validation, testing in ((10, 40), (40, 0)):
+        _retold(small, validation, testing)
+        out = tmp_path / f"{testing}.tflite"
+        counts.append(export(Job(Given(small), out, "tflite", quantize=True)).count)
+        assert "it is not known" not in capfd.readouterr().err
+    assert all(count > 8 for count in counts)
+    _retold(small, 0, 0)
+    with pytest.raises(UserError, match="was trained on all of its pictures"):
+        export(Job(Given(small), tmp_path / "all.tflite", "tflite", quantize=True))
+    assert not (tmp_path / "all.tflite").exists()
+    (small / RECORD).unlink()
+    export(Job(Given(small), tmp_path / "unknown.tflite", "tflite", quantize=True))
+    assert "it is not known whether the classifier was trained on" in capfd.readouterr().err
 
 
 def test_other_pictures_and_few_of_them(small: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The head: learns what can be learned, gives every category its due, always the same."""
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from tensor_guess import head as heads
 from tensor_guess.config import Training
+from tensor_guess.errors import UserError
 from tensor_guess.frozen_graph import Head
 from tensor_guess.head import Look, scores_of, softmax, train
 
@@ -221,3 +224,30 @@ def test_real_bottlenecks_are_learned_as_well_as_scikit_learn_does(shared: Path)
         )
     assert right["ours"] / 300 >= 0.92
     assert right["ours"] >= right["scikit-learn"] - 6
+
+
+def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    bottlenecks, training = clusters(200, 64, 5, 0.2)
+    options = Training(steps=50, train_batch_size=300)
+    whole, looks = trained(bottlenecks, training, options)
+    monkeypatch.setattr(heads, "_PIECE", 7)
+    pieces, same_looks = trained(bottlenecks, training, options)
+    np.testing.assert_allclose(pieces.weights, whole.weights, atol=1e-5)
+    assert [look.train_accuracy for look in same_looks] == [look.train_accuracy for look in looks]
+
+
+def test_the_largest_batches_take_little_memory() -> None:
+    bottlenecks, training = clusters(200, 512, 5, 0.2)
+    options = Training(steps=2, train_batch_size=1_000_000, validation_batch_size=1_000_000)
+    tracemalloc.start()
+    trained(bottlenecks, training, options, training)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300_000_000
+
+
+@pytest.mark.parametrize("rate", [1e38, 1e300])
+def test_weights_that_grow_without_end_are_an_error(rate: float) -> None:
+    bottlenecks, training = clusters(50, 8, 2, 0.2)
+    with pytest.raises(UserError, match="choose a smaller --learning_rate"):
+        trained(bottlenecks, training, Training(steps=30, learning_rate=rate))

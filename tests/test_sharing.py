@@ -180,7 +180,7 @@ def test_the_zip_replaces_nothing_and_lies_not_among_the_pictures(
             ),
             "was not written with the graph",
         ),
-        (lambda folder: os.truncate(folder / RECORD, 33_000_000), "is too large to share"),
+        (lambda folder: os.truncate(folder / RECORD, 33_000_000), "model.json: is larger than"),
     ],
 )
 def test_what_contradicts_itself_is_not_shared(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess import flavours, graph_files, progress
+from tensor_guess import flavours, graph_files, progress, story
 from tensor_guess import graph as graphs
 from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
 from tensor_guess.errors import UserError, WrongUsage, shown
@@ -119,13 +119,13 @@ def _trained(given: Given) -> Classifier:
         labels = given.labels or graph_files.find_labels(path)
         if labels is None:
             raise UserError(f"{name} has no labels beside it ({LABELS}); say which by --labels")
-        return graph_files.read_labels(labels)
+        return graph_files.read_labels(labels, follow=given.labels is not None)
 
     found = of_bytes(graphs.read(path), name, beside, given.fed)
     # Of our own graphs the labels file is a copy of what is inside; any other is not about it.
     copied = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
-    if copied and is_ours(found.graph) and (given.labels or copied.exists()):
-        _check_labels(copied, name, found.record.labels)
+    if copied and is_ours(found.graph) and (given.labels or os.path.lexists(copied)):
+        _check_labels(copied, path, found, asked=given.labels is not None)
     return found
 
 
@@ -182,9 +182,22 @@ def _builtin(which: Imagenet) -> Classifier:
     return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)
 
 
-def _check_labels(path: Path, graph: str, labels: tuple[str, ...]) -> None:
-    if graph_files.read_labels(path) != labels:
+def _check_labels(labels: Path, path: Path, found: Classifier, *, asked: bool) -> None:
+    """Raise UserError if a labels file says something else than the graph it belongs to.
+
+    A training that was interrupted leaves such a one too. model.json, which is written first, is of
+    another graph then: the labels inside the graph are used, and that is said.
+    """
+    if graph_files.read_labels(labels, follow=asked) == found.record.labels:
+        return
+    model = None if asked else story.bytes_beside(path)
+    of = story.graph_of(model) if model else None
+    if not of or of == found.digest():
         raise UserError(
-            f"{shown(path)} does not have the labels that are inside {graph}; "
+            f"{shown(labels)} does not have the labels that are inside {shown(path)}; "
             "remove it (the graph has them) or train again"
         )
+    progress.say(
+        f"{shown(labels)} is left from a training that did not end: the labels inside "
+        f"{shown(path)} are used; train again"
+    )

@@ -15,12 +15,14 @@ from tensor_guess.options import (
     LEFT_OUT,
     PATH,
     Command,
+    Finite,
     at_least,
     classifier,
     classifier_options,
 )
 
 _DEFAULTS = Training()
+_LARGEST_BATCH = 1_000_000
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # retrain.py's options for which there is nothing left to do, with what is said when one is given.
@@ -71,14 +73,19 @@ def _setting(
 @_setting(
     "--learning-rate",
     "learning_rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="How far each step goes.",
 )
-@_setting("--train-batch-size", "train_batch_size", type=at_least(1), help="Images in a step.")
+@_setting(
+    "--train-batch-size",
+    "train_batch_size",
+    type=click.IntRange(1, _LARGEST_BATCH),
+    help="Images in a step.",
+)
 @_setting(
     "--validation-batch-size",
     "validation_batch_size",
-    type=at_least(-1),
+    type=click.IntRange(-1, _LARGEST_BATCH),
     help="Images in a look at the validation split; -1: all.",
 )
 @_setting(

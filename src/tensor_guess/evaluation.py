@@ -54,19 +54,43 @@ def confusion(truth: NDArray[np.intp], found: NDArray[np.intp], classes: int) ->
     return counts.reshape(classes, classes)
 
 
-def near_copies(held_out: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """[M]: which of held_out [M, D] have a near copy in training [N, D], by their bottlenecks."""
-    found = np.zeros(len(held_out), bool)
-    if not len(training):
+@dataclass(frozen=True)
+class Pictures:
+    """Bottlenecks [N, D], and of each the number of its category [N]."""
+
+    bottlenecks: NDArray[np.float32]
+    truth: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """[M]: which pictures have a near copy in training, in their own or in another category.
+
+    One in its own category was learnt by heart, and says nothing. One in another is most likely a
+    wrong label, and says much.
+    """
+
+    own: NDArray[np.bool_]
+    other: NDArray[np.bool_]
+
+
+def near_copies(held_out: Pictures, training: Pictures) -> NearCopies:
+    """Which of the M held-out pictures have a near copy in training, by their bottlenecks."""
+    found = NearCopies(*np.zeros((2, len(held_out.truth)), bool))
+    if not len(training.truth):
         return found
     # All logits have much in common, which tells no picture from another.
-    common = training.mean(axis=0) if training.min() < _LOGITS_BELOW else np.float32(0)
-    known = _unit(training - common)
-    for start in range(0, len(held_out), _BLOCK):
-        block = _unit(held_out[start : start + _BLOCK] - common)
+    rows = training.bottlenecks
+    common = rows.mean(axis=0) if rows.min() < _LOGITS_BELOW else np.float32(0)
+    known = _unit(rows - common)
+    for start in range(0, len(held_out.truth), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = _unit(held_out.bottlenecks[part] - common)
         for first in range(0, len(known), _BLOCK):
             close = block @ known[first : first + _BLOCK].T >= NEAR_COPY
-            found[start : start + _BLOCK] |= close.any(axis=1)
+            same = held_out.truth[part, None] == training.truth[first : first + _BLOCK]
+            found.own[part] |= (close & same).any(axis=1)
+            found.other[part] |= (close & ~same).any(axis=1)
     return found
 
 

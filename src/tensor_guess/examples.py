@@ -45,12 +45,11 @@ class Examples:
 
     def of(self, part: Split) -> list[NDArray[np.intp]]:
         """For each category, the positions of its images in that part."""
-        return [
-            np.array(
-                [i for i, t in enumerate(self.truth) if t == k and self.parts[i] is part], np.intp
-            )
-            for k in range(len(self.data.categories))
-        ]
+        found: list[list[int]] = [[] for _ in self.data.categories]
+        for i, (k, own) in enumerate(zip(self.truth, self.parts, strict=True)):
+            if own is part:
+                found[k].append(i)
+        return [np.array(each, np.intp) for each in found]
 
 
 def arrange(data: Dataset, rows: Rows, options: Training) -> Examples:

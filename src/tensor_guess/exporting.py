@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from tensor_guess import classifier as classifiers
 from tensor_guess import dataset, images, progress
+from tensor_guess import story as stories
 from tensor_guess.classifier import Classifier, Given
-from tensor_guess.config import DATA, PRECISIONS, Training
+from tensor_guess.config import DATA, PRECISIONS, RECORD, Training
 from tensor_guess.dataset import Files, Split
 from tensor_guess.durable import check_new, draft, publish_made, sweep
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.evaluation import Accuracy
+from tensor_guess.frozen_graph import is_ours
 from tensor_guess.network import FEW
 from tensor_guess.portable import Sample
 from tensor_guess.preprocessing import pixels
@@ -98,8 +100,7 @@ def _exact(job: Job, known: Classifier, made: Path) -> Exported:
 
 
 def _quantized(job: Job, known: Classifier, made: Path) -> Exported:
-    parts = _parts(job, known)
-    training, held_out = parts[Split.TRAINING], parts[Split.TESTING]
+    training, held_out = _parts(job, known)
     samples = [sample for sample, _ in held_out]
     truth = [label for _, label in held_out]
     expected = _expected(known, samples)
@@ -178,9 +179,14 @@ def _samples(job: Job, known: Classifier) -> list[Sample]:
     return found
 
 
-def _parts(job: Job, known: Classifier) -> dict[Split, list[tuple[Sample, int]]]:
-    """The pictures of each split, each with the number of its label; those of no label are left
-    out. Raises UserError where there is none to train or test on."""
+def _parts(
+    job: Job, known: Classifier
+) -> tuple[list[tuple[Sample, int]], list[tuple[Sample, int]]]:
+    """Pictures that were trained on and others, each with the number of its label.
+
+    Those of no label are left out. Raises UserError where there is none of the one or the other.
+    """
+    validation, testing = _held_out(job, known)
     keys: dict[int, dict[bytes, Path]] = {}
     passed_over = 0
     for label, path in _pictures(job):
@@ -193,11 +199,8 @@ def _parts(job: Job, known: Classifier) -> dict[Split, list[tuple[Sample, int]]]
         else:
             keys.setdefault(known.record.labels.index(label), {})[key] = path
     parts: dict[Split, list[tuple[Sample, int]]] = {part: [] for part in Split}
-    percent = Training()
     for number, own in keys.items():
-        split = dataset.split(
-            sorted(own), percent.validation_percentage, percent.testing_percentage
-        )
+        split = dataset.split(sorted(own), validation, testing)
         for part, key in zip(split, sorted(own), strict=True):
             sample = _sample(own[key], known, job.format)
             if sample is None:
@@ -205,9 +208,30 @@ def _parts(job: Job, known: Classifier) -> dict[Split, list[tuple[Sample, int]]]
             else:
                 parts[part].append((sample, number))
     _say_passed_over(job, passed_over)
-    if not parts[Split.TRAINING] or not parts[Split.TESTING]:
+    held_out = parts[Split.TESTING if testing else Split.VALIDATION]
+    if not parts[Split.TRAINING] or not held_out:
         raise _no_pictures(job)
-    return {part: _spread(pairs) for part, pairs in parts.items()}
+    return _spread(parts[Split.TRAINING]), _spread(held_out)
+
+
+def _held_out(job: Job, known: Classifier) -> tuple[int, int]:
+    """Percent of the pictures in the validation and in the testing split, as they were in training.
+
+    Raises UserError where all of them were trained on: they would tell a better accuracy.
+    """
+    graph = classifiers.graph_path(job.which.path)
+    model = stories.bytes_beside(graph) if is_ours(known.graph) else None
+    told = stories.read(model, known.record, known.digest(), RECORD) if model else None
+    if told and told.held_out and any(told.held_out):
+        return told.held_out
+    if told and told.held_out and not job.pictures:
+        raise UserError(
+            f"{shown(job.which.path)} was trained on all of its pictures, so none of them tells "
+            "its accuracy in 8 bits; give a folder of others by --pictures"
+        )
+    progress.say("it is not known whether the classifier was trained on these pictures")
+    usual = Training()
+    return usual.validation_percentage, usual.testing_percentage
 
 
 def _say_passed_over(job: Job, count: int) -> None:

@@ -1,6 +1,7 @@
 """The frozen graph of a classifier: decode stage, backbone, head, and what it says of itself."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
@@ -20,10 +21,13 @@ from tensor_guess.config import (
     NETWORK_INPUT,
     PRECISIONS,
 )
-from tensor_guess.errors import UserError
+from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.graph import Scaling, array, cut
 from tensor_guess.tf1_ops import plain
 
+# TensorFlow's own rule for names (node_def_util.cc).
+_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_RESERVED = ("final_training_ops/", "tensor_guess/")
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 _INT32 = AttrValue(type=DT_INT32)
 
@@ -72,6 +76,21 @@ def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
     kept = {key: value for key, value in asdict(record).items() if key != "labels"}
     builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
     return builder.graph
+
+
+def check_final_tensor(name: str, backbone: GraphDef, scaling: Scaling) -> None:
+    """Raise WrongUsage where the scores cannot have that name in a graph on this backbone."""
+    others = Builder()
+    _decode_stage(others, scaling)
+    kept = cut(backbone, scaling, BOTTLENECK)
+    taken = {node.name for node in (*others.graph.node, *kept)}
+    if not _OP_NAME.fullmatch(name):
+        raise WrongUsage(
+            f"--final_tensor_name {shown(name)!r} is no name that a tensor can have; "
+            f"{FINAL_TENSOR} is usual"
+        )
+    if name in taken or name.startswith(_RESERVED):
+        raise WrongUsage(f"--final_tensor_name {name} is another tensor's; choose another name")
 
 
 def is_ours(graph: GraphDef) -> bool:

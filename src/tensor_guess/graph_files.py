@@ -3,8 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
+from tensor_guess import reading
 from tensor_guess.config import GRAPH, LABELS
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, shown
 
 # What `retrain.py`, its tutorials and the tools around it call them, best first.
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
@@ -30,14 +31,16 @@ def find_labels(graph: Path) -> Path | None:
     return _find(graph.parent, (own, f"{graph.stem}.txt", *_LABELS), ".txt", "--labels")
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The labels, one a line, as they are. Raises UserError: not readable, not UTF-8, none."""
+def read_labels(path: Path, *, follow: bool = False) -> tuple[str, ...]:
+    """The labels, one a line, as they are.
+
+    `follow`: whether the file may be a link, as one that its user named may. Raises UserError: not
+    readable, not UTF-8, none.
+    """
     try:
-        if path.stat().st_size > MAX_LABELS_BYTES:
-            raise UserError(f"{shown(path)} is too large to be a labels file")
-        return labels_in(path.read_bytes(), shown(path))
-    except OSError as error:
-        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+        return labels_in(reading.read(path, MAX_LABELS_BYTES, follow=follow), shown(path))
+    except Unreadable as error:
+        raise UserError(f"could not read {shown(path)}: {error}") from error
 
 
 def labels_in(data: bytes, name: str) -> tuple[str, ...]:

@@ -7,13 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.config import Training
+from tensor_guess.errors import UserError
 from tensor_guess.frozen_graph import Head
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
-# Draws are made for so many steps at once.
+# Draws are made for so many steps at once, or fewer of large batches.
 _CHUNK = 500
+_DRAWN = 5_000_000
+# A batch is computed in pieces of so many rows, so that its memory has a bound.
+_PIECE = 10_000
+_HUGE = 1e20
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ def train(
     bottlenecks: [N, D]. training, validation: for each category, the rows that are its images.
     A batch draws a category at random, then one of its images, so that a category with few images
     counts as much as one with many. `look` is called every `eval_step_interval` steps and after
-    the last; it may copy the head, which goes on changing.
+    the last; it may copy the head, which goes on changing. Raises UserError where the weights
+    grow without end.
     """
     random = np.random.default_rng(options.seed)
     head = Head(
@@ -48,20 +54,39 @@ def train(
     )
     drawn = _Draws(training, options.train_batch_size, random)
     checks = _Draws(validation, options.validation_batch_size, random)
-    batch = np.empty((options.train_batch_size, bottlenecks.shape[1]), np.float32)
+    batch = np.empty((min(options.train_batch_size, _PIECE), bottlenecks.shape[1]), np.float32)
     for step in range(options.steps):
         rows, truth = drawn.next()
-        np.take(bottlenecks, rows, axis=0, out=batch, mode="clip")
-        scores = softmax(batch @ head.weights + head.biases)
-        last = step == options.steps - 1
-        if step % options.eval_step_interval == 0 or last:
-            look(_look(step, bottlenecks, head, scores, truth, checks), head)
-        # The gradient of the mean cross entropy by the logits is (scores - truth) / batch.
-        scores[np.arange(len(truth)), truth] -= 1
-        scores *= options.learning_rate / len(truth)
-        head.weights[...] -= batch.T @ scores
-        head.biases[...] -= scores.sum(0)
+        looking = step % options.eval_step_interval == 0 or step == options.steps - 1
+        seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
+        with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` says it in a sentence
+            for part in _pieces(len(rows)):
+                taken, wanted = batch[: len(rows[part])], truth[part]
+                np.take(bottlenecks, rows[part], axis=0, out=taken, mode="clip")
+                scores = softmax(taken @ head.weights + head.biases)
+                own = np.arange(len(wanted))
+                if looking:
+                    seen.append((scores[own, wanted], scores.argmax(axis=1) == wanted))
+                # The gradient of the mean cross entropy by the logits is (scores - truth) / batch.
+                scores[own, wanted] -= 1
+                scores *= options.learning_rate / len(truth)
+                change = _sum(change, Head(taken.T @ scores, scores.sum(0)))
+        if looking:
+            _check_weights(head, step, options)
+            look(_look(step, bottlenecks, head, seen, checks), head)
+        assert change
+        head.weights[...] -= change.weights
+        head.biases[...] -= change.biases
+    _check_weights(head, options.steps, options)
     return head
+
+
+def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
+    """[M]: the number of the best category of each of the M rows of bottlenecks [N, D]."""
+    found = np.empty(len(rows), np.intp)
+    for part in _pieces(len(rows)):
+        found[part] = (bottlenecks[rows[part]] @ head.weights + head.biases).argmax(axis=1)
+    return found
 
 
 def scores_of(bottlenecks: Floats, head: Head) -> Floats:
@@ -101,7 +126,7 @@ class _Draws:
         return self._rows[self._next - 1], self._truth[self._next - 1]
 
     def _draw(self) -> None:
-        shape = (_CHUNK, self._size)
+        shape = (max(1, min(_CHUNK, _DRAWN // self._size)), self._size)
         which = self._random.integers(len(self._full), size=shape)
         lengths = np.array([len(each) for each, _ in self._full])
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
@@ -113,15 +138,36 @@ class _Draws:
 
 
 def _look(
-    step: int, bottlenecks: Floats, head: Head, scores: Floats, truth: Indices, checks: _Draws
+    step: int,
+    bottlenecks: Floats,
+    head: Head,
+    seen: Sequence[tuple[Floats, NDArray[np.bool_]]],
+    checks: _Draws,
 ) -> Look:
-    right = scores[np.arange(len(truth)), truth]
+    """`seen`: of each piece of the batch the scores of the true categories, and what was right."""
+    scores, right = (np.concatenate(each) for each in zip(*seen, strict=True))
     rows, wanted = checks.next()
-    found = (bottlenecks[rows] @ head.weights + head.biases).argmax(axis=1)
     return Look(
         step,
-        float((scores.argmax(axis=1) == truth).mean()),
-        float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
-        float((found == wanted).mean()) if len(rows) else float("nan"),
+        float(right.mean()),
+        float(-np.log(np.maximum(scores, np.finfo(np.float32).tiny)).mean()),
+        float((found_of(bottlenecks, rows, head) == wanted).mean()) if len(rows) else float("nan"),
         len(rows),
     )
+
+
+def _pieces(count: int) -> list[slice]:
+    return [slice(start, start + _PIECE) for start in range(0, count, _PIECE)]
+
+
+def _sum(one: Head | None, other: Head) -> Head:
+    return Head(one.weights + other.weights, one.biases + other.biases) if one else other
+
+
+def _check_weights(head: Head, step: int, options: Training) -> None:
+    # Of larger weights, or of NaN, the scores would be NaN.
+    if not max(np.abs(each).max() for each in (head.weights, head.biases)) < _HUGE:
+        raise UserError(
+            f"training went astray by step {step}: the weights grow without end; "
+            f"choose a smaller --learning_rate than {options.learning_rate:g}"
+        )

@@ -1,5 +1,6 @@
 """What commands share: how options are written, and how a classifier is named."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ class ClassifierPath(click.Path):
 
     def convert(self, value: Any, *others: Any) -> Any:
         return None if value == BUILTIN else super().convert(value, *others)
+
+
+class Finite(click.FloatRange):
+    """A number in the range; `nan` and `inf` are none."""
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        found = super().convert(value, *others)
+        return found if isfinite(found) else self.fail(f"{value} is no finite number", *others)
 
 
 def at_least(lowest: int) -> click.IntRange:

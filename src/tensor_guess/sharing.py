@@ -11,7 +11,7 @@ from tensor_guess import classifier as classifiers
 from tensor_guess.classifier import Classifier, Given
 from tensor_guess.config import DATA, GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
 from tensor_guess.durable import check_new, publish, taken
-from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.model_card import Author
 
 # What is in a zip, in this order, and how many bytes of each are read.
@@ -19,7 +19,7 @@ _USUAL = 16_000_000
 LIMITS = {
     SUMS: 64_000,
     MODEL_CARD: _USUAL,
-    RECORD: 2 * _USUAL,  # a thousand labels have a million pairs to confuse
+    RECORD: story.MAX_BYTES,
     LABELS: _USUAL,
     SELF_TEST: _USUAL,
     **dict.fromkeys(self_test.PICTURES, _USUAL),
@@ -90,15 +90,8 @@ def verify(path: Path) -> Verified:
 
 def _model(tf_files: Path, known: Classifier) -> bytes:
     """model.json as it lies in the folder; else the record alone."""
-    path = tf_files / RECORD
-    try:
-        if tf_files.is_dir() and path.exists():
-            if path.stat().st_size > LIMITS[RECORD]:
-                raise UserError(f"{shown(path)} is too large to share; share the graph alone")
-            return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
-    return story.written(known.record, known.digest(), {})
+    kept = story.bytes_beside(tf_files / GRAPH) if tf_files.is_dir() else None
+    return kept or story.written(known.record, known.digest(), {})
 
 
 def _sums(members: Mapping[str, bytes]) -> list[str]:

@@ -1,16 +1,23 @@
 """model.json: a graph's record, and how the classifier came to be, which no graph tells."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from tensor_guess import reading
+from tensor_guess.config import RECORD
 from tensor_guess.dataset import Split
-from tensor_guess.errors import UserError
+from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.evaluation import Accuracy
 from tensor_guess.frozen_graph import Record
 
+MAX_BYTES = 32_000_000  # a thousand labels have a million pairs to confuse
 _HUGE = 10**12  # pictures
+# What every version has written, and no other program's model.json has together.
+_OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling"}
 
 
 @dataclass(frozen=True)
@@ -19,12 +26,14 @@ class Story:
 
     `counts`: for each category the pictures in each split. `confusion`: [K][K], how many pictures
     of the testing split of each category (rows) were taken for which; `near_copies`: those not
-    counted. `data_sha256`: the hash of the data (Examples.digest). `version`: tensor-guess's.
+    counted. `held_out`: the percentages of validation and testing. `data_sha256`: the hash of the
+    data (Examples.digest). `version`: tensor-guess's.
     """
 
     counts: Mapping[str, Mapping[str, int]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     near_copies: int | None = None
+    held_out: tuple[int, int] | None = None
     data_sha256: str | None = None
     version: str | None = None
 
@@ -62,6 +71,34 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
         raise UserError(f"{name} is damaged; train again, or get it again") from error
 
 
+def bytes_beside(graph: Path) -> bytes | None:
+    """The bytes of the model.json beside a graph; None: there is none.
+
+    Raises UserError where it is no regular file, too large, or not readable.
+    """
+    path = graph.with_name(RECORD)
+    if not os.path.lexists(path):
+        return None
+    try:
+        return reading.read(path, MAX_BYTES, follow=False)
+    except Unreadable as error:
+        raise UserError(f"could not read {shown(path)}: {error}") from error
+
+
+def graph_of(data: bytes) -> str | None:
+    """The SHA-256 of the graph that the bytes of a model.json of ours say they are of.
+
+    "" where a version before ours did not say; None where the bytes are not of ours.
+    """
+    try:
+        model = json.loads(data)
+    except (RecursionError, ValueError):
+        return None
+    if not isinstance(model, dict) or not model.keys() >= _OURS:
+        return None
+    return str(model.get("graph_sha256", ""))
+
+
 def _agrees(said: object, own: object) -> bool:
     """Whether nothing is said otherwise; a version before ours may have said less."""
     if isinstance(said, dict) and isinstance(own, dict):
@@ -87,9 +124,19 @@ def _story(model: Any, record: Record) -> Story:
         counts,
         confusion,
         None if near_copies is None else _count(near_copies),
+        _held_out(model.get("training")),
         _text(model.get("data_sha256")),
         _text(model.get("versions", {}).get("tensor-guess")),
     )
+
+
+def _held_out(training: Any) -> tuple[int, int] | None:
+    if training is None:
+        return None
+    found = training["validation_percentage"], training["testing_percentage"]
+    if not sum(map(_count, found)) <= 100:
+        raise ValueError
+    return found
 
 
 def _count(value: object) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import __version__, backbones, gathering, progress
+from tensor_guess import __version__, backbones, classifier, gathering, outputs, progress
 from tensor_guess import graph as graphs
 from tensor_guess import head as heads
 from tensor_guess import story as stories
@@ -21,17 +21,17 @@ from tensor_guess.config import (
     FINAL_TENSOR,
     GRAPH,
     LABELS,
-    RECORD,
     Training,
 )
 from tensor_guess.dataset import Dataset, LeftOut, Split
-from tensor_guess.durable import check_writable, make_folder, publish
+from tensor_guess.durable import check_writable, make_folder
 from tensor_guess.errors import UserError, shown
-from tensor_guess.evaluation import Accuracy, confusion, near_copies
+from tensor_guess.evaluation import Accuracy, NearCopies, Pictures, confusion, near_copies
 from tensor_guess.examples import Examples, arrange
-from tensor_guess.frozen_graph import Head, Record, with_head
+from tensor_guess.frozen_graph import Head, Record, check_final_tensor, with_head
 from tensor_guess.head import Look
 from tensor_guess.network import has_bf16
+from tensor_guess.outputs import Outputs
 from tensor_guess.summaries import Summaries
 
 # Below this, `retrain.py` warned too.
@@ -58,14 +58,12 @@ class Job:
     intermediate_frequency: int = 0
 
     @property
-    def graph_path(self) -> Path:
-        """Where the frozen graph goes."""
-        return self.output_graph or self.tf_files / GRAPH
-
-    @property
-    def labels_path(self) -> Path:
-        """Where the labels file goes."""
-        return self.output_labels or self.tf_files / LABELS
+    def outputs(self) -> Outputs:
+        """Where the frozen graph and the labels file go."""
+        return Outputs(
+            self.output_graph or self.tf_files / GRAPH,
+            self.output_labels or self.tf_files / LABELS,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,17 @@ def train(job: Job) -> Trained:
     if job.backbone:
         backbones.check_name(job.backbone)
     source = gathering.find(job.tf_files, job.image_dir, job.bottleneck_dir)
-    for folder in {job.tf_files, job.graph_path.parent, job.labels_path.parent}:
-        check_writable(folder)
+    check_writable(job.tf_files)
+    outputs.check(job.outputs, source.photos)
+    for folder in (job.bottleneck_dir, job.summaries_dir, job.intermediate_dir):
+        if folder:
+            outputs.check_apart(folder / "x", source.photos)
     if job.precision == "bf16" and not has_bf16():
         raise UserError("this CPU does not compute in bf16; train with --precision float32")
     backbone, instead = backbones.choose(
-        job.backbone, job.graph_path, bottleneck=job.bottleneck_tensor, offline=job.offline
+        job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
     )
+    check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
     if source.data:
         _say_found(source.data)
     gathered = gathering.gather(source, backbone, job.precision)
@@ -103,7 +105,7 @@ def train(job: Job) -> Trained:
     head = _steps(job, examples, bottlenecks, backbone, record)
     result, metrics = _test(job.options, examples, bottlenecks, head)
     _write(job, backbone, head, record, _story(job, examples, instead, metrics))
-    progress.say(f"wrote {shown(job.graph_path)}")
+    progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
         progress.say(instead)
     return result
@@ -128,7 +130,7 @@ def _steps(
                 make_folder(job.intermediate_dir)
                 graph = with_head(backbone.graph, head, record)
                 path = job.intermediate_dir / f"intermediate_{at.step}.pb"
-                publish(path, graphs.serialise(graph))
+                outputs.publish_graph(path, graphs.serialise(graph))
 
         parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
         return heads.train(bottlenecks, *parts, job.options, look)
@@ -140,27 +142,29 @@ def _test(
     """The accuracy on the testing split, near copies of training images not counted."""
     training = np.concatenate(examples.of(Split.TRAINING))
     held_out = np.concatenate(examples.of(Split.TESTING))
-    copies = near_copies(bottlenecks[held_out], bottlenecks[training])
-    tested = held_out[~copies]
+    truth = np.array(examples.truth, np.intp)
+    copies = near_copies(
+        *(Pictures(bottlenecks[each], truth[each]) for each in (held_out, training))
+    )
+    tested = held_out[~copies.own]
     if 0 <= options.test_batch_size < len(tested):
         random = np.random.default_rng(options.seed)
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
-    truth = np.array(examples.truth, np.intp)[tested]
-    found = heads.scores_of(bottlenecks[tested], head).argmax(axis=1)
+    truth = truth[tested]
+    found = heads.found_of(bottlenecks, tested, head)
     taken = confusion(truth, found, len(head.biases))
     accuracy = Accuracy(int(taken.trace()), len(tested))
     wrong = tuple(
         (examples.paths[i], examples.data.categories[k].label)
         for i, k in zip(tested[found != truth], found[found != truth], strict=True)
     )
-    if copies.any():
-        progress.say(f"{copies.sum()} test pictures are near copies of training ones: not counted")
+    _say_copies(examples, held_out, copies)
     low, high = accuracy.interval()
     metrics: dict[str, object] = {
         "test_accuracy": accuracy.value if accuracy.count else None,
         "test_count": accuracy.count,
         "test_interval_95": [low, high],
-        "test_near_copies": int(copies.sum()),
+        "test_near_copies": int(copies.own.sum()),
         "test_confusion": taken.tolist(),
     }
     return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
@@ -182,12 +186,9 @@ def _story(
     job: Job, examples: Examples, instead: str, metrics: dict[str, object]
 ) -> dict[str, object]:
     """What model.json says besides the record."""
-    counts = {
-        category.name: Counter(
-            part.value for part, t in zip(examples.parts, examples.truth, strict=True) if t == k
-        )
-        for k, category in enumerate(examples.data.categories)
-    }
+    counts: dict[str, Counter[str]] = {each.name: Counter() for each in examples.data.categories}
+    for part, k in zip(examples.parts, examples.truth, strict=True):
+        counts[examples.data.categories[k].name][part.value] += 1
     libraries = ("numpy", "openvino", "pillow")
     return {
         "training": asdict(job.options),
@@ -207,12 +208,14 @@ def _story(
 def _write(
     job: Job, backbone: Backbone, head: Head, record: Record, story: dict[str, object]
 ) -> None:
-    """The outputs, the graph last: it is never newer than what belongs to it."""
     graph = graphs.serialise(with_head(backbone.graph, head, record))
-    publish(job.labels_path, "".join(f"{label}\n" for label in record.labels).encode())
+    name = shown(job.outputs.graph)
+    # What guessing would refuse takes nothing's place.
+    if classifier.of_bytes(graph, name, lambda: ()).record != record:
+        raise UserError(f"{name} is not written: it would not be read as it was meant")
+    labels = "".join(f"{label}\n" for label in record.labels).encode()
     model = stories.written(record, hashlib.sha256(graph).hexdigest(), story)
-    publish(job.graph_path.with_name(RECORD), model)
-    publish(job.graph_path, graph)
+    outputs.publish_classifier(job.outputs, graph, labels, model)
 
 
 def _say_found(data: Dataset) -> None:
@@ -238,6 +241,18 @@ def _say_parts(examples: Examples, rows: Rows) -> None:
         f"{len(examples.paths)} pictures ({_listed(parts)}); "
         f"bottlenecks: {rows.computed} computed, {taken}{cached} from the cache"
     )
+
+
+def _say_copies(examples: Examples, held_out: NDArray[np.intp], copies: NearCopies) -> None:
+    own, other = copies.own, copies.other & ~copies.own
+    if own.any():
+        progress.say(f"{own.sum()} test pictures are near copies of training ones: not counted")
+    if other.any():
+        first = shown(examples.paths[held_out[other.argmax()]])
+        progress.say(
+            f"{other.sum()} test pictures are near copies of training ones in another category: "
+            f"counted; look at their labels, e.g. {first}"
+        )
 
 
 def _listed(parts: Counter[str]) -> str:

@@ -1,10 +1,12 @@
 """The manifest remembers what was sorted, whatever became of the run that wrote it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from steps import ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
 from tensor_guess.manifest import Manifest
@@ -60,6 +62,66 @@ def test_a_manifest_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).mkdir()
     with pytest.raises(UserError, match="is a directory"):
         Manifest(tmp_path, Path("/photos"), "digest").__enter__()
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_a_photo_that_has_the_manifests_name_is_left_alone(tmp_path: Path, link: str) -> None:
+    photo, path = tmp_path / "photo.jpg", tmp_path / MANIFEST
+    photo.write_bytes(b"\xff\xd8\xff a photo")
+    if link == "symbolic":
+        path.symlink_to(photo)
+    else:
+        path.hardlink_to(photo)
+    with pytest.raises(UserError, match=MANIFEST):
+        Manifest(tmp_path, Path("/photos"), "digest").__enter__()
+    assert photo.read_bytes() == b"\xff\xd8\xff a photo"
+
+
+def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / MANIFEST)
+    with pytest.raises(UserError, match="is not a regular file"):
+        Manifest(tmp_path, Path("/photos"), "digest").__enter__()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 200_000,
+        b'{"copied_to": "x.jpg"}',
+        b'{"copied_to": "x.jpg", "sha256": "short"}',
+        b'{"copied_to": "x.jpg", "sha256": ["a"]}',
+        b'{"copied_to": "../x.jpg", "sha256": "' + KEY.encode() + b'"}',
+        b'{"copied_to": "..", "sha256": "' + KEY.encode() + b'"}',
+        b'{"copied_to": 5, "sha256": "' + KEY.encode() + b'"}',
+        b"\xff\xfe",
+        b"5",
+        b'{"scores": "' + b"x" * 9_000_000,
+    ],
+    ids=lambda line: repr(line[:40]),
+)
+def test_a_line_that_is_damaged_is_passed_over_and_told(
+    tmp_path: Path, line: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos/a.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+    with (tmp_path / MANIFEST).open("ab") as file:
+        file.write(line)
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        assert manifest.known == {KEY: "elsa-0.75000.jpg"}
+    assert "damaged lines passed over" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_full_disk_is_one_sentence(tmp_path: Path, at: int) -> None:
+    def fill() -> None:
+        full_from(at + 1)  # the first step makes the file
+        with (
+            pytest.raises(UserError, match=r"could not write .*: no space left on device"),
+            Manifest(tmp_path, Path("/photos"), "digest") as manifest,
+        ):
+            manifest.left_out(Path("/photos/a.jpg"), "is empty")
+
+    assert ended_of(fill) == 0
 
 
 def _lines(folder: Path) -> list[dict[str, object]]:

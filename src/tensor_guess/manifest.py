@@ -1,12 +1,15 @@
 """What was sorted, line by line: JSON lines in DEST, added to and never rewritten.
 
-A run's header, then a line for each image as it happens; paths are relative to the header's roots.
+A run's header, then a line for each image once its copy is on disk; paths are relative to the
+header's roots.
 """
 
 import json
 import os
+import re
 import secrets
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +18,13 @@ from typing import Any, Self
 from tensor_guess import progress
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, reason_of, shown
+
+# Appended to, so that each line lands whole at the end, whoever else writes. Never through a link,
+# which may lead to somebody's photo.
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Of a hundred thousand labels with their scores.
+_MAX_LINE = 8_000_000
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass
@@ -32,18 +42,20 @@ class Manifest:
     def __enter__(self) -> Self:
         path = self.destination / MANIFEST
         try:
-            # In append mode each line lands whole at the end, whoever else writes.
-            self._file = open(path, "a+b")
-            self._file.seek(0)
-            self._take_in(self._file.read())
+            self._file = os.open(path, _FLAGS, 0o666)
         except OSError as error:
             raise UserError(f"could not open {shown(path)}: {reason_of(error)}") from error
-        self._line(
-            run=secrets.token_hex(8),
-            classifier=self.classifier,
-            source=os.fspath(self.source),
-            destination=os.fspath(self.destination),
-        )
+        try:
+            self._take_in()
+            self._line(
+                run=secrets.token_hex(8),
+                classifier=self.classifier,
+                source=os.fspath(self.source),
+                destination=os.fspath(self.destination),
+            )
+        except BaseException:
+            os.close(self._file)
+            raise
         return self
 
     def __exit__(
@@ -52,12 +64,16 @@ class Manifest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            os.fsync(self._file)
+        except OSError as failed:
+            if error is None:
+                raise self._failed(failed) from failed
+        finally:
+            os.close(self._file)
 
     def sorted(self, source: Path, name: str, sha256: str, scores: Mapping[str, float]) -> None:
-        """Nothing comes back; the image is known, as `name` in DEST, with its scores."""
+        """Write down that the image is in DEST as `name`, with its scores. Raises UserError."""
         self.known[sha256] = name
         self._line(
             image=self._relative(source),
@@ -68,32 +84,63 @@ class Manifest:
         )
 
     def left_out(self, source: Path, reason: str) -> None:
-        """Nothing comes back; the manifest says why the file was not sorted."""
+        """Write down why the file was not sorted. Raises UserError."""
         self._line(image=self._relative(source), left_out=reason)
 
     def _relative(self, path: Path) -> str:
         return os.fspath(path.relative_to(self.source))
 
     def _line(self, **values: Any) -> None:
+        line = json.dumps(values).encode() + b"\n"
         try:
-            self._file.write(json.dumps(values).encode() + b"\n")
-            self._file.flush()
+            written = os.write(self._file, line)
+            if written < len(line):  # the disk is almost full: the next write says so
+                os.write(self._file, line[written:])
         except OSError as error:
-            path = shown(self.destination / MANIFEST)
-            raise UserError(f"could not write {path}: {reason_of(error)}") from error
+            raise self._failed(error) from error
 
-    def _take_in(self, data: bytes) -> None:
-        damaged = 0
-        for line in data.splitlines():
+    def _failed(self, error: OSError) -> UserError:
+        path = shown(self.destination / MANIFEST)
+        return UserError(f"could not write {path}: {reason_of(error)}")
+
+    def _take_in(self) -> None:
+        """Read what earlier runs wrote; lines that are damaged are counted and passed over."""
+        path = shown(self.destination / MANIFEST)
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise UserError(f"{path} is not a regular file; move it away")
+        damaged, line = 0, b""
+        for line in self._lines():
             try:
                 values = json.loads(line)
                 if "copied_to" in values:
-                    self.known[values["sha256"]] = values["copied_to"]
-            except (ValueError, TypeError, KeyError):
+                    self.known[_checked(values["sha256"])] = _plain(values["copied_to"])
+            except (KeyError, RecursionError, TypeError, ValueError):
                 damaged += 1
-        if data and not data.endswith(b"\n"):
-            self._file.write(b"\n")  # the last run was killed in the middle of a line
+        if line and not line.endswith(b"\n"):  # the last run was killed in the middle of a line
+            os.write(self._file, b"\n")
         if damaged:
-            progress.say(
-                f"{shown(self.destination / MANIFEST)}: {damaged} damaged lines passed over"
-            )
+            progress.say(f"{path}: {damaged} damaged lines passed over")
+
+    def _lines(self) -> Iterator[bytes]:
+        path = self.destination / MANIFEST
+        try:
+            with open(os.dup(self._file), "rb") as file:
+                file.seek(0)
+                if file.peek(1)[:1] not in (b"", b"{", b"\n"):
+                    raise UserError(f"{shown(path)} is not a manifest of ours; move it away")
+                while line := file.readline(_MAX_LINE):
+                    yield line
+        except OSError as error:
+            raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+
+
+def _checked(sha256: object) -> str:
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ValueError
+    return sha256
+
+
+def _plain(name: object) -> str:
+    if not isinstance(name, str) or os.path.basename(name) != name or not name.strip("."):
+        raise ValueError
+    return name

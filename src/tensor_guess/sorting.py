@@ -1,22 +1,20 @@
 """The job of sorting a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
 
-import hashlib
-import os
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 from tensor_guess import classifier as classifiers
 from tensor_guess import images, progress
 from tensor_guess.classifier import Given, Imagenet
+from tensor_guess.copies import Copies
 from tensor_guess.dataset import Files, LeftOut
-from tensor_guess.durable import check_writable, make_folder, publish, sweep
+from tensor_guess.durable import check_writable, make_folder, sweep
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.graph import Scaling
-from tensor_guess.guessing import Guess, of_scores
+from tensor_guess.guessing import of_scores
 from tensor_guess.images import Picture
 from tensor_guess.manifest import Manifest
 from tensor_guess.preprocessing import Pixels, pixels
@@ -52,10 +50,12 @@ def sort(classifier: Path | Given | Imagenet, source: Path, destination: Path) -
     sweep(destination)
     network = known.network(few=False)
     done = Sorted()
-    with Manifest(destination, source, known.digest()) as manifest:
+    with Manifest(destination, source, known.digest()) as manifest, Copies(manifest) as copies:
         run = _Run(manifest, done, known.record.scaling)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
-            run.copy(path, picture, of_scores(path, known, scores))
+            guess = of_scores(path, known, scores)
+            copies.add(path, picture, file_name(guess.category), guess.scores)
+    done.copied = copies.count
     return done
 
 
@@ -90,22 +90,6 @@ class _Run:
                 yield (path, picture), image
         self.done.hidden = files.hidden
 
-    def copy(self, path: Path, picture: Picture, guess: Guess) -> None:
-        """Nothing comes back; the very bytes that were guessed are in DEST, once."""
-        stem = f"{file_name(guess.category)}-{guess.score:.5f}"
-        for number in count(1):
-            name = f"{stem}{'' if number == 1 else f'-{number}'}.{picture.extension}"
-            target = self.manifest.destination / name
-            try:
-                publish(target, picture.data, replace=False, mtime_ns=picture.status.st_mtime_ns)
-            except FileExistsError:
-                # A run that was killed between the copy and its line in the manifest.
-                if not _holds(target, picture):
-                    continue
-            self.manifest.sorted(path, name, picture.key.hex(), guess.scores)
-            self.done.copied += 1
-            return
-
     def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, Pixels | None]:
         path, reason = item
         if reason:
@@ -134,10 +118,3 @@ def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
             "choose a folder outside it, so that no copy is sorted again"
         )
     return real_source, real_destination
-
-
-def _holds(target: Path, picture: Picture) -> bool:
-    """Whether the file there has the picture's bytes."""
-    if target.is_symlink() or os.stat(target).st_size != len(picture.data):
-        return False
-    return hashlib.sha256(target.read_bytes()).digest() == picture.key

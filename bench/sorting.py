@@ -3,8 +3,8 @@
     python bench/sorting.py DISK MEMORY [--runs N] [--many N]
 
 DISK and MEMORY are folders on a disk and in memory. The pictures are those of the sample, each made
-different by a comment. Prints seconds of whole processes (medians, the kinds by turns), milliseconds
-a picture, and the ratios that matter.
+different by a comment. Prints seconds of whole processes (medians, the kinds by turns), with
+milliseconds a picture, and the ratios that matter.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tensor_guess import images
+from tensor_guess import decoding, images
 from tensor_guess.backbones import Backbone
 from tensor_guess.bottlenecks import ROWS, Cache, Rows, compute, fingerprint
 from tensor_guess.config import BOTTLENECK
@@ -92,7 +92,7 @@ def test_rows_are_the_networks_and_in_the_order_of_the_files(
     assert (rows.computed, rows.left_out) == (9, ())
     pictures = [images.read(path) for path in files]
     assert rows.keys == tuple(picture.key for picture in pictures)
-    expected = computer.network.run((None, images.decode(each, 16)) for each in pictures)
+    expected = computer.network.run((None, decoding.decode(each, 16)) for each in pictures)
     np.testing.assert_array_equal(rows.bottlenecks, [row for _, row in expected])
 
 

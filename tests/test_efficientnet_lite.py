@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tensor_guess import images
+from tensor_guess import decoding, images
 from tensor_guess.allowed import ALLOWED_OPS
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
@@ -66,7 +66,7 @@ def test_things_of_imagenet_are_known(
     network = Network(lite0.graph, lite0.scaling, IMAGENET, "float32", few=True)
     pixels = {
         "theirs": middle(folder / photo, 224),
-        "ours": images.decode(images.read(folder / photo), 224),
+        "ours": decoding.decode(images.read(folder / photo), 224),
     }
     scores = dict(network.run(pixels.items()))
     for each in scores.values():

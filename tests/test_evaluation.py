@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn import metrics
 
-from tensor_guess import evaluation, images
+from tensor_guess import decoding, evaluation, images
 from tensor_guess.backbones import Backbone
 from tensor_guess.config import BOTTLENECK
 from tensor_guess.evaluation import Accuracy, NearCopies, Pictures, confusion
@@ -199,7 +199,7 @@ class Measure:
     def __call__(self, paths: list[Path]) -> dict[str, NDArray[np.float32]]:
         size = self.backbone.scaling.size
         pairs = (
-            (version, images.decode(picture, size))
+            (version, decoding.decode(picture, size))
             for path in paths
             for version, picture in versions(path)
         )
@@ -250,7 +250,7 @@ def test_playing_cards_that_look_alike_are_mostly_no_copies(
 ) -> None:
     # The hardest: many photos of the same sixteen things.
     paths = sorted((shared / "cards_16" / "train").rglob("*.jpg"))[::4]
-    pairs = ((path, images.decode(images.read(path), 224)) for path in paths)
+    pairs = ((path, decoding.decode(images.read(path), 224)) for path in paths)
     rows = np.stack([row for _, row in measured.network.run(pairs)])
     assert len(rows) >= 90
     assert alone(rows) > 0.9

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from graphs import accepted, copy_of, head_for, record_for
-from tensor_guess import images
+from tensor_guess import decoding, images
 from tensor_guess.backbones import Backbone
 from tensor_guess.builder import Builder
 from tensor_guess.config import (
@@ -123,7 +123,7 @@ def test_old_programs_see_what_we_see(vader_elsa: Path, shared: Path) -> None:
     pictures = {path: images.read(path) for path in photos}
     jpegs = [path for path, picture in pictures.items() if picture.kind == "JPEG"]
     assert len(jpegs) > 20
-    pixels = {path: images.decode(pictures[path], scaling.size) for path in jpegs}
+    pixels = {path: decoding.decode(pictures[path], scaling.size) for path in jpegs}
     scores = dict(Network(graph, scaling, FINAL_TENSOR, "float32").run(pixels.items()))
 
     fed = [(pixels[path] - np.float32(scaling.mean)) / scaling.std for path in jpegs]
@@ -140,7 +140,7 @@ def test_old_programs_see_large_photos_nearly_as_we_do(vader_elsa: Path, shared:
     graph = parse(read(vader_elsa / GRAPH), "x.pb")
     scaling = record_of(graph, "x.pb").scaling
     picture = images.read(shared / "sample_images" / "photo_16mp.jpg")
-    pixels = images.decode(picture, scaling.size)
+    pixels = decoding.decode(picture, scaling.size)
     ((_, scores),) = Network(graph, scaling, FINAL_TENSOR, "float32", few=True).run([("", pixels)])
     (theirs,) = by_tensorflow(graph, [(f"{IMAGE_BYTES}:0", picture.data)])
     assert agrees(scores, theirs, 0.06)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tensor_guess import images
+from tensor_guess import decoding, images
 from tensor_guess.errors import Unreadable
 from tensor_guess.graph import Scaling
 from tensor_guess.preprocessing import pixels, resize_bilinear
@@ -38,7 +38,7 @@ def test_pixels_are_those_that_tensorflow_decodes(shared: Path, folder: str) -> 
     for path in sorted((shared / folder).iterdir()):
         data = path.read_bytes()
         if data.startswith((b"\xff\xd8", b"\x89PNG")):
-            found = images.decode_whole(images.read(path))
+            found = decoding.decode_whole(images.read(path))
             decode = tf.io.decode_jpeg if data.startswith(b"\xff\xd8") else tf.io.decode_png
             np.testing.assert_array_equal(found, decode(data, channels=3), str(path))
             seen += 1

@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import ROOT, Run
+from tensor_guess import images, sorting
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.images import Picture
 from tensor_guess.sorting import file_name, sort
+from test_camera_raw import RAW
+from test_decoding import float_tiff, png_header, progressive, sequential
 
 PHOTOS = ROOT / "test_data"
 HOSTILE_NAMES = (
@@ -112,6 +116,43 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on(trained: Path, tmp_pat
     assert reasons["leaves.jpg"] == "is a link that leaves the folder"
     lines = [json.loads(x) for x in (tmp_path / "sorted" / MANIFEST).read_text().splitlines()]
     assert {x["image"]: x["left_out"] for x in lines if "left_out" in x} == reasons
+
+
+@pytest.mark.parametrize("name", ["scans.jpg", "kept.jpg", "floats.tif", "raw.tif", "narrow.png"])
+def test_one_hostile_picture_costs_only_itself(trained: Path, tmp_path: Path, name: str) -> None:
+    hostile = {
+        "scans.jpg": lambda: progressive(4000, 4000, 500),
+        "kept.jpg": lambda: sequential(24_000, 24_000),
+        "floats.tif": lambda: float_tiff(9400, 9400),
+        "raw.tif": lambda: RAW["DNG"],
+        "narrow.png": lambda: png_header(1, 80_000_000),
+    }
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    (source / name).write_bytes(hostile[name]())
+    done = sort(trained, source, tmp_path / "sorted")
+    assert done.copied == 12
+    assert [each.path.name for each in done.left_out] == [name]
+
+
+def test_a_large_file_that_changes_meanwhile_is_left_out(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "_LARGE", 0)
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    looked = images.let_go
+
+    def changes(picture: Picture) -> Picture:
+        if picture.key == digest:
+            (source / "photo01.jpg").write_bytes(b"something else")
+        return looked(picture)
+
+    digest = images.read(source / "photo01.jpg").key
+    monkeypatch.setattr(images, "let_go", changes)
+    done = sort(trained, source, tmp_path / "sorted")
+    assert done.copied == 11
+    reasons = {each.path.name: each.reason for each in done.left_out}
+    assert reasons == {"photo01.jpg": "was changed while it was looked at"}
+    assert len(_files(tmp_path / "sorted")) == 11
 
 
 def test_the_time_a_photo_was_taken_is_kept(trained: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tensor_guess import images, preprocessing, tensorflow_images
+from tensor_guess import decoding, images, preprocessing, tensorflow_images
 from tensor_guess.graph import Scaling
 from tensor_guess.images import Picture
 
@@ -66,7 +66,7 @@ def test_pixels_are_equal(
     drawn(width, height, mode, seed).save(file, kind, **options)
     given = picture(file.getvalue(), kind)
     scaling = Scaling(32, 0.0, 1.0)
-    assert np.array_equal(decoder(scaling)(given.data), images.decode(given, scaling.size))
+    assert np.array_equal(decoder(scaling)(given.data), decoding.decode(given, scaling.size))
 
 
 @pytest.mark.parametrize("size", [224, 299])
@@ -77,7 +77,7 @@ def test_pixels_of_real_photos_are_equal(shared: Path, size: int, folder: str) -
     for path in paths:
         given = images.read(path)
         assert np.array_equal(
-            decoder(Scaling(size, 0.0, 1.0))(given.data), images.decode(given, size)
+            decoder(Scaling(size, 0.0, 1.0))(given.data), decoding.decode(given, size)
         ), path
 
 
@@ -95,7 +95,7 @@ def test_upright_as_exif_says(shared: Path) -> None:
     for path in paths:
         given = images.read(path)
         found = decoder(Scaling(64, 0.0, 1.0))(given.data)
-        assert np.array_equal(found, images.decode(given, 64)), path
+        assert np.array_equal(found, decoding.decode(given, 64)), path
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_damaged_exif_says_nothing(exif: bytes) -> None:
     drawn(40, 30, "RGB", 0).save(file, "JPEG", exif=b"Exif\0\0" + exif)
     given = picture(file.getvalue(), "JPEG")
     found = decoder(Scaling(32, 0.0, 1.0))(given.data)
-    assert np.array_equal(found, images.decode(given, 32))
+    assert np.array_equal(found, decoding.decode(given, 32))

@@ -208,7 +208,7 @@ class _Pass:
 
     def _to_compute(self, files: Sequence[Path]) -> Iterator[tuple[Path, Pixels]]:
         claimed = set()
-        looked = images.ahead(self._look, files)
+        looked = images.ahead(self._look, files, weigh=images.size_of)
         for path, found in progress.track(looked, len(files), "Bottlenecks"):
             if isinstance(found, Unreadable):
                 self.left_out.append(LeftOut(path, str(found)))

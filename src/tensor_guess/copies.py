@@ -16,7 +16,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from tensor_guess import reading
+from tensor_guess import images, progress, reading
+from tensor_guess.dataset import LeftOut
 from tensor_guess.durable import stage, sync_folder
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.images import Picture
@@ -53,6 +54,7 @@ class Copies:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self.count = 0
+        self.left_out: list[LeftOut] = []
         self._names = _Names(manifest)
         self._batch: list[_Copy] = []
         self._bytes = 0
@@ -89,7 +91,8 @@ class Copies:
         # A run that was killed may have left the copy without its line in the manifest.
         there = self._names.held(stem, picture)
         name = there or self._names.next(stem)
-        written = self._writers.submit(self._write, stem, name, None if there else picture)
+        new = None if there else picture
+        written = self._writers.submit(self._write, source, stem, name, new)
         self._batch.append(_Copy(source, picture.key.hex(), scores, written))
         self._bytes += len(picture.data)
         if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
@@ -97,12 +100,13 @@ class Copies:
         while len(self._settling) > _UNDER_WAY or (self._settling and self._settling[0].done()):
             self._settling.popleft().result()
 
-    def _write(self, stem: Stem, name: str, picture: Picture | None) -> str:
+    def _write(self, source: Path, stem: Stem, name: str, picture: Picture | None) -> str:
         """The name that the copy has at last; None is one that is there already."""
         if picture is None:
             return name
         folder, taken_at = self._manifest.destination, picture.status.st_mtime_ns
-        with stage(folder / name, picture.data, mtime_ns=taken_at) as staged:
+        data = picture.data or images.again(source, picture)
+        with stage(folder / name, data, mtime_ns=taken_at) as staged:
             while True:
                 try:
                     replace(staged, path=folder / name).commit(replace=False)
@@ -118,14 +122,23 @@ class Copies:
 
     def _settle(self, batch: list[_Copy]) -> None:
         """Sync the names of a batch, and write its lines; the first error is raised last."""
-        failed = [error for copy in batch if (error := copy.name.exception())]
+        errors = [copy.name.exception() for copy in batch]
+        failed = [error for error in errors if error and not isinstance(error, Unreadable)]
         sync_folder(self._manifest.destination)
         for copy in batch:
-            if not copy.name.exception():
+            error = copy.name.exception()
+            if isinstance(error, Unreadable):
+                self._leave_out(copy.source, str(error))
+            elif not error:
                 self._manifest.sorted(copy.source, copy.name.result(), copy.sha256, copy.scores)
                 self.count += 1
         if failed:
             raise failed[0]
+
+    def _leave_out(self, source: Path, reason: str) -> None:
+        self.left_out.append(LeftOut(source, reason))
+        self._manifest.left_out(source, reason)
+        progress.say(str(self.left_out[-1]))
 
 
 class _Names:
@@ -154,7 +167,7 @@ class _Names:
     def held(self, stem: Stem, picture: Picture) -> str | None:
         """The file that no manifest tells of and that has the picture's bytes, if there is one."""
         for name in self._untold.get(stem, ()):
-            if self._digest(name, len(picture.data)) == picture.key:
+            if self._digest(name, picture.size) == picture.key:
                 return name
         return None
 

@@ -63,11 +63,11 @@ class Staged:
             os.unlink(self.temporary)
 
 
-def stage(path: Path, data: bytes, *, mtime_ns: int | None = None) -> Staged:
+def stage(path: Path, data: bytes | Iterator[bytes], *, mtime_ns: int | None = None) -> Staged:
     """`data`, written and synced under a temporary name in the folder of `path`.
 
     `mtime_ns`: modification time the file gets. Raises UserError where the system refuses
-    (read-only, disk full); nothing is left behind then.
+    (read-only, disk full), and whatever an iterator of data raises; nothing is left behind then.
     """
     staged = Staged(path, _temporary(path))
     with _writing(path):
@@ -185,12 +185,13 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
 
 
-def _write(path: Path, data: bytes, mtime_ns: int | None) -> None:
+def _write(path: Path, data: bytes | Iterator[bytes], mtime_ns: int | None) -> None:
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
+        for part in (data,) if isinstance(data, bytes) else data:
+            left = memoryview(part)
+            while left:
+                left = left[os.write(handle, left) :]
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess import classifier as classifiers
-from tensor_guess import dataset, images, progress
+from tensor_guess import dataset, decoding, images, progress
 from tensor_guess import story as stories
 from tensor_guess.classifier import Classifier, Given
 from tensor_guess.config import DATA, PRECISIONS, RECORD, Training
@@ -260,7 +260,7 @@ def _sample(path: Path, known: Classifier, form: str) -> Sample | None:
     """The picture, or None where it cannot be decoded, by us or in that format."""
     try:
         picture = images.read(path)
-        if form == "saved_model" and not images.same_in_tensorflow(picture):
+        if form == "saved_model" and not decoding.same_in_tensorflow(picture):
             return None
         return Sample(path, picture, pixels(picture, known.record.scaling))
     except Unreadable:

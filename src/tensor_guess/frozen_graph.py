@@ -119,8 +119,8 @@ def record_of(graph: GraphDef, name: str) -> Record:
 def _decode_stage(builder: Builder, scaling: Scaling) -> None:
     """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled."""
     builder.placeholder(IMAGE_BYTES, DT_STRING, ())
-    # Left alone, TensorFlow decodes with the fast DCT, as it did for `retrain.py`; `images.decode`
-    # has the accurate one.
+    # Left alone, TensorFlow decodes with the fast DCT, as it did for `retrain.py`; `decoding` has
+    # the accurate one.
     how = {} if scaling.classic else {"dct_method": "INTEGER_ACCURATE"}
     decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3, **how)
     types = {"SrcT": AttrValue(type=DT_UINT8), "DstT": AttrValue(type=DT_FLOAT)}

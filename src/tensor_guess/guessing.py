@@ -48,7 +48,9 @@ def guess(
     left_out: dict[int, LeftOut] = {}
 
     def readable() -> Iterator[tuple[int, Pixels]]:
-        decoded = images.ahead(lambda path: pixels(images.read(path), scaling), paths)
+        decoded = images.ahead(
+            lambda path: pixels(images.read(path), scaling), paths, weigh=images.size_of
+        )
         for number, (path, image) in enumerate(decoded):
             if isinstance(image, Unreadable):
                 left_out[number] = LeftOut(path, str(image))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import images
+from tensor_guess import decoding
 from tensor_guess.graph import Scaling
 from tensor_guess.images import Picture
 
@@ -16,8 +16,8 @@ def pixels(picture: Picture, scaling: Scaling) -> Pixels:
     Raises Unreadable: damaged or too large.
     """
     if scaling.classic:
-        return resize_bilinear(images.decode_whole(picture), scaling.size)
-    return images.decode(picture, scaling.size)
+        return resize_bilinear(decoding.decode_whole(picture), scaling.size)
+    return decoding.decode(picture, scaling.size)
 
 
 def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

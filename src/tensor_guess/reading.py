@@ -29,7 +29,7 @@ def opened(path: Path, *, follow: bool = True) -> Iterator[FileIO]:
             _check(os.fstat(file.fileno()))
             yield file
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
-        raise Unreadable(_reason(error)) from error
+        raise Unreadable(_reason(error, follow)) from error
 
 
 def read(path: Path, limit: int, *, follow: bool = True) -> bytes:
@@ -67,7 +67,7 @@ def _check(status: os.stat_result) -> None:
         raise Unreadable("is not a regular file")
 
 
-def _reason(error: OSError | ValueError) -> str:
+def _reason(error: OSError | ValueError, follow: bool) -> str:
     if isinstance(error, OSError):
-        return "is a link" if error.errno == ELOOP else reason_of(error)
+        return "is a link" if error.errno == ELOOP and not follow else reason_of(error)
     return str(error)

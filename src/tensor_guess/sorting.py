@@ -19,6 +19,7 @@ from tensor_guess.images import Picture
 from tensor_guess.manifest import Manifest
 from tensor_guess.preprocessing import Pixels, pixels
 
+_LARGE = 16_000_000  # bytes
 # What some file system forbids in names (FAT, NTFS), or a shell would trip over.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
@@ -56,6 +57,7 @@ def sort(classifier: Path | Given | Imagenet, source: Path, destination: Path) -
             guess = of_scores(path, known, scores)
             copies.add(path, picture, file_name(guess.category), guess.scores)
     done.copied = copies.count
+    done.left_out += copies.left_out
     return done
 
 
@@ -76,7 +78,7 @@ class _Run:
     def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
         """The images that are not known yet; the others are counted or left out on the way."""
         total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
-        found = images.ahead(self._look, files)
+        found = images.ahead(self._look, files, weigh=lambda item: images.size_of(item[0]))
         claimed: set[bytes] = set()
         for (path, _), result in progress.track(found, total, "Sorting"):
             if isinstance(result, Unreadable):
@@ -96,7 +98,9 @@ class _Run:
             raise Unreadable(reason)
         picture = images.read(path)
         known = picture.key.hex() in self.manifest.known
-        return picture, None if known else pixels(picture, self.scaling)
+        image = None if known else pixels(picture, self.scaling)
+        # Many large files may wait to be guessed and copied.
+        return picture if len(picture.data) < _LARGE else images.let_go(picture), image
 
     def _leave_out(self, path: Path, reason: str) -> None:
         left_out = LeftOut(path, reason)

@@ -1,0 +1,93 @@
+"""A camera RAW file is named by its kind, whatever its name; a TIFF stays a picture."""
+
+import io
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tensor_guess import camera_raw, images
+from tensor_guess.errors import Unreadable
+
+SHORT, LONG, TEXT, BYTE = 3, 4, 2, 1
+WIDTHS = {SHORT: 2, LONG: 4, TEXT: 1, BYTE: 1}
+
+Tag = tuple[int, int, int, int]  # tag, type, count, value
+
+
+def tiff(*folders: list[Tag], order: str = "<", after: bytes = b"") -> bytes:
+    """A TIFF of these directories, one after the other; `after` follows at 8."""
+    data = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(after))
+    data += after
+    for number, tags in enumerate(folders):
+        data += struct.pack(f"{order}H", len(tags))
+        for tag, kind, count, value in tags:
+            small = kind == SHORT and count == 1
+            number_ = struct.pack(f"{order}HH" if small else f"{order}I", *(value, 0)[: 1 + small])
+            data += struct.pack(f"{order}HHI", tag, kind, count) + number_
+        last = number == len(folders) - 1
+        data += struct.pack(f"{order}I", 0 if last else len(data) + 4)
+    return data
+
+
+def of_maker(maker: bytes, colours: int) -> bytes:
+    """A thumbnail in the first directory, the sensor's own numbers in one below it."""
+    names = maker.ljust(16, b"\0")
+    first = [(262, SHORT, 1, 2), (271, TEXT, len(names), 8), (330, LONG, 1, 0)]
+    below = 8 + len(names) + 2 + 12 * len(first) + 4
+    first[2] = (330, LONG, 1, below)
+    return tiff(first, after=names) + tiff([(262, SHORT, 1, colours)])[8:]
+
+
+RAW = {
+    "DNG": tiff([(262, SHORT, 1, 2), (50706, BYTE, 4, 0x00000401)]),
+    "CR2": b"II*\0\x10\0\0\0CR\x02\0" + bytes(30),
+    "CR3": b"\0\0\0\x18ftypcrx \0\0\0\1" + bytes(30),
+    "RAF": b"FUJIFILMCCD-RAW 0201" + bytes(30),
+    "ORF": b"IIRO\x08\0\0\0" + bytes(30),
+    "RW2": b"IIU\0\x18\0\0\0" + bytes(30),
+    "NEF": of_maker(b"NIKON CORPORATION", 32803)[:200],
+    "ARW": of_maker(b"SONY", 32803),
+    "PEF": of_maker(b"PENTAX K-3", 32803),
+    "TIFF/EP": of_maker(b"Somebody", 32803),
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_raw_is_left_out_by_its_kind(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "IMG_1.tif"
+    path.write_bytes(RAW[kind])
+    with pytest.raises(Unreadable, match=rf"is a camera RAW file \({kind}\); export it as JPEG"):
+        images.read(path)
+
+
+def test_a_tiff_is_a_picture_whoever_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "scan.tif"
+    for order in "<>":
+        path.write_bytes(tiff([(262, SHORT, 1, 2)], [(262, SHORT, 1, 1)], order=order))
+        assert images.read(path).kind == "TIFF"
+    path.write_bytes(of_maker(b"NIKON", 2))
+    assert images.read(path).kind == "TIFF"
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "TIFF")
+    path.write_bytes(file.getvalue())
+    assert images.read(path).kind == "TIFF"
+
+
+def test_directories_that_lead_in_circles_end() -> None:
+    data = bytearray(tiff([(330, LONG, 1, 8)]))
+    data[-4:] = (8).to_bytes(4, "little")
+    camera_raw.check(bytes(data))
+
+
+@given(st.sampled_from(sorted(RAW)), st.data())
+def test_damaged_ones_are_raw_or_not_and_nothing_else(kind: str, draw: st.DataObject) -> None:
+    data = bytearray(RAW[kind])
+    for _ in range(draw.draw(st.integers(0, 5))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    with suppress(Unreadable):
+        camera_raw.check(bytes(data[: draw.draw(st.integers(0, len(data)))]))

@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from conftest import ROOT, Run
 from strangers import LABELS as THEIRS
 from strangers import made
 from tensor_guess.classifier import Given, load
-from tensor_guess.config import GRAPH, LABELS
+from tensor_guess.config import BOTTLENECK, GRAPH, GRAPH_RECORD, LABELS, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.graph import serialise
+from tensor_guess.graph import parse, serialise
 from tensor_guess.guessing import Guess, guess
 
 Spoil = Callable[[Path], object]
+Change = Callable[[GraphDef], None]
 
 
 def test_one_file_is_enough(trained: Path) -> None:
@@ -103,7 +106,7 @@ def test_a_fifo_is_no_graph_and_does_not_hang(tmp_path: Path, run: Run) -> None:
     os.mkfifo(tmp_path / "g.pb")
     done = run("guess", tmp_path / "g.pb", ROOT / "test_data/photo01.jpg")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("g.pb is not a regular file, so no frozen graph\n")
+    assert done.stderr.endswith("g.pb as a frozen graph: is not a regular file\n")
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ def _labels(content: bytes) -> Spoil:
         (_labels("é\nb\nc".encode("latin1")), "is not UTF-8 .byte 0 is 0xe9"),
         (_labels("a\nb\nc".encode("utf-16")), "is not UTF-8"),
         (_labels("a\nb\nc".encode("utf-16-le")), "zero bytes"),
-        (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "larger than any"),
+        (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "is larger than 2147"),
         (lambda folder: _hole(folder / "output_graph.pb"), "is not a frozen graph"),
         (lambda folder: _fifo(folder / "output_graph.pb"), "no classifier in"),
         (lambda folder: os.truncate(folder / "output_labels.txt", 3 * 10**9), "larger than 10 MB"),
@@ -178,3 +181,51 @@ def _copies(folder: Path, name: str) -> None:
 
 def _truncate(path: Path, length: int) -> None:
     path.write_bytes(path.read_bytes()[:length])
+
+
+def _tampered(final_tensor: str) -> Change:
+    def change(graph: GraphDef) -> None:
+        text = next(node for node in graph.node if node.name == GRAPH_RECORD).attr["value"].tensor
+        record = json.loads(text.string_val[0]) | {"final_tensor": final_tensor}
+        text.string_val[0] = json.dumps(record).encode()
+
+    return change
+
+
+def _no_number(graph: GraphDef) -> None:
+    biases = next(node for node in graph.node if node.name == "final_training_ops/biases")
+    biases.attr["value"].tensor.tensor_content = np.array([np.nan, 0], "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_tampered(BOTTLENECK), r"bottleneck is \[1, 1280\], not one row an image of 2 numbers"),
+        (_tampered("final_training_ops/weights"), r"is \[1280, 2\], not one row"),
+        (_tampered(NETWORK_INPUT), r"Mul is \[1, 224, 224, 3\], not one row"),
+        (_tampered("nothing"), "contradicts the record inside it"),
+        (_no_number, "no numbers|not all numbers"),
+    ],
+)
+def test_a_graph_that_its_record_does_not_fit_is_refused_by_every_command(
+    trained: Path, tmp_path: Path, run: Run, change: Change, said: str
+) -> None:
+    graph = parse((trained / GRAPH).read_bytes(), "x.pb")
+    change(graph)
+    path = tmp_path / "x.pb"
+    path.write_bytes(serialise(graph))
+    for arguments in (
+        ("guess", path, ROOT / "test_data/photo01.jpg"),
+        ("classify-dir", path, ROOT / "test_data", tmp_path / "sorted"),
+        ("share", path, tmp_path / "x.zip"),
+        ("export", path, tmp_path / "x.onnx", "--format", "onnx", "--pictures", ROOT / "test_data"),
+    ):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (1, ""), arguments
+        assert re.search(said, done.stderr), done.stderr
+        assert "Traceback" not in done.stderr
+    assert [each.name for each in tmp_path.iterdir() if each.suffix != ".pb"] in ([], ["sorted"])
+    assert [each.name for each in tmp_path.glob("sorted/*")] in ([], ["manifest.jsonl"])
+    told = run("inspect", path)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert re.search(said, told.stdout)

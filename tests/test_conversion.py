@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from conftest import ROOT
 from tensor_guess.backbones import Backbone
@@ -22,7 +23,7 @@ from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.conversion import Limits, convert
 from tensor_guess.errors import UserError
-from tensor_guess.graph import cut
+from tensor_guess.graph import Scaling, cut
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SHAPE = (1, 224, 224, 3)
@@ -245,3 +246,31 @@ nodes = graph.cut(backbone.graph, backbone.scaling, "{BOTTLENECK}")
         text=True,
         check=False,
     )
+
+
+def large(layers: int) -> Builder:
+    """Layers of 100 MB for a picture, all of which are needed at the end."""
+    builder = Builder()
+    builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, 8, 8, 3))
+    size = builder.const("size", np.array([2900, 2900], np.int32))
+    kept = [builder.floats("ResizeBilinear", "resized", (NETWORK_INPUT, size))]
+    for n in range(layers):
+        kept.append(builder.floats("Tanh", f"layer{n}", (kept[-1],)))
+    last = kept.pop()
+    while kept:
+        last = builder.floats("Add", f"sum{len(kept)}", (last, kept.pop()))
+    axes = builder.const("axes", np.array([1, 2], np.int32))
+    builder.floats("Mean", BOTTLENECK, (last, axes), Tidx=AttrValue(type=DT_INT32))
+    return builder
+
+
+def test_pictures_are_computed_one_by_one_if_one_takes_much() -> None:
+    nodes = cut(large(3).graph, Scaling(8, 0, 1), BOTTLENECK)
+    model = convert(nodes, (4, 8, 8, 3))
+    assert list(model.input().shape) == [1, 8, 8, 3]
+
+
+def test_what_one_picture_would_take_is_bounded() -> None:
+    nodes = cut(large(12).graph, Scaling(8, 0, 1), BOTTLENECK)
+    with pytest.raises(UserError, match=r"it needs \d{4} MB at once for one picture"):
+        convert(nodes, (1, 8, 8, 3))

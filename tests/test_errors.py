@@ -47,6 +47,15 @@ def test_any_name_is_printable_and_can_be_told_from_what_is_shown(raw: bytes) ->
         assert os.fsencode(back) == raw
 
 
+@pytest.mark.parametrize("character", ["X", "\x1b", "é"])
+def test_of_a_name_longer_than_any_path_both_ends_are_shown(character: str) -> None:
+    said = shown(f"begin{character * 5_000_000}end")
+    assert said.lstrip("'").startswith("begin")
+    assert said.rstrip("'").endswith("end")
+    assert len(said) < 600
+    assert said.isprintable()
+
+
 def test_a_reason_reads_as_the_end_of_a_sentence() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/path")
     assert reason_of(error) == "no space left on device"

@@ -60,7 +60,8 @@ class Classifier:
         record = self.record
         if record.precision == "bf16" and not has_bf16():
             progress.say("trained in bf16, which this CPU does not have; computing in float32")
-        return Network(self.graph, record.scaling, record.final_tensor, record.precision, few)
+        how = record.scaling, record.final_tensor, record.precision
+        return Network(self.graph, *how, few, width=len(record.labels))
 
 
 def load(which: Path | Given | Imagenet) -> Classifier:

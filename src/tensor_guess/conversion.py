@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn
@@ -23,9 +24,14 @@ import openvino as ov
 from openvino.frontend import FrontEnd, FrontEndManager
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
-from tensor_guess.errors import UserError, reason_of
+from tensor_guess.allowed import MAX_CONSTANT
+from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.graph import listed, serialised
+from tensor_guess.shapes import MAX_TENSOR
 
+# Bytes of tensors that are needed at one moment, for all pictures that are computed at once.
+# EfficientNetV2-L, of 480 x 480, needs 48 MB for one, Inception v3 11.
+MAX_LIVE = 1_000_000_000
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 # Whoever needs memory most takes it from this process first (proc(5)).
 _FIRST_TO_GO = "1000"
@@ -45,6 +51,8 @@ LIMITS = Limits()
 
 def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIMITS) -> ov.Model:
     """The model of `nodes`, whose first one is fed a tensor of `shape`.
+
+    Of [N, H, W, C] it is fed [1, H, W, C] if N pictures at once would take more than MAX_LIVE.
 
     Raises UserError where that cannot be done, or not within `limits`; leaves nothing behind.
     """
@@ -126,7 +134,7 @@ def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoR
         loaded = _front_end().load(folder / "graph.pb")
         os.truncate(folder / "graph.pb", 0)  # its memory is wanted
         model = _front_end().convert(loaded)
-        model.reshape(list(shape))
+        _reshape(model, shape)
         ov.serialize(model, folder / "model.xml", folder / "model.bin")
         code = 0
     except BaseException as error:  # OpenVINO's errors have no common type
@@ -136,6 +144,58 @@ def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoR
         (folder / "reason").write_text(reason, "utf-8", "replace")
     finally:
         os._exit(code)  # what the program would do at its end is not this process's to do
+
+
+def _reshape(model: ov.Model, shape: Sequence[int]) -> None:
+    """Fix the shape of what is fed; a picture at a time if several at once would take too much.
+
+    Raises ValueError if one picture would. `shapes` reckons as TensorFlow does, before anything is
+    converted; this is OpenVINO's own reckoning of what it would make.
+    """
+    batch, *picture = shape
+    model.reshape([1, *picture])
+    if _live(model) * batch <= MAX_LIVE:
+        model.reshape([batch, *picture])
+
+
+def _live(model: ov.Model) -> int:
+    """The bytes of the tensors that are needed at one moment, at most, without the weights.
+
+    Raises ValueError if that, or one tensor, is too much.
+    """
+    ops = model.get_ordered_ops()
+    last = {
+        taken.get_source_output().get_node().get_name(): place
+        for place, op in enumerate(ops)
+        for taken in op.inputs()
+    }
+    ending: dict[int, int] = {}
+    now = most = 0
+    for place, op in enumerate(ops):
+        constant = op.get_type_name() == "Constant"
+        size = sum(_size(op, output, constant) for output in op.outputs())
+        if not constant:
+            now += size
+            most = max(most, now)
+            until = last.get(op.get_name(), place)
+            ending[until] = ending.get(until, 0) + size
+        now -= ending.pop(place, 0)
+    if most > MAX_LIVE:
+        raise ValueError(f"it needs {most // 1_000_000} MB at once for one picture")
+    return most
+
+
+def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
+    """The bytes of a tensor. Raises ValueError if they are too many, or cannot be told."""
+    shape, name = output.get_partial_shape(), shown(op.get_friendly_name())
+    if shape.is_dynamic:
+        raise ValueError(f"how large {name} is cannot be told")
+    size = prod(shape.to_shape()) * output.get_element_type().size
+    limit = MAX_CONSTANT if constant else MAX_TENSOR
+    if size > limit:
+        sides = list(shape.to_shape())
+        raise ValueError(f"{name} would be {sides}, more than {limit // 1_000_000} MB")
+    return int(size)
 
 
 def _limit(memory: int, seconds: int) -> None:

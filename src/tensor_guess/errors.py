@@ -2,6 +2,9 @@
 
 import os
 
+_LONGEST = 4096  # Linux' PATH_MAX
+_END = 60
+
 
 class UserError(Exception):
     """A user's mistake or mishap: one sentence that says what, where and how to go on."""
@@ -22,9 +25,12 @@ class Unreadable(Exception):
 def shown(path: str | os.PathLike[str]) -> str:
     """The path as it may be printed: as it is, or escaped and in quotes where it is not printable.
 
-    Names are strangers' bytes: no terminal escape and no newline gets through.
+    Names are strangers' bytes: no terminal escape and no newline gets through. Of a name that is
+    longer than any path's, the middle is left out.
     """
     name = os.fspath(path)
+    if len(name) > _LONGEST:
+        name = f"{name[:_END]} ... {name[-_END:]}"
     if name.isprintable():
         return name
     return "'" + name.encode("unicode_escape", "backslashreplace").decode("ascii") + "'"

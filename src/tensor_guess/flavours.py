@@ -185,7 +185,8 @@ def _size(graph: GraphDef, start: NodeDef, kind: _Kind | None) -> int:
     nodes = {node.name: node for node in graph.node}
     for resize in islice(_resizes(nodes, start), 1):
         found = array(graph, node_of(resize.input[1]))
-        if found is not None and found.size == 2 and len({*found.ravel().tolist()}) == 1:
+        numbers = found is not None and found.dtype.kind == "i"
+        if found is not None and numbers and found.size == 2 and found.flat[0] == found.flat[1]:
             return int(found.flat[0])
     if kind is None or kind.size:
         return kind.size if kind else 0

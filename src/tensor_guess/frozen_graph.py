@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8
 
 from tensor_guess.builder import Builder
@@ -178,26 +177,19 @@ def _check_types(record: Record) -> None:
 
 
 def _check_record(graph: GraphDef, record: Record, name: str) -> None:
-    names = {node.name: node for node in graph.node}
-    width = _width(names, record.final_tensor)
+    """Raise UserError if the record is none of this version's, or speaks of what is not there.
+
+    That there are as many scores as labels is seen when the network is made (`network`).
+    """
     sound = (
         record.format == 1
-        and NETWORK_INPUT in names
-        and len(record.labels) == len(record.categories) == width
+        and {NETWORK_INPUT, record.final_tensor} <= {node.name for node in graph.node}
+        and len(record.labels) == len(record.categories) > 0
         and 0 < record.scaling.size <= 2048
         and record.scaling.std > 0
     )
     if not sound:
         raise UserError(
-            f"{name} contradicts the record inside it ({len(record.labels)} labels, "
-            f"{width} outputs); get it again or train again"
+            f"{name} contradicts the record inside it ({len(record.labels)} labels for "
+            f"{shown(record.final_tensor)}); get it again or train again"
         )
-
-
-def _width(nodes: dict[str, NodeDef], final_tensor: str) -> int:
-    """How many scores the graph gives: the length of the biases of our head, or 0."""
-    biases = nodes.get("final_training_ops/biases")
-    if final_tensor not in nodes or biases is None:
-        return 0
-    dims = biases.attr["value"].tensor.tensor_shape.dim
-    return int(dims[0].size) if len(dims) == 1 else 0

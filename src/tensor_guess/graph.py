@@ -1,8 +1,9 @@
 """Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
 
-import stat
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tensorboard.compat.proto.types_pb2 import (
     DT_STRING,
 )
 
+from tensor_guess import reading, wire
 from tensor_guess.allowed import (
     MAX_CONSTANT,
     MAX_LEFT_OUT_IN_ALL,
@@ -29,9 +31,9 @@ from tensor_guess.allowed import (
 )
 from tensor_guess.builder import TYPES, Builder
 from tensor_guess.config import NETWORK_INPUT
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.wire import MAX_NODES
 
-MAX_NODES = 20_000
 MAX_INPUTS = 10 * MAX_NODES
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
 # The first byte of a GraphDef: the tag of one of its fields (node, library, version, versions).
@@ -61,13 +63,13 @@ def parse(data: bytes, name: str) -> GraphDef:
     """The graph in `data`; `name` is for the message. Raises UserError where it is none."""
     if data.startswith(b"version https://git-lfs"):
         raise UserError(f"{name} is a Git LFS pointer; `git lfs pull` fetches the graph")
+    view = memoryview(data)
+    wire.check(lambda at, length: bytes(view[at : at + length]), len(data), name)
     graph = GraphDef()
     try:
         graph.ParseFromString(data)
     except DecodeError as error:
-        raise UserError(
-            f"{name} is not a frozen graph, or is damaged; get it again or train again"
-        ) from error
+        raise wire.damaged(name) from error
     if not graph.node:
         raise UserError(f"{name} is not a frozen graph: it has no nodes; get it again")
     return graph
@@ -79,19 +81,17 @@ def read(path: Path) -> bytes:
     Raises UserError: no regular file (a FIFO does not hang), too large, not readable.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{shown(path)} is not a regular file, so no frozen graph")
-        if status.st_size > MAX_BYTES:
-            raise UserError(f"{shown(path)} is larger than any frozen graph can be (2 GB)")
-        with path.open("rb", buffering=0) as file:
+        with reading.opened(path) as file:
             start = file.read(1000)
             if start[:1] not in _STARTS:
                 return start
+            size, handle = os.fstat(file.fileno()).st_size, file.fileno()
+            if size <= MAX_BYTES:  # what is no graph may be large, and is not read at all
+                wire.check(lambda at, length: os.pread(handle, length, at), size, shown(path))
             file.seek(0)
-            return file.readall()  # a buffered file would copy it
-    except OSError as error:
-        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+            return reading.rest(file, MAX_BYTES)
+    except Unreadable as error:
+        raise UserError(f"could not read {shown(path)} as a frozen graph: {error}") from error
 
 
 def check(graph: GraphDef, name: str) -> None:
@@ -140,6 +140,14 @@ def _constant_faults(graph: GraphDef, name: str) -> Iterator[str]:
         yield f"{name} is refused: its constants would have {more}"
 
 
+def weight_faults(nodes: Iterable[NodeDef], name: str) -> Iterator[str]:
+    """A sentence for each constant of floats that has NaN or infinity; `name` is for them."""
+    for node in nodes:
+        found = value_of(node)
+        if found is not None and found.dtype.kind == "f" and not np.isfinite(found).all():
+            yield f"{name} is refused: the weights {shown(node.name)} are not all numbers"
+
+
 def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
     """The value of the constant `name` (strings as bytes objects), or None where there is none."""
     node = next((n for n in graph.node if n.name == name), None)
@@ -153,6 +161,8 @@ def value_of(node: NodeDef) -> NDArray[Any] | None:
     tensor = node.attr["value"].tensor
     if tensor.dtype == DT_STRING:
         shape = [dim.size for dim in tensor.tensor_shape.dim]
+        if len(tensor.string_val) != prod(shape):
+            return None
         return np.array(list(tensor.string_val), object).reshape(shape)
     return values(tensor)
 

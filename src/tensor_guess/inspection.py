@@ -18,6 +18,7 @@ from tensor_guess.errors import UserError, shown
 from tensor_guess.flavours import UNDER
 from tensor_guess.frozen_graph import is_ours, record_of
 from tensor_guess.graph import Scaling, cut
+from tensor_guess.network import check_row
 from tensor_guess.rewriting import rewritten
 
 # More are not told.
@@ -80,15 +81,20 @@ def _look_into(found: Inspection, graph: GraphDef, given: Given) -> None:
         found.made_by = f"tensor-guess, with {record.backbone}"
         found.fed, found.fed_to, found.bottleneck = record.scaling, NETWORK_INPUT, BOTTLENECK
         nodes, tensors = graph, (BOTTLENECK, record.final_tensor)
+        count: int | None = len(record.labels)
     else:
         graph = rewritten(graph)
         flavour = flavours.flavour_of(graph, shown(found.path), given.fed)
         found.made_by, found.fed, found.fed_to = flavour.maker, flavour.scaling, flavour.input
         found.bottleneck = flavour.bottleneck or ""
-        nodes = flavours.renamed(graph, flavour)
+        nodes, count = flavours.renamed(graph, flavour), None
         tensors = (f"{UNDER}{flavour.bottleneck}", f"{UNDER}{flavour.output}")
-    if found.bottleneck:
-        known = shapes.check(cut(nodes, found.fed, tensors[1]))
+    kept = cut(nodes, found.fed, tensors[1])
+    check_row(kept, tensors[1], count)
+    for reason in graphs.weight_faults(kept, shown(found.path)):
+        raise UserError(reason)
+    known = shapes.check(kept)
+    if found.bottleneck and known.get(tensors[0]):
         found.head = (known[tensors[0]][-1], known[tensors[1]][-1])
 
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,22 +96,19 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
     method = "fork" if sys.platform == "linux" else "spawn"
     start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
     child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
-    # Ctrl-C is meant for the program, which then ends this process.
-    usual = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     # Nothing of the program's may be cleared away in the child: it could wait for its threads,
     # which are not there.
     collects = gc.isenabled()
     gc.disable()
     try:
-        child.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        with _ctrl_c_later():
+            child.start()
         _load_plugin()
         child.join(seconds)
         code = child.exitcode
     finally:
         if collects:
             gc.enable()
-        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         if child.pid:
             child.kill()
             child.join()
@@ -124,6 +122,25 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
     else:
         reason = (folder / "reason").read_text("utf-8", "replace")
     raise UserError(f"the graph cannot be converted for this CPU: {reason}")
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Ctrl-C counts when this is over: while a process starts, it would be lost in a hook.
+
+    To block the signal would not do, as any other thread takes it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoReturn:
@@ -200,6 +217,7 @@ def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
 
 def _limit(memory: int, seconds: int) -> None:
     """Nothing comes back; this process is silent, and gets only so much more memory and time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the program, which ends this process
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(silent, stream)

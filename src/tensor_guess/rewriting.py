@@ -9,12 +9,10 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_QUINT8
 
+from tensor_guess.allowed import MAX_LEFT_OUT_IN_ALL, left_out
 from tensor_guess.builder import Builder
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graph import node_of, value_of
-
-# What constants that are stored as bytes may become, all together.
-MAX_DEQUANTIZED = 1_000_000_000
 
 
 def rewritten(graph: GraphDef) -> GraphDef:
@@ -47,19 +45,24 @@ def rewritten(graph: GraphDef) -> GraphDef:
 
 
 def _bound(nodes: dict[str, NodeDef]) -> None:
-    """Nothing comes back; UserError where what is dequantized would be too much together."""
-    total = 0
+    """Raise UserError if what is dequantized would be much more than what is stored."""
+    made, sources = 0, set[str]()
     for node in nodes.values():
-        if node.op != "Dequantize" or not node.input:
-            continue
-        source = nodes.get(node_of(node.input[0]))
-        if source and "value" in source.attr:
-            shape = source.attr["value"].tensor.tensor_shape
-            total += 4 * prod(dim.size for dim in shape.dim)
-    if total > MAX_DEQUANTIZED:
+        source = nodes.get(node_of(node.input[0])) if node.input else None
+        if node.op == "Dequantize" and source and "value" in source.attr:
+            made += _floats(source)
+            sources.add(source.name)
+    stored = sum(_floats(nodes[name]) - 4 * left_out(nodes[name]) for name in sources)
+    if made > stored + MAX_LEFT_OUT_IN_ALL:
         raise UserError(
-            f"the graph is refused: it dequantizes more than {MAX_DEQUANTIZED // 1_000_000} MB"
+            f"the graph is refused: it dequantizes {made // 1_000_000} MB, "
+            f"and {stored // 1_000_000} MB are stored"
         )
+
+
+def _floats(constant: NodeDef) -> int:
+    """The bytes that a constant of 8 bits takes as float32."""
+    return 4 * prod(int(dim.size) for dim in constant.attr["value"].tensor.tensor_shape.dim)
 
 
 def _without_control_inputs(node: NodeDef) -> NodeDef:

@@ -55,12 +55,23 @@ plan_cache() {
 fetch_first() {
   [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
   if [[ ${#URLS[@]} -gt 0 ]]; then
-    FETCHED=$(CDPATH='' cd -- "$(mktemp -d)" && pwd -P)
+    make_fetched
     # What could not be fetched was said; the program leaves it out.
     apart fetch-images -- "${FETCHED}" "${URLS[@]}" || true
     add_mount ro "${FETCHED}"
   fi
   [[ -z ${BUILTIN} ]] || fetch_builtin "$@"
+}
+
+# FETCHED is a new folder for pictures.
+make_fetched() {
+  absolute "${TMPDIR:-/tmp}"
+  local prefix=${ABSOLUTE%/}/.tensor-guess-fetched.
+  sweep "${prefix}"????????
+  FETCHED=$(mktemp -d "${prefix}XXXXXXXX") ||
+    fail "could not make a folder for pictures in $(printable "${ABSOLUTE}"); set TMPDIR to one that can be written"
+  real_folder "${FETCHED}"
+  FETCHED=${REAL}
 }
 
 # Usage: apart SUBCOMMAND [ARGUMENT...]
@@ -179,12 +190,13 @@ mount_option() {
 }
 
 # Leaves a file that the program must find: an engine on another machine may have a folder of the
-# same name. The name is one that the program sweeps away should this run be killed.
+# same name. It has such a name as the program gives to what is only half written.
 # Usage: leave_nonce FOLDER FOLDER_IN_CONTAINER
 leave_nonce() {
   local name
+  sweep "$1"/.tensor-guess-*.tmp
   name=.tensor-guess-$(printf '%04x' "$$" "${RANDOM}" "${RANDOM}" "${RANDOM}").tmp
-  (: >"$1/${name}") 2>/dev/null || return 0
+  (set -o noclobber && : >"$1/${name}") 2>/dev/null || return 0
   NONCES+=("$1/${name}")
   SEEN+=("$2/${name}")
 }

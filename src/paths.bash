@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# Paths: absolute, without links, printable. Sourced by launch.bash.
+# Paths: absolute, without links, printable; what was left at them. Sourced by launch.bash.
 
 # Where the user is; the container starts at the same path, so that relative paths stay as typed.
 HERE=''
@@ -72,4 +72,13 @@ plain() {
 # Prints a path, escaped where it is not printable. Usage: printable PATH
 printable() {
   if [[ $1 == *[![:print:]]* ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
+}
+
+# Removes those of the paths, of names that only we give, that a killed run left a day or two ago.
+# Usage: sweep PATH...
+sweep() {
+  # What a pattern gives that nothing fits is the pattern itself.
+  [[ -e $1 ]] || return 0
+  # BSD's find rounds days up.
+  find "$@" -prune -user "${EUID}" -mtime +1 -exec rm -rf -- {} + 2>/dev/null || true
 }

@@ -39,8 +39,8 @@ HOSTILE = (
 )
 # All that the launcher needs of a system, so that no real engine is found.
 TOOLS = (
-    "bash cat cksum cmp cut dirname find head iconv id kill ls mkdir printf pwd readlink rm rmdir "
-    "sed sh sha256sum sleep sort touch wc"
+    "bash cat cksum cmp cut dirname find head iconv id kill ls mkdir mktemp printf pwd readlink rm "
+    "rmdir sed sh sha256sum sleep sort touch wc"
 )
 
 # Writes down its arguments, then does what the test says, or else what an engine does.
@@ -639,7 +639,18 @@ def test_images_by_url_are_fetched_by_a_run_that_sees_no_classifier(docker: Laun
     assert guess.options("--network") == ["none"]
     assert guess.mounts[folder] == "ro"
     assert f"TENSOR_GUESS_FETCHED={folder}" in guess.options("--env")
+    assert Path(folder) != docker.here
     assert not Path(folder).exists()
+
+
+def test_where_no_temporary_folder_can_be_made_nothing_is_lost(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "photo.jpg").touch()
+    docker.environ["TMPDIR"] = str(docker.folder / "not there")
+    done = docker("guess", "tf", "https://example.com/a.jpg")
+    assert (done.code, done.runs) == (1, [])
+    assert f"could not make a folder for pictures in {docker.folder}/not there" in done.err
+    assert (docker.here / "photo.jpg").exists()
 
 
 @pytest.mark.parametrize(
@@ -783,6 +794,29 @@ def test_each_writable_folder_has_a_nonce_for_the_program_and_loses_it(docker: L
     assert len(done.out.split()) == 2
     assert set(done.out.split()) < set(told)
     assert list(docker.folder.rglob(".tensor-guess-*.tmp")) == []
+
+
+def test_what_killed_runs_left_is_swept_two_days_later(docker: Launcher) -> None:
+    tf, scratch = classifier(docker.here / "tf"), docker.folder / "scratch"
+    docker.environ["TMPDIR"] = str(scratch)
+    old = [scratch / ".tensor-guess-fetched.aB3dE6gH", tf / ".tensor-guess-0123456789abcdef.tmp"]
+    kept = [
+        scratch / ".tensor-guess-fetched.young000",
+        tf / ".tensor-guess-fedcba9876543210.tmp",
+        scratch / "tensor-guess-pictures",
+        tf / "tensor-guess.tmp",
+        docker.here / ".tensor-guess-0123456789abcdef.tmp",  # nothing is written there
+    ]
+    for path in (*old, *kept):
+        path.mkdir(parents=True)
+        (path / "half").touch()
+    then = time.time() - 3 * 24 * 3600
+    for path in (*old, *kept[2:]):
+        os.utime(path, (then, then))
+    docker("guess", "tf", "https://example.com/a.jpg")
+    docker("train", "tf")
+    assert [path for path in old if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
 
 
 def test_photo_folders_are_not_touched(docker: Launcher) -> None:

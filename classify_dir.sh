@@ -8,4 +8,5 @@ set -euo pipefail
 
 script=${BASH_SOURCE[0]}
 [[ ! -L ${script} ]] || script=$(readlink -f -- "${script}")
-exec "$(dirname -- "${script}")/tensor-guess" classify-dir "$@"
+[[ ${script} == */* ]] || script=./${script}
+exec -- "${script%/*}/tensor-guess" classify-dir "$@"

@@ -6,8 +6,11 @@
 #        --long: the long suites too
 set -euo pipefail
 
-ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
-cd "${ROOT}"
+script=${BASH_SOURCE[0]}
+[[ ${script} == */* ]] || script=./${script}
+CDPATH='' cd -- "${script%/*}/"
+ROOT=$(pwd -P && printf x)
+ROOT=${ROOT%$'\nx'}
 # shellcheck source=src/launch.bash
 source src/launch.bash
 

@@ -39,8 +39,8 @@ HOSTILE = (
 )
 # All that the launcher needs of a system, so that no real engine is found.
 TOOLS = (
-    "bash cat cksum cmp cut dirname find head iconv id kill ls mkdir mktemp printf pwd readlink rm "
-    "rmdir sed sh sha256sum sleep sort touch wc"
+    "bash cat cksum cmp cut env find head iconv id kill ls mkdir mktemp printenv printf pwd "
+    "readlink rm rmdir sed sh sha256sum sleep sort touch wc"
 )
 
 # Writes down its arguments, then does what the test says, or else what an engine does.
@@ -1101,6 +1101,39 @@ def test_the_scripts_are_found_through_links(docker: Launcher) -> None:
     )
     assert process.stderr == b""
     assert docker.calls()[-1][-2:] == ["train", "tf"]
+
+
+@pytest.mark.parametrize("name", ["ends\n", "a\nb", "-", "it's \\"])
+def test_the_scripts_find_their_clone_whatever_its_name(launcher: Launcher, name: str) -> None:
+    for each in ("test.sh", ".ci/run", "tools/lock.sh", "requirements-dev.lock"):
+        (launcher.clone / each).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / each, launcher.clone / each)
+    launcher.clone = launcher.clone.rename(launcher.folder / name)
+    shutil.copy2(ROOT / "requirements-dev.lock", launcher.clone / ".venv" / "dev-complete")
+    for each in ("shellcheck", "shfmt", "python"):
+        launcher.write(launcher.clone / ".venv/bin" / each, STAND_IN)
+    launcher.install("uv")
+    launcher.does("uv-pip", 'cat requirements.lock >>"${STAND_IN}/locked"')
+    arguments = ["python", "-I", "-u", "-X", "utf8", f"{launcher.clone}/src"]
+    for script, called in (
+        ("tensor-guess", [*arguments, "x"]),
+        ("train.sh", [*arguments, "train", "x"]),
+        ("guess.sh", [*arguments, "guess", "x"]),
+        ("classify_dir.sh", [*arguments, "classify-dir", "x"]),
+        ("test.sh", ["python", "-X", "utf8", "-m", "pytest", "-m", "not long", "x"]),
+        (".ci/run", ["python", "-X", "utf8", "-m", "pytest", "-m", "not long"]),
+    ):
+        done = launcher("x", script=script)
+        assert (done.code, done.err) == (0, "")
+        assert done.calls[-1] == called
+        # By its name alone, as bash is given it in that folder.
+        where = (launcher.clone / script).parent
+        subprocess.run(
+            ["bash", Path(script).name, "x"], env=launcher.environ, cwd=where, check=True
+        )
+        assert launcher.calls()[-1] == called
+    assert launcher(script="tools/lock.sh").code == 0
+    assert (launcher.folder / "stand-in/locked").exists()
 
 
 # What macOS' bash 3.2 does not have, or macOS itself.

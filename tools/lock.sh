@@ -5,7 +5,9 @@
 # Usage: tools/lock.sh [--upgrade]      needs `uv`
 set -euo pipefail
 
-cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
+script=${BASH_SOURCE[0]}
+[[ ${script} == */* ]] || script=./${script}
+CDPATH='' cd -- "${script%/*}/.."
 compile() {
   uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"

@@ -14,8 +14,8 @@ ROOT=${ROOT%$'\nx'}
 # shellcheck source=src/launch.bash
 source src/launch.bash
 
-venv=$(environment)
-prepare_environment "${venv}"
+prepare_environment
+venv=${VENV}
 if ! cmp -s requirements-dev.lock "${venv}/dev-complete"; then
   printf 'test.sh: installing what the tests need (about 80 MB)\n' >&2
   "${venv}/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-deps \

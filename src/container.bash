@@ -9,7 +9,7 @@ DEFAULT_BACKBONE=inception_v3
 run_in_container() {
   local status=0
   NAME=tensor-guess-$$-${RANDOM}${RANDOM}
-  RUN=() NONCES=() CACHE='' FETCHED=''
+  RUN=() NONCES=() CACHE='' DISTRUST='' FETCHED=''
   trap clean_up EXIT
   check_names "$@"
   plan "$@"
@@ -39,9 +39,14 @@ check_names() {
 # The folder of backbones, made here so that it is the user's own; without it the program does.
 # Usage: plan_cache SUBCOMMAND
 plan_cache() {
-  absolute "$(cache_folder)"
-  mkdir -p -- "${ABSOLUTE}" 2>/dev/null || return 0
-  place "${ABSOLUTE}"
+  local there=1
+  make_cache || there=''
+  check_cache
+  if [[ -z ${there} || -n ${DISTRUST} ]]; then
+    CACHE=''
+    return
+  fi
+  place "${CACHE}"
   CACHE=${REAL}
   case $1 in
   train | fetch) add_mount rw "${CACHE}" ;;
@@ -60,7 +65,7 @@ fetch_first() {
     apart fetch-images -- "${FETCHED}" "${URLS[@]}" || true
     add_mount ro "${FETCHED}"
   fi
-  [[ -z ${BUILTIN} ]] || fetch_builtin "$@"
+  [[ -z ${BUILTIN} || -n ${DISTRUST} ]] || fetch_builtin "$@"
 }
 
 # FETCHED is a new folder for pictures.
@@ -165,6 +170,7 @@ show_folders() {
   fi
   RUN+=(--workdir "${HERE}" --env "TENSOR_GUESS_UMASK=$(umask)")
   [[ -z ${CACHE} ]] || RUN+=(--env "TENSOR_GUESS_CACHE=${CACHE}")
+  [[ -z ${DISTRUST} ]] || RUN+=(--env "TENSOR_GUESS_DISTRUST=${DISTRUST}")
   [[ -z ${FETCHED} ]] || RUN+=(--env "TENSOR_GUESS_FETCHED=${FETCHED}")
   [[ -z ${HUB_CACHE} ]] || RUN+=(--env "TFHUB_CACHE_DIR=${HUB_CACHE}")
   for ((i = 0; i < ${#SEEN[@]}; i++)); do

@@ -11,19 +11,18 @@ fail() {
   exit "${2:-1}"
 }
 
-# Prints the folder of backbones (and of the Python environment, where the clone is read-only).
-cache_folder() {
-  printf '%s' "${TENSOR_GUESS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tensor-guess}"
-}
-
+# shellcheck source=src/paths.bash
+source "${ROOT}/src/paths.bash"
+# shellcheck source=src/trust.bash
+source "${ROOT}/src/trust.bash"
+# shellcheck source=src/cache.bash
+source "${ROOT}/src/cache.bash"
+# shellcheck source=src/commands.bash
+source "${ROOT}/src/commands.bash"
 # shellcheck source=src/local.bash
 source "${ROOT}/src/local.bash"
 # shellcheck source=src/engine.bash
 source "${ROOT}/src/engine.bash"
-# shellcheck source=src/commands.bash
-source "${ROOT}/src/commands.bash"
-# shellcheck source=src/paths.bash
-source "${ROOT}/src/paths.bash"
 # shellcheck source=src/mounts.bash
 source "${ROOT}/src/mounts.bash"
 # shellcheck source=src/container.bash

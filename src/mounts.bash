@@ -115,11 +115,11 @@ is_graph() {
   [[ -e $1 ]]
 }
 
-# Where tensorflow_hub keeps modules that it has unpacked, for a handle that is one of them.
+# For a handle that is a URL.
 plan_hub_cache() {
-  [[ -d ${TFHUB_CACHE_DIR:-} ]] || return 0
-  absolute "${TFHUB_CACHE_DIR}"
-  place "${ABSOLUTE}"
+  find_hub_cache
+  [[ -n ${HUB_CACHE} ]] || return 0
+  place "${HUB_CACHE}"
   HUB_CACHE=${REAL}
   add_mount ro "${HUB_CACHE}"
 }

@@ -154,10 +154,12 @@ def shared() -> Path:
 def program(cache: Path) -> Run:
     """The program with that cache, in a process of its own."""
 
-    def start(*arguments: object, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def start(
+        *arguments: object, flags: tuple[str, ...] = (), environ: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-I", "-u", "-X", "utf8", *flags, ROOT / "src", *map(str, arguments)],
-            env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},
+            env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"} | (environ or {}),
             capture_output=True,
             text=True,
             timeout=300,

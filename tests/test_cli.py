@@ -101,3 +101,12 @@ def test_help_and_mistakes_are_answered_without_the_heavy_libraries(run: Run) ->
     for arguments in (("--help",), ("train", "--help"), ("guess", "--top-secret")):
         done = run(*arguments, flags=("-X", "importtime"))
         assert not re.search(r"\| +(openvino|numpy|tensorflow|PIL)$", done.stderr, re.MULTILINE)
+
+
+def test_where_the_cache_is_not_trusted_only_what_needs_it_ends(trained: Path, run: Run) -> None:
+    reason = "no backbone is taken from /tmp/x: it is theirs"
+    told = {"TENSOR_GUESS_DISTRUST": reason}
+    for needs in (("backbones",), ("guess", "imagenet", PHOTO), ("fetch", "efficientnet_lite0")):
+        done = run(*needs, environ=told)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tensor-guess: {reason}\n")
+    assert run("guess", trained, PHOTO, environ=told).returncode == 0

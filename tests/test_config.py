@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tensor_guess.config import Training, cache_folder
+from tensor_guess.errors import UserError
 
 
 def test_the_cache_is_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +33,20 @@ def test_the_cache_is_the_users_else(unset: str | None, monkeypatch: pytest.Monk
     assert cache_folder() == Path("/home/somebody/.cache/tensor-guess")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert cache_folder() == Path("/xdg/tensor-guess")
+
+
+def test_what_the_launcher_does_not_trust_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENSOR_GUESS_DISTRUST", "no backbone is taken from /tmp/x: it is theirs")
+    with pytest.raises(UserError, match=r"^no backbone is taken from /tmp/x: it is theirs$"):
+        cache_folder()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TENSOR_GUESS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with pytest.raises(UserError, match=r"no home .* set TENSOR_GUESS_CACHE"):
+        cache_folder()
 
 
 def test_the_defaults_are_those_of_retrain_py() -> None:

@@ -1,8 +1,11 @@
 """The one place for defaults, and for the names of files and tensors."""
 
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
+
+from tensor_guess.errors import UserError
 
 # Where no backbone was asked for: the first that can be had.
 DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
@@ -64,9 +67,24 @@ class Training:
 
 
 def cache_folder() -> Path:
-    """The folder of frozen backbones, one a machine: TENSOR_GUESS_CACHE or the user's cache."""
+    """The folder of frozen backbones, one a machine: TENSOR_GUESS_CACHE or the user's cache.
+
+    Raises UserError if there is none, or if the launcher found that others can change it.
+    """
+    distrust = os.environ.get("TENSOR_GUESS_DISTRUST")
+    if distrust:
+        raise UserError(distrust)
     given = os.environ.get("TENSOR_GUESS_CACHE")
     if given:
         return Path(given).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path(_home(), ".cache")
     return Path(base) / "tensor-guess"
+
+
+def _home() -> str:
+    try:
+        return os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError as error:
+        raise UserError(
+            "this user has no home to keep backbones in; set TENSOR_GUESS_CACHE to a folder"
+        ) from error

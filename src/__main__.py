@@ -2,6 +2,10 @@
 
 import sys
 
+from tensor_guess import streams
+
+streams.prepare()  # before anything is opened that could be taken for one of them
+
 # `import openvino` brings its converter along where it can, which takes as long again.
 sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
 

@@ -31,6 +31,11 @@ source "${ROOT}/src/container.bash"
 # Usage: launch SUBCOMMAND [ARGUMENT...]
 launch() {
   local engine
+  # A stream that is closed would be taken by the next file that is opened. To this stdout nothing
+  # can be written: what is printed must not seem to have been.
+  [[ -e /dev/fd/0 ]] || exec </dev/null
+  [[ -e /dev/fd/1 ]] || exec 1</dev/null
+  [[ -e /dev/fd/2 ]] || exec 2>/dev/null
   case ${TENSOR_GUESS_LAUNCHER:-} in
   '')
     for engine in docker podman; do

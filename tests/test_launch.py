@@ -1191,6 +1191,24 @@ def test_a_terminal_is_given_only_where_all_three_are_one(
     assert ("--interactive" in run) is tty
 
 
+@pytest.mark.parametrize("where", ["docker", "local"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_run_finds_no_stream_closed(docker: Launcher, where: str, closed: str) -> None:
+    docker.environ["TENSOR_GUESS_LAUNCHER"] = where
+    script = """
+        for stream in 0 1 2; do [[ -e /dev/fd/${stream} ]] || exit 9; done
+        if echo printed 2>/dev/null; then exit 5; else exit 6; fi
+    """
+    docker.does("docker-run", script)
+    docker.does("python--I", script)
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" {closed}', "bash", docker.clone / "tensor-guess", "--help"],
+        env=docker.environ, cwd=docker.here, stdout=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    printed = ">" not in closed.replace("2>", "")
+    assert (done.returncode, done.stdout) == ((5, b"printed\n") if printed else (6, b""))
+
+
 def test_the_scripts_are_found_through_links(docker: Launcher) -> None:
     (docker.here / "bin").mkdir()
     (docker.here / "bin" / "teach").symlink_to(docker.clone / "train.sh")

@@ -1,0 +1,64 @@
+"""The standard streams: open from the start, and what they refuse is one sentence."""
+
+import errno
+import os
+import select
+import sys
+from io import FileIO, TextIOWrapper
+from typing import TYPE_CHECKING
+
+from tensor_guess.errors import UserError, reason_of
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_STDIN, _STDOUT, _STDERR = range(3)
+
+
+def prepare() -> None:
+    """Open those of the three that are closed, for this process and its children.
+
+    The next file would get a closed one's number, and what is printed be written into that file.
+    From now on printing raises UserError where stdout cannot be written to, and SystemExit where
+    nobody reads any more. What cannot be said on stderr is lost, and the work goes on.
+    """
+    # What is printed to a stdout that is closed must not seem to have been printed.
+    for stream, mode in (_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY):
+        if not _is_open(stream):
+            os.set_inheritable(os.open(os.devnull, mode), True)
+    sys.stdout = _text(_STDOUT, "surrogateescape")
+    sys.stderr = _text(_STDERR, "backslashreplace")
+
+
+class Stream(FileIO):
+    """An unbuffered stream of which a write takes all it is given."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Give back the length of `data`. Raises as `prepare` says."""
+        left = whole = memoryview(data).cast("B")
+        try:
+            while left:
+                written = super().write(left)
+                if written is None:  # a pipe that does not block is full
+                    select.select([], [self], [])
+                left = left[written or 0 :]
+        except BrokenPipeError as error:
+            raise SystemExit(UserError.exit_code) from error
+        except OSError as error:
+            if self.fileno() != _STDERR:
+                reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
+                raise UserError(f"could not write to stdout: {reason}") from error
+        return len(whole)
+
+
+def _is_open(stream: int) -> bool:
+    try:
+        os.fstat(stream)
+    except OSError:
+        return False
+    return True
+
+
+def _text(stream: int, errors: str) -> TextIOWrapper:
+    raw = Stream(stream, "wb", closefd=False)
+    return TextIOWrapper(raw, "utf-8", errors, newline="\n", write_through=True)

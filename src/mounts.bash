@@ -81,24 +81,20 @@ plan_read() {
   fi
   add_mount ro "${REAL}" "${at}"
   expect "${path}" "${at%/}${name}"
-  follow "${REAL%/}${name}" ro
+  follow "${REAL%/}${name}"
 }
 
+# No link in it is followed, but for its pictures: it may be a stranger's, who must not choose what
+# of this machine the program gets to see.
 # Usage: plan_classifier TF_FILES ro|rw
 plan_classifier() {
-  local folder name
+  local folder
   plan_read "$1"
   CLASSIFIER=${ABSOLUTE}
-  [[ -d ${ABSOLUTE} ]] || return 0
+  [[ $2 == rw && -d ${ABSOLUTE} ]] || return 0
   place "${ABSOLUTE}"
   folder=${REAL%/}
-  # Whatever their names are.
-  for name in "${folder}"/*.pb "${folder}"/*.txt "${folder}/model.json"; do
-    follow "${name}" ro
-  done
-  [[ $2 == rw ]] || return 0
   add_mount rw "${REAL}"
-  follow "${folder}/bottlenecks" rw
   if [[ -d ${folder}/data ]]; then
     # Training only reads pictures.
     [[ -L ${folder}/data ]] || add_mount ro "${folder}/data"
@@ -128,9 +124,9 @@ plan_hub_cache() {
 # Usage: plan_categories FOLDER
 plan_categories() {
   local entry
-  follow "$1" ro
+  follow "$1"
   for entry in "$1"/*; do
-    if [[ -L ${entry} && -d ${entry} ]]; then follow "${entry}" ro; fi
+    if [[ -L ${entry} && -d ${entry} ]]; then follow "${entry}"; fi
   done
 }
 
@@ -172,8 +168,8 @@ plan_file() {
   add_mount rw "${REAL}"
 }
 
-# Mounts what a link leads to, link by link, where it leads.
-# Usage: follow PATH ro|rw
+# Mounts what a link leads to, to be read, link by link, where it leads.
+# Usage: follow PATH
 follow() {
   local path=$1 link hops=0
   while [[ -L ${path} && -e ${path} ]] && ((++hops < 40)); do
@@ -184,12 +180,12 @@ follow() {
     path=${PLAIN}
     if [[ -d ${path} ]]; then
       real_folder "${path}"
-      add_mount "$2" "${REAL}" "${path}"
+      add_mount ro "${REAL}" "${path}"
       return
     fi
     real_folder "${path%/*}/"
     link=${path%/*}
-    add_mount "$2" "${REAL}" "${link:-/}"
+    add_mount ro "${REAL}" "${link:-/}"
   done
 }
 

@@ -62,6 +62,22 @@ def test_what_is_missing_or_damaged_is_said(classifier: Path, spoil: Spoil, said
     assert raised.value.exit_code == 1
 
 
+@pytest.mark.parametrize("command", ["guess", "inspect", "share", "train"])
+def test_a_graph_that_is_a_link_is_only_read_if_its_user_named_it(
+    classifier: Path, tmp_path: Path, run: Run, command: str
+) -> None:
+    graph, photo = classifier / GRAPH, ROOT / "test_data/photo01.jpg"
+    (classifier / GRAPH).rename(tmp_path / "elsewhere.pb")
+    graph.symlink_to(tmp_path / "elsewhere.pb")
+    arguments = {"guess": (photo,), "share": (tmp_path / "a.zip",)}.get(command, ())
+    done = run(command, classifier, *arguments)
+    assert done.returncode == (2 if command == "train" else 1)
+    assert str(graph) in done.stderr
+    if command != "train":
+        assert done.stderr.endswith(" is a link that leaves the folder; name the graph itself\n")
+    assert run("guess", graph, photo).returncode == 0
+
+
 def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     for name in ("nothing", "x" * 300):
         with pytest.raises(WrongUsage, match="no such file or folder"):

@@ -42,6 +42,25 @@ def test_of_several_none_is_taken(tmp_path: Path) -> None:
         find_labels(tmp_path / "c.pb")
 
 
+@pytest.mark.parametrize("there", [True, False])  # in a container the host's is not
+@pytest.mark.parametrize("name", ["retrained_graph.pb", "any.pb"])
+def test_a_graph_that_is_a_link_out_of_the_folder_is_refused(
+    tmp_path: Path, name: str, there: bool
+) -> None:
+    folder = tmp_path / "tf"
+    folder.mkdir()
+    if there:
+        (tmp_path / "theirs.pb").touch()
+    (folder / name).symlink_to("../theirs.pb")
+    with pytest.raises(UserError, match=f"{name} is a link that leaves the folder; name the graph"):
+        find_graph(folder)
+    (folder / "kept").mkdir()
+    (folder / "kept" / "a").touch()
+    (folder / name).unlink()
+    (folder / name).symlink_to("kept/a")
+    assert find_graph(folder) == folder / name
+
+
 LABEL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), max_size=9)
 
 

@@ -734,18 +734,43 @@ def test_linked_categories_are_mounted_readonly(docker: Launcher) -> None:
     assert done.mounts[f"{docker.folder}/dogs"] == "ro"
 
 
-def test_linked_data_and_bottlenecks_are_mounted(docker: Launcher) -> None:
+def test_linked_data_is_mounted(docker: Launcher) -> None:
     tf = docker.here / "tf"
     tf.mkdir()
-    for name in ("data", "bottlenecks"):
-        (docker.folder / "disk" / name).mkdir(parents=True)
-        (tf / name).symlink_to(docker.folder / "disk" / name)
+    (docker.folder / "disk" / "data").mkdir(parents=True)
+    (tf / "data").symlink_to(docker.folder / "disk" / "data")
     (docker.folder / "more").mkdir()
     (docker.folder / "disk" / "data" / "more").symlink_to(docker.folder / "more")
     done = docker("train", "tf")
     assert done.mounts[f"{docker.folder}/disk/data"] == "ro"
-    assert done.mounts[f"{docker.folder}/disk/bottlenecks"] == "rw"
     assert done.mounts[f"{docker.folder}/more"] == "ro"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "guess tf x.jpg",
+        "inspect tf",
+        "share tf a.zip",
+        "export tf a",
+        "train tf",
+        "train t --from tf",
+    ],
+)
+def test_links_in_a_strangers_classifier_show_nothing_more(
+    docker: Launcher, arguments: str
+) -> None:
+    tf, private = classifier(docker.here / "tf"), docker.folder / "private"
+    classifier(docker.here / "t")
+    private.mkdir()
+    (private / "key").touch()
+    for name in ("retrained_graph.pb", "x.pb", "retrained_labels.txt", "x.txt", "model.json"):
+        (tf / name).unlink(missing_ok=True)
+        (tf / name).symlink_to(private / "key")
+    (tf / "bottlenecks").symlink_to(private)
+    done = docker(*arguments.split())
+    assert len(done.runs) == 1
+    assert [path for path in done.mounts if path.startswith(str(private))] == []
 
 
 def test_the_users_own_tmp_takes_the_place_of_the_scratch_folder(

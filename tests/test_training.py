@@ -72,6 +72,27 @@ def test_only_what_is_new_is_computed(tf_files: Path, run: Run) -> None:
     assert "bottlenecks: 1 computed" in run("train", tf_files, *FEW).stderr
 
 
+def test_bottlenecks_that_are_a_link_out_of_the_folder_are_not_written_to(
+    tf_files: Path, tmp_path: Path, run: Run
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = tf_files / "bottlenecks"
+    link.symlink_to(elsewhere)
+    done = run("train", tf_files, *FEW)
+    assert (done.returncode, list(elsewhere.iterdir())) == (1, [])
+    assert done.stderr == (
+        f"tensor-guess: {link} is a link that leaves the folder; name the folder that it leads to "
+        "by --bottleneck_dir\n"
+    )
+    assert run("train", tf_files, *FEW, "--bottleneck_dir", elsewhere).returncode == 0
+    assert list(elsewhere.iterdir())
+    link.unlink()
+    link.symlink_to("kept")
+    (tf_files / "kept").mkdir()
+    assert run("train", tf_files, *FEW).returncode == 0
+
+
 def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> None:
     data = tf_files / "data"
     (data / "snow_queen/zero.jpg").touch()

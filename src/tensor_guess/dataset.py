@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from tensor_guess import reading
 from tensor_guess.config import DATA
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 
@@ -62,7 +63,6 @@ class Files:
     hidden: int = field(default=0, init=False)
 
     def __iter__(self) -> Iterator[tuple[Path, str | None]]:
-        inside = os.path.realpath(self.root) + os.sep
         folders = [self.root]
         while folders:
             folder = folders.pop()
@@ -78,12 +78,17 @@ class Files:
                 if name.startswith("."):
                     self.hidden += 1
                 elif stat.S_ISLNK(mode):
-                    yield path, _reason_against_link(path, inside)
+                    yield path, self._reason_against_link(path)
                 elif stat.S_ISDIR(mode):
                     deeper.append(path)
                 else:
                     yield path, None
             folders.extend(reversed(deeper))
+
+    def _reason_against_link(self, path: Path) -> str | None:
+        if reading.leaves(path, self.root):
+            return reading.LEAVES
+        return "is a link to a folder" if path.is_dir() else None
 
 
 def label_of(folder_name: str) -> str:
@@ -188,13 +193,6 @@ def _part(key: bytes, validation: int, testing: int) -> Split:
     if percent < validation:
         return Split.VALIDATION
     return Split.TESTING if percent < validation + testing else Split.TRAINING
-
-
-def _reason_against_link(path: Path, inside: str) -> str | None:
-    target = os.path.realpath(path)
-    if not f"{target}{os.sep}".startswith(inside):
-        return "is a link that leaves the folder"
-    return "is a link to a folder" if os.path.isdir(target) else None
 
 
 def _no_data(tf_files: Path, data: Path) -> UserError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import classic_bottlenecks, dataset, images, progress
+from tensor_guess import classic_bottlenecks, dataset, images, progress, reading
 from tensor_guess.backbones import Backbone
 from tensor_guess.bottlenecks import Rows, compute, peek
 from tensor_guess.classic_bottlenecks import Group, Stored, spread
@@ -48,15 +48,16 @@ class Gathered:
 def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) -> Source:
     """What there is to train on; no file is opened.
 
-    Where there are no photos, what `retrain.py` stored of them is enough. Raises as `dataset.find`.
+    Where there are no photos, what `retrain.py` stored of them is enough. Raises as `dataset.find`,
+    and UserError where TF_FILES/bottlenecks is wanted and is a link that leaves TF_FILES.
     """
-    photos, kept = image_dir or tf_files / DATA, tf_files / BOTTLENECKS
-    stored = classic_bottlenecks.index(bottleneck_dir or kept)
+    photos = image_dir or tf_files / DATA
+    stored = classic_bottlenecks.index(bottleneck_dir or _kept(tf_files))
+    # An old run's folder is not ours to write to.
+    own = bottleneck_dir if bottleneck_dir and not stored else _kept(tf_files)
     alone = image_dir is None and tf_files.is_dir() and not photos.exists()
     if stored and alone and not dataset.meant(tf_files.absolute()):
-        return Source(photos, None, stored, kept)
-    # An old run's folder is not ours to write to.
-    own = kept if stored else bottleneck_dir or kept
+        return Source(photos, None, stored, own)
     return Source(photos, dataset.find(tf_files, image_dir), stored, own)
 
 
@@ -79,6 +80,15 @@ def gather(source: Source, backbone: Backbone, precision: str) -> Gathered:
             return Gathered(source.data, rows, classic)
     rows = compute(files, source.cache, backbone, _network(backbone, precision), precision)
     return Gathered(source.data, rows, backbone)
+
+
+def _kept(tf_files: Path) -> Path:
+    kept = tf_files / BOTTLENECKS
+    if reading.leaves(kept, tf_files):
+        raise UserError(
+            f"{shown(kept)} {reading.LEAVES}; name the folder that it leads to by --bottleneck_dir"
+        )
+    return kept
 
 
 @dataclass

@@ -16,9 +16,12 @@ MAX_LABELS_BYTES = 10_000_000
 def find_graph(folder: Path) -> Path | None:
     """The frozen graph in the folder, by its usual name or as the only `.pb`; None: there is none.
 
-    Raises UserError where it could be any of several.
+    Raises UserError where it could be any of several, or is a link that leaves the folder.
     """
-    return _find(folder, _GRAPHS, ".pb", "--graph")
+    found = _find(folder, _GRAPHS, ".pb", "--graph")
+    if found and reading.leaves(found, folder):
+        raise UserError(f"{shown(found)} {reading.LEAVES}; name the graph itself")
+    return found
 
 
 def find_labels(graph: Path) -> Path | None:
@@ -76,10 +79,15 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> Path | None:
     for name in names:
-        if (folder / name).is_file():
+        if _is_candidate(folder / name):
             return folder / name
-    others = sorted(path for path in folder.glob(f"*{extension}") if path.is_file())
+    others = sorted(filter(_is_candidate, folder.glob(f"*{extension}")))
     if len(others) > 1:
         several = ", ".join(shown(path.name) for path in others[:5])
         raise UserError(f"{shown(folder)} has several {extension} files ({several}); {option} one")
     return others[0] if others else None
+
+
+def _is_candidate(path: Path) -> bool:
+    # What a link leads to may be there on the host and not in a container.
+    return path.is_file() or path.is_symlink()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tensor_guess.errors import Unreadable, reason_of
 
+LEAVES = "is a link that leaves the folder"
+
 
 @contextmanager
 def opened(path: Path, *, follow: bool = True) -> Iterator[FileIO]:
@@ -53,6 +55,12 @@ def rest(file: FileIO, limit: int) -> bytes:
     if not left:
         raise too_large(limit)
     return b"".join(parts)
+
+
+def leaves(path: Path, folder: Path) -> bool:
+    """Whether a link leads from `path`, which is in `folder`, to somewhere outside of it."""
+    inside = os.path.realpath(folder)
+    return os.path.commonpath([inside, os.path.realpath(path)]) != inside
 
 
 def too_large(limit: int) -> Unreadable:

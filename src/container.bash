@@ -21,7 +21,7 @@ run_in_container() {
   show_folders
   RUN+=("${IMAGE}")
   [[ ${#PASSED[@]} -eq 0 ]] || RUN+=("${PASSED[@]}")
-  supervise || status=$?
+  supervise kill_container "${RUN[@]}" || status=$?
   explain "${status}"
   exit "${status}"
 }
@@ -79,9 +79,14 @@ make_fetched() {
   FETCHED=${REAL}
 }
 
+# Gives back its exit code; a signal ends this run with it.
 # Usage: apart SUBCOMMAND [ARGUMENT...]
 apart() {
-  TENSOR_GUESS_LAUNCHER=${ENGINE} "${ROOT}/tensor-guess" "$@" >/dev/null
+  local status=0
+  TENSOR_GUESS_LAUNCHER=${ENGINE} supervise kill_client "${ROOT}/tensor-guess" "$@" >/dev/null ||
+    status=$?
+  [[ -z ${STOPPED} ]] || exit "${status}"
+  return "${status}"
 }
 
 # Usage: fetch_builtin [ARGUMENT...]
@@ -207,19 +212,22 @@ leave_nonce() {
   SEEN+=("$2/${name}")
 }
 
-# Runs RUN, handing signals on; gives back its exit code.
+# Runs a command, handing signals on to it by what KILL SIGNAL does; gives back its exit code.
+# STOPPED is set if there was one.
+# Usage: supervise KILL COMMAND [ARGUMENT...]
 supervise() {
   local status=0
-  SIGNALLED=''
+  KILL=$1 SIGNALLED='' STOPPED=''
+  shift
   trap 'hand_on INT' INT
   trap 'hand_on TERM' TERM
   trap 'hand_on HUP' HUP
   if [[ -t 0 && -t 1 && -t 2 ]]; then
-    "${RUN[@]}" <&0 &
+    "$@" <&0 &
   else
     # In a process group of its own Ctrl-C does not reach the client as well: once is enough.
     set -m
-    "${RUN[@]}" </dev/null &
+    "$@" </dev/null &
     set +m
   fi
   CLIENT=$!
@@ -228,18 +236,25 @@ supervise() {
     SIGNALLED='' status=0
     wait "${CLIENT}" || status=$?
   done
+  trap - INT TERM HUP
   return "${status}"
 }
 
 # Usage: hand_on SIGNAL
 hand_on() {
-  SIGNALLED=1
+  SIGNALLED=1 STOPPED=1
   # It fails as long as the container is not there yet.
-  until "${ENGINE}" kill --signal "$1" "${NAME}" >/dev/null 2>&1; do
+  until "${KILL}" "$1" >/dev/null 2>&1; do
     kill -0 "${CLIENT}" 2>/dev/null || return 0
     sleep 0.1
   done
 }
+
+# Usage: kill_container SIGNAL
+kill_container() { "${ENGINE}" kill --signal "$1" "${NAME}"; }
+
+# Usage: kill_client SIGNAL
+kill_client() { kill -s "$1" "${CLIENT}"; }
 
 # Says what an exit code means that the engine or the kernel gave.
 # Usage: explain CODE

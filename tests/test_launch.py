@@ -1195,6 +1195,32 @@ def test_a_signal_before_the_container_is_there_is_not_lost(docker: Launcher) ->
     assert docker.finish(process).code == 130
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "arguments", ["guess tf https://example.com/a.jpg", "guess imagenet x.jpg"]
+)
+def test_a_signal_while_something_is_fetched_ends_it_all(
+    docker: Launcher, number: signal.Signals, arguments: str
+) -> None:
+    classifier(docker.here / "tf")
+    begun, ended = docker.folder / "begun", docker.folder / "ended"
+    os.mkfifo(begun)
+    os.mkfifo(ended)
+    docker.does(
+        "docker-run",
+        f"[[ $* != *fetch* ]] && exit; echo >'{begun}'; read -r code <'{ended}'; exit ${{code}}",
+    )
+    docker.does("docker-kill", f"echo {128 + number} >'{ended}'; exit")
+    process = docker.start(*arguments.split(), start_new_session=True)
+    begun.read_text()
+    # As a terminal does it, for Ctrl-C; as `kill` does it.
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    done = docker.finish(process)
+    assert done.code == 128 + number
+    assert len(done.runs) == 1
+    assert [call[3] for call in done.calls if call[1] == "kill"] == [number.name[3:]]
+
+
 @pytest.mark.parametrize(("piped", "tty"), [(None, True), ("stdin", False), ("stdout", False),
                                             ("stderr", False)])  # fmt: skip
 def test_a_terminal_is_given_only_where_all_three_are_one(

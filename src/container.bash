@@ -11,7 +11,8 @@ run_in_container() {
   NAME=tensor-guess-$$-${RANDOM}${RANDOM}
   RUN=() NONCES=() CACHE='' DISTRUST='' FETCHED=''
   trap clean_up EXIT
-  check_names "$@"
+  here
+  check_names "${HERE}" "${TENSOR_GUESS_CACHE:-}" "$@"
   plan "$@"
   [[ -z ${COMPLETE} ]] || plan_cache "$1"
   prepare_image
@@ -27,7 +28,7 @@ run_in_container() {
 }
 
 # An engine takes its arguments as UTF-8 text and would change any other byte.
-# Usage: check_names [ARGUMENT...]
+# Usage: check_names [NAME...]
 check_names() {
   local LC_ALL=C
   if [[ $* == *[!$'\t\n'\ -~]* ]] && command -v iconv >/dev/null; then

@@ -52,7 +52,7 @@ launch() {
     ;;
   local) run_local "$@" ;;
   *)
-    fail "TENSOR_GUESS_LAUNCHER is '${TENSOR_GUESS_LAUNCHER}'; it can be docker, podman or local" 2
+    fail "TENSOR_GUESS_LAUNCHER is '$(printable "${TENSOR_GUESS_LAUNCHER}")'; it can be docker, podman or local" 2
     ;;
   esac
 }

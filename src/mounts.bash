@@ -22,7 +22,6 @@ CLASSIFIER='' HUB_CACHE=''
 plan() {
   local i
   PASSED=("$@")
-  here
   # What the program will refuse, or only answer with help, needs nothing of the host.
   parse "$@" || return 0
   COMPLETE=1

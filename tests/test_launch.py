@@ -443,6 +443,9 @@ def test_a_name_that_is_no_text_is_refused(docker: Launcher) -> None:
     )  # fmt: skip
     assert process.returncode == 2
     assert b"not valid UTF-8" in process.stderr
+    (docker.here / os.fsdecode(b"caf\xe9")).mkdir()
+    docker.here /= os.fsdecode(b"caf\xe9")
+    assert docker("guess", "tf", "x.jpg").runs == []
 
 
 def test_what_is_not_there_is_left_to_the_program(docker: Launcher) -> None:

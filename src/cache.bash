@@ -20,12 +20,19 @@ make_cache() {
 # DISTRUST is why no backbone is to be taken from CACHE or kept there, as a sentence; empty: none.
 check_cache() {
   DISTRUST=''
-  is_cache_own || { [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads; } ||
+  if ! is_cache_own && ! is_cache_shared; then
     DISTRUST="no backbone is taken from $(printable "${CACHE}"): ${WHY}; set TENSOR_GUESS_CACHE to a folder of your own"
+    return
+  fi
+  sweep "${CACHE}"/backbones/.tensor-guess-*.tmp
 }
 
 is_cache_own() {
   is_safe "${CACHE}" && is_safe "${CACHE}/backbones" && is_safe "${CACHE}/downloads"
+}
+
+is_cache_shared() {
+  [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads
 }
 
 # HUB_CACHE is where tensorflow_hub keeps modules that it has unpacked; empty if that is not known,

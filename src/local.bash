@@ -25,16 +25,19 @@ find_environment() {
   VENV=${CACHE}/venv
 }
 
-# Ends the run if others can change what is in VENV.
+# Ends the run if others can change what is run, but for the clone itself.
 check_environment() {
-  local cure='set TENSOR_GUESS_CACHE to a folder of your own'
-  if [[ ${VENV} == "${ROOT}"/* ]]; then
-    cure='remove it, and it is made anew'
-    # Who can write to the clone can change more than that.
-    look_at "${ROOT}"
-    if can_others_write && ! is_sticky; then return 0; fi
+  local folder
+  look_at "${ROOT}"
+  # Who can write to the clone can change anything in it.
+  if ! can_others_write || is_sticky; then
+    for folder in "${ROOT}/.venv" "${ROOT}/src/tensor_guess/__pycache__"; do
+      is_safe "${folder}" ||
+        fail "nothing is run from $(printable "${folder}"): ${WHY}; remove it, and it is made anew"
+    done
   fi
-  is_safe "${VENV}" || fail "nothing is run from $(printable "${VENV}"): ${WHY}; ${cure}"
+  [[ ${VENV} == "${ROOT}"/* ]] || is_safe "${VENV}" ||
+    fail "nothing is run from $(printable "${VENV}"): ${WHY}; set TENSOR_GUESS_CACHE to a folder of your own"
 }
 
 # VENV is there, complete, of this lock file, and nobody else's.

@@ -827,7 +827,12 @@ def test_each_writable_folder_has_a_nonce_for_the_program_and_loses_it(docker: L
 def test_what_killed_runs_left_is_swept_two_days_later(docker: Launcher) -> None:
     tf, scratch = classifier(docker.here / "tf"), docker.folder / "scratch"
     docker.environ["TMPDIR"] = str(scratch)
-    old = [scratch / ".tensor-guess-fetched.aB3dE6gH", tf / ".tensor-guess-0123456789abcdef.tmp"]
+    backbones = docker.folder / "home/.cache/tensor-guess/backbones"
+    old = [
+        scratch / ".tensor-guess-fetched.aB3dE6gH",
+        tf / ".tensor-guess-0123456789abcdef.tmp",
+        backbones / ".tensor-guess-0123456789abcdef.tmp",
+    ]
     kept = [
         scratch / ".tensor-guess-fetched.young000",
         tf / ".tensor-guess-fedcba9876543210.tmp",

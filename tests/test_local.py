@@ -223,6 +223,19 @@ def test_an_environment_in_the_clone_is_trusted_as_the_clone_is(
         assert "remove it, and it is made anew" in done.stderr
 
 
+def test_bytecode_in_the_clone_is_trusted_as_the_clone_is(clone: Path) -> None:
+    venv = environment(clone / ".venv")
+    bytecode = clone / "src/tensor_guess/__pycache__"
+    bytecode.mkdir(parents=True)
+    assert launch(clone).stdout == f"run: {venv}\n"
+    bytecode.chmod(0o777)
+    done = launch(clone)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"nothing is run from {bytecode}: others can write to {bytecode} " in done.stderr
+    clone.chmod(0o777)
+    assert launch(clone).stdout == f"run: {venv}\n"
+
+
 @AS_ROOT
 def test_who_owns_the_clone_is_trusted_with_its_environment(clone: Path, outside: Path) -> None:
     for folder in (clone, outside, outside / "venv"):

@@ -48,6 +48,15 @@ def state(folder: Path) -> dict[str, str]:
     }
 
 
+def test_what_a_killed_training_left_half_written_is_swept_a_day_later(folder: Path) -> None:
+    old, young = (folder / f".tensor-guess-{n}123456789abcdef.tmp" for n in range(2))
+    for path in (old, young):
+        path.write_bytes(b"half a graph")
+    os.utime(old, (0, 0))
+    outputs.check(Outputs(folder / GRAPH, folder / LABELS), folder / "data")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 # --- what is not ours is never replaced
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tensor_guess import graph_files, reading, story
 from tensor_guess.config import RECORD
 from tensor_guess.dataset import label_of
-from tensor_guess.durable import check_writable, publish, stage, sync_folder
+from tensor_guess.durable import check_writable, publish, stage, sweep, sync_folder
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 
 _FIELD_1 = 0x0A  # protobuf's: in a GraphDef a node, in a node its name
@@ -48,6 +48,7 @@ def check(outputs: Outputs, pictures: Path) -> None:
         _check_ours(path, is_ours, kind)
     for folder in {outputs.graph.parent, outputs.labels.parent}:
         check_writable(folder)
+        sweep(folder)
 
 
 def check_apart(path: Path, pictures: Path) -> None:

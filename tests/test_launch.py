@@ -1268,6 +1268,14 @@ def test_what_is_run_finds_no_stream_closed(docker: Launcher, where: str, closed
     assert (done.returncode, done.stdout) == ((5, b"printed\n") if printed else (6, b""))
 
 
+def test_a_cd_of_the_users_own_is_not_called(docker: Launcher) -> None:
+    docker.environ["BASH_FUNC_cd%%"] = "() { echo pwned; }"
+    classifier(docker.here / "tf")
+    done = docker("tf", script="train.sh")
+    assert (done.code, done.err) == (0, "")
+    assert done.mounts[f"{docker.here}/tf"] == "rw"
+
+
 def test_the_scripts_are_found_through_links(docker: Launcher) -> None:
     (docker.here / "bin").mkdir()
     (docker.here / "bin" / "teach").symlink_to(docker.clone / "train.sh")

@@ -1,5 +1,6 @@
 """Backbones from anywhere: URLs, folders, archives and graphs; failures are one sentence each."""
 
+import gzip
 import io
 import json
 import shutil
@@ -106,15 +107,16 @@ def test_damaged_archives(modules: Path, tmp_path: Path, cut: int) -> None:
         handles.freeze(str(archive))
 
 
-def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handles, "MAX_ARCHIVE", 1_000_000)
-    archive = tmp_path / "bomb.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        info = tarfile.TarInfo("saved_model.pb")
-        info.size = 2_000_000
-        tar.addfile(info, io.BytesIO(bytes(info.size)))
-    with pytest.raises(UserError, match="unpacks to more than a module can be"):
-        handles.freeze(str(archive))
+def test_the_program_refuses_a_bomb(tmp_path: Path, run: Run) -> None:
+    """Its first header says that it has a name of 3 GB."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 3_000_000_000
+    bomb = tmp_path / "bomb.tar.gz"
+    bomb.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(100_000_000)))
+    done = run("fetch", bomb)
+    assert done.returncode == 1
+    said = f"tensor-guess: {bomb} is refused: its headers say more of its files than any need\n"
+    assert done.stderr == said
 
 
 def test_failures_of_a_download_are_said(site: tuple[Path, str], cache: Path) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess import reading
+from tensor_guess.errors import Unreadable, UserError, shown
 
 MAX_BYTES = 2**31 - 1  # of the whole zip: nothing in it needs the format's 64-bit fields
 # Below this a member may be compressed to next to nothing, above it to 1/20: weights hardly shrink.
@@ -58,15 +59,18 @@ def read(path: Path, limits: Mapping[str, int]) -> dict[str, bytes]:
     UserError: not there, no zip, damaged, too large, anything in it that was not asked for.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would hang
-            raise _Refused("it is not a regular file")
-        with open(path, "rb") as file:
+        with reading.opened(path) as file:
             members = _members(file, limits)
             return {info.filename: _data(file, info) for info in members}
-    except OSError as error:
-        raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
+    except Unreadable as error:
+        raise UserError(f"could not read {shown(path)}: {error}") from error
     except _Refused as error:
         raise UserError(f"{shown(path)} is refused: {error}; get it again") from error
+
+
+def most(packed: int) -> int:
+    """How many bytes so many packed ones may become: more is a small file that asks for much."""
+    return max(_SMALL, _MAX_RATIO * packed)
 
 
 def _members(file: BinaryIO, limits: Mapping[str, int]) -> list[zipfile.ZipInfo]:
@@ -134,7 +138,7 @@ def _check(info: zipfile.ZipInfo, limits: Mapping[str, int]) -> None:
     stored = info.compress_type == zipfile.ZIP_STORED
     if stored and info.compress_size != info.file_size:
         raise _Refused(f"{name} in it has two sizes")
-    if info.file_size > max(_SMALL, _MAX_RATIO * info.compress_size):
+    if info.file_size > most(info.compress_size):
         raise _Refused(f"{name} in it would grow {_MAX_RATIO} times and more when unpacked")
 
 

@@ -7,10 +7,8 @@ that can reach neither network nor files, and what that gives is checked op by o
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,20 +19,18 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_INT64
 
-from tensor_guess import download, shapes
+from tensor_guess import download, shapes, unpacking
 from tensor_guess import graph as graphs
 from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
-from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.flavours import UNDER, Flavour, flavour_of, renamed
 from tensor_guess.frozen_graph import is_ours, record_of
 from tensor_guess.graph import Scaling, check, cut, node_of, parse
 from tensor_guess.graph_files import find_graph
 from tensor_guess.rewriting import rewritten
 
-MAX_ARCHIVE = 2_000_000_000
-MAX_FILES = 10_000
 SECONDS = 600
 # Where a module takes images of any size and its name does not say one.
 _SIZE = 224
@@ -160,7 +156,7 @@ def _folder(handle: str, scratch: Path) -> Path:
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
     archive = downloads / f"{key_of(handle)}.tar.gz"
-    download.fetch(_compressed(handle), archive, limit=MAX_ARCHIVE)
+    download.fetch(_compressed(handle), archive, limit=unpacking.MAX_BYTES)
     try:
         return _unpacked(archive, scratch / "module", shown(handle))
     finally:
@@ -176,39 +172,10 @@ def _compressed(handle: str) -> str:
 
 
 def _unpacked(archive: Path, folder: Path, name: str) -> Path:
-    """The folder with the archive's files; names that leave it, links and devices are refused."""
-    total = count = 0
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                total, count = total + member.size, count + 1
-                if total > MAX_ARCHIVE or count > MAX_FILES:
-                    raise UserError(f"{name} unpacks to more than a module can be")
-                if not (member.isfile() or member.isdir()):
-                    raise UserError(f"{name} is refused: {shown(member.name)} is a link or device")
-                _unpack(tar, member, folder, name)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        said = reason_of(error) if isinstance(error, OSError) and error.errno else str(error)
-        raise UserError(f"{name} is no .tar.gz of a module, or is damaged: {said}") from error
+    """The folder of the module in the archive, unpacked below `folder`."""
+    unpacking.unpack(archive, folder, name)
     found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
     return found[0].parent if found else folder
-
-
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, name: str) -> None:
-    """Nothing comes back; the member, a file or a folder, is below `folder`.
-
-    Python 3.11 before 3.11.4 (Debian 12) has no filter for that.
-    """
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise UserError(f"{name} is refused: {shown(member.name)} leaves its folder")
-    target = folder.joinpath(*parts)
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-    elif source := tar.extractfile(member):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source, target.open("xb") as file:
-            shutil.copyfileobj(source, file)
 
 
 def _frozen_apart(folder: Path, handle: str, scratch: Path) -> GraphDef:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 import tensor_guess
 from tensor_guess import backbones, packages
@@ -78,6 +79,52 @@ def test_a_damaged_backbone_is_made_again(
     assert "is damaged" in capsys.readouterr().err
     assert [each.name for each in kept(own)] == [name]
     assert hashlib.sha256(path.read_bytes()).hexdigest() in name
+
+
+@pytest.mark.parametrize("how", ["fifo", "link", "unreadable", "too large"])
+def test_what_is_kept_and_cannot_be_read_is_made_again(
+    own: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = backbones.load(LITE)
+    (path,) = kept(own)
+    path.unlink()
+    if how == "fifo":
+        os.mkfifo(path)
+    elif how == "too large":
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    else:
+        path.symlink_to("/dev/zero" if how == "link" else own / "nothing")
+    assert backbones.load(LITE).sha256 == first.sha256
+    said = capsys.readouterr().err
+    assert said.startswith(f"could not read {path}: ")
+    assert said.endswith("; making it again\n")
+    assert path.is_file()
+
+
+def test_a_graph_in_its_place_is_checked_though_it_has_its_digest(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = backbones.load(LITE)
+    (path,) = kept(own)
+    graph = GraphDef.FromString(path.read_bytes())
+    graph.node.add(op="ReadFile", name="evil")
+    data = serialise(graph)
+    name = path.name.replace(path.stem[-64:], hashlib.sha256(data).hexdigest())
+    path.unlink()
+    (path.parent / name).write_bytes(data)
+    assert backbones.load(LITE).sha256 == first.sha256
+    assert "its op ReadFile may read or write files; making it again" in capsys.readouterr().err
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("said", ["", "md5:0", "sha256:" + "g" * 64, "\xff", "x" * 2000])
+def test_a_trusted_digest_that_is_none_is_said(own: Path, said: str) -> None:
+    beside = own / "backbones" / "mobilenet_v1.sha256"
+    beside.parent.mkdir(parents=True)
+    beside.write_text(said)
+    with pytest.raises(UserError, match=f"remove it to trust what comes over https: {beside}"):
+        backbones.fetch("mobilenet_1.0_224")
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(

@@ -165,7 +165,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     reasons = {
         "link": "is a link",
         "pipe": "is not a regular file",
-        "folder": "is a directory",
+        "folder": "is not a regular file",
         "missing": "no such file or directory",
     }
     for name, reason in reasons.items():

@@ -3,8 +3,11 @@
 import gzip
 import io
 import json
+import os
+import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +204,52 @@ def test_the_size_that_a_handle_says(handle: str, size: int) -> None:
     assert handles._size_of(handle) == size
 
 
+BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a pipe": (lambda folder: os.mkfifo(folder / "x"), "x is a link or device"),
+    "a pipe deeper": (lambda folder: os.mkfifo(folder / "variables/x"), "x is a link or device"),
+    "endless": (lambda folder: (folder / "x").symlink_to("/dev/zero"), "x is a link or device"),
+    "itself": (lambda folder: (folder / "x").symlink_to(folder), "x is a link or device"),
+    "a loop": (lambda folder: (folder / "x").symlink_to("x"), "x is a link or device"),
+    "a private file": (lambda folder: (folder / "x").symlink_to("/etc/passwd"), "cp -rL"),
+    "the graph": (lambda folder: _swap(folder / "saved_model.pb"), "is a link or device"),
+    "too many": (lambda folder: _fill(folder), "more files or bytes than a module"),
+    "too large": (lambda folder: os.truncate(folder / "variables/large", 2**40), "or bytes than"),
+    "no module": (lambda folder: _empty(folder), r"is no module: it has no saved_model\.pb"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FOLDERS)
+def test_a_strangers_folder_is_bounded(modules: Path, tmp_path: Path, run: Run, kind: str) -> None:
+    spoil, said = BAD_FOLDERS[kind]
+    folder = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
+    (folder / "variables/large").touch()
+    spoil(folder)
+    done = run("fetch", folder)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"tensor-guess: {folder} is ")
+    assert re.search(said, line)
+
+
+@pytest.mark.parametrize("name", ["module.tar.gz", "module"])
+def test_a_handle_that_is_no_regular_file_does_not_hang(
+    tmp_path: Path, run: Run, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, "/dev/zero"):
+        done = run("fetch", path)
+        assert done.returncode == 1
+        assert done.stderr == f"tensor-guess: could not read {path}: is not a regular file\n"
+
+
+def test_an_archive_of_a_terabyte_is_refused_unread(tmp_path: Path, run: Run) -> None:
+    with (tmp_path / "a.tar.gz").open("wb") as file:
+        file.truncate(2**40)
+    done = run("fetch", tmp_path / "a.tar.gz")
+    assert done.returncode == 1
+    assert done.stderr.endswith("a.tar.gz: is larger than 2000 MB\n")
+
+
 def test_a_module_is_frozen_once_and_known_by_its_content(modules: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(modules / "tf2", tmp_path / "copy"))
     assert handles.key_of(str(copy)) == handles.key_of(str(modules / "tf2"))
@@ -265,6 +314,21 @@ def test_the_program_trains_on_a_module_by_url(
     assert missing.returncode == 1
     assert len(missing.stderr.splitlines()) == 1
     assert "404" in missing.stderr
+
+
+def _swap(path: Path) -> None:
+    path.rename(path.with_name("y"))
+    path.symlink_to("y")
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.glob("*.pb"):
+        path.unlink()
+
+
+def _fill(folder: Path) -> None:
+    for number in range(2_000):
+        (folder / "assets" / str(number)).touch()
 
 
 def _pack(folder: Path, archive: Path, inside: str = ".") -> None:

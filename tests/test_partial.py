@@ -1,5 +1,6 @@
 """What came so far is gone on with only where it can be, and by one run at a time."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from tensor_guess.errors import UserError
 from tensor_guess.partial import opened
 
 URL = "https://example.com/weights.h5"
@@ -47,12 +49,34 @@ def test_what_nobody_can_go_on_with_is_gone(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("spoil", [b"", b"{", b"[]\nabc", b'{"url": 1}\nabc', b"\xff" * 99])
+OF_TEXT = b'{"url": "%s", "validator": "x", "total": "3"}\nabc' % URL.encode()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [b"", b"{", b"[]\nabc", b'{"url": 1}\nabc', b"\xff" * 99, b"[" * 60_000 + b"\n", OF_TEXT],
+)
 def test_a_torn_file_is_begun_anew(tmp_path: Path, spoil: bytes) -> None:
     path = tmp_path / "x.partial"
     path.write_bytes(spoil)
     with opened(path, URL) as partial:
         assert (partial.size, partial.validator) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_has_its_name_already_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    path, private = tmp_path / "x.partial", tmp_path / "private"
+    private.write_text("private")
+    if kind == "link":
+        path.symlink_to(private)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(UserError, match=f"could not write {path}: "), opened(path, URL) as partial:
+        partial.restart("", None)
+    assert private.read_text() == "private"
+    assert os.path.lexists(path)
 
 
 def test_of_another_url_nothing_is_taken(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A stranger's file gives its bytes or a reason; nothing hangs, grows or leads elsewhere."""
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tensor_guess.errors import Unreadable
-from tensor_guess.reading import opened, read
+from tensor_guess.reading import opened, read, sha256
 
 
 def test_a_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
@@ -15,6 +16,16 @@ def test_a_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
     assert read(tmp_path / "a", 1000) == b"x" * 1000
     with pytest.raises(Unreadable, match=r"^is larger than 0\.000999 MB$"):
         read(tmp_path / "a", 999)
+
+
+def test_a_digest_is_of_the_whole_file_up_to_the_limit(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000
+    (tmp_path / "a").write_bytes(data)
+    assert sha256(tmp_path / "a", len(data)) == hashlib.sha256(data).digest()
+    with pytest.raises(Unreadable, match="is larger than"):
+        sha256(tmp_path / "a", len(data) - 1)
+    with pytest.raises(Unreadable, match="is larger than"):
+        sha256(Path("/proc/self/status"), 10)  # its size is 0, whatever it gives
 
 
 def test_an_empty_file_is_read(tmp_path: Path) -> None:

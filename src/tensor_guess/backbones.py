@@ -7,6 +7,8 @@
 
 import hashlib
 import multiprocessing
+import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,17 +17,26 @@ from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess import download, efficientnet_lite, handles, packages, progress, torch_weights
+from tensor_guess import (
+    download,
+    efficientnet_lite,
+    handles,
+    packages,
+    progress,
+    reading,
+    torch_weights,
+)
 from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
 from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
 from tensor_guess.durable import check_writable, make_folder, publish
-from tensor_guess.errors import UserError, reason_of, shown
-from tensor_guess.graph import Scaling, check, cut, parse, serialise, serialised
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.graph import MAX_BYTES, Scaling, check, cut, parse, serialise, serialised
 from tensor_guess.tf1_ops import plain
 
 # Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
 _FORMAT = 1
 _MAX_DOWNLOAD = 2_000_000_000
+_MAX_DIGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -161,8 +172,8 @@ def _download(name: str, weights: KerasWeights, path: Path) -> None:
     """Nothing comes back; the file is there and has its digest, or the one of the first time."""
     trusted = cache_folder() / "backbones" / f"{name}.sha256"
     digest = weights.digest
-    if not digest and trusted.exists():
-        digest = trusted.read_text("utf-8").strip()
+    if not digest and os.path.lexists(trusted):
+        digest = _trusted(trusted)
     data = download.fetch(weights.url, path, limit=_MAX_DOWNLOAD, digest=digest)
     if not digest:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -174,6 +185,20 @@ def _download(name: str, weights: KerasWeights, path: Path) -> None:
         )
 
 
+def _trusted(path: Path) -> str:
+    """The digest that the file has. Raises UserError where it has none."""
+    advice = f"remove it to trust what comes over https: {shown(path)}"
+    try:
+        digest = reading.read(path, _MAX_DIGEST).decode("ascii").strip()
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise UserError(
+            f"the digest of the weights could not be read: {error}; {advice}"
+        ) from error
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise UserError(f"the digest of the weights is damaged; {advice}")
+    return digest
+
+
 def _named(name: str) -> tuple[str, str, Source | None]:
     """The name, what it is kept under, and where the catalogue says it is from (None: a handle)."""
     if handles.is_handle(name):
@@ -183,16 +208,23 @@ def _named(name: str) -> tuple[str, str, Source | None]:
 
 
 def _kept(key: str) -> GraphDef | None:
-    """The graph as it was frozen before, here or into the image; damaged ones are not taken."""
+    """The graph as it was frozen before, here or into the image; None: there is none that is sound.
+
+    Of others it is said why they are not taken.
+    """
     for path in _files(key):
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            progress.say(f"could not read {shown(path)}: {reason_of(error)}")
-            continue
-        if path.stem.endswith(hashlib.sha256(data).hexdigest()):
-            return parse(data, shown(path))
-        progress.say(f"{shown(path)} is damaged; making it again")
+            data = reading.read(path, MAX_BYTES)
+            if path.stem.endswith(hashlib.sha256(data).hexdigest()):
+                graph = parse(data, shown(path))
+                check(graph, shown(path))  # the digest is in the name: whoever wrote it chose it
+                return graph
+            reason = f"{shown(path)} is damaged"
+        except Unreadable as error:
+            reason = f"could not read {shown(path)}: {error}"
+        except UserError as error:
+            reason = str(error)
+        progress.say(f"{reason}; making it again")
     return None
 
 

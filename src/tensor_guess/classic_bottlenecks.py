@@ -10,11 +10,9 @@ Each file is one line of numbers with commas between them. Nothing in the folder
 import hashlib
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from errno import ELOOP
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess import reading
 from tensor_guess.dataset import LeftOut
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 
@@ -137,7 +136,7 @@ def read(path: Path, length: int | None = None) -> tuple[bytes, NDArray[np.float
 
     Raises Unreadable where it is damaged, or has not `length` of them.
     """
-    data = _bytes(path)
+    data = reading.read(path, MAX_BYTES, follow=False)
     if not data.strip():
         raise Unreadable("is empty")
     try:
@@ -163,22 +162,3 @@ def _listed(folder: os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     return iter(sorted(visible, key=lambda entry: entry.name))
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb", opener=_as_it_is) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unreadable("is not a regular file")
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        is_link = error.errno == ELOOP
-        raise Unreadable("is a link" if is_link else reason_of(error)) from error
-    if len(data) > MAX_BYTES:
-        raise Unreadable(f"is larger than {MAX_BYTES // 1_000_000} MB")
-    return data
-
-
-def _as_it_is(path: str, flags: int) -> int:
-    """Opened without waiting for the other end of a FIFO, and where no link leads."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)

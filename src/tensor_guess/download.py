@@ -23,9 +23,9 @@ from urllib.request import (
     proxy_bypass,
 )
 
-from tensor_guess import progress
+from tensor_guess import progress, reading
 from tensor_guess.durable import make_folder, publish
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.partial import Partial, opened
 
 # Seconds without a single byte, while connecting or reading.
@@ -58,7 +58,7 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
     address = _address(url)
     make_folder(target.parent)
     with opened(target.with_name(f"{target.name}.partial"), address) as partial:
-        data = _had(target, digest)
+        data = _had(target, digest, limit)
         if data is None:
             _download(partial, limit)
             data = partial.content()
@@ -68,12 +68,12 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
     return data
 
 
-def _had(target: Path, digest: str) -> bytes | None:
+def _had(target: Path, digest: str, limit: int) -> bytes | None:
     """The target's bytes, where they are there and have that digest."""
     try:
-        data = target.read_bytes() if digest else b""
-    except OSError:
-        return None  # publishing says what is wrong with it
+        data = reading.read(target, limit) if digest else b""
+    except Unreadable:
+        return None  # it is replaced, or publishing says why it cannot be
     return data if digest and _digest(data, digest) == digest else None
 
 
@@ -97,6 +97,7 @@ def _download(partial: Partial, limit: int) -> None:
     """Nothing comes back; the partial file is complete, or UserError says why not."""
     for pause in (*PAUSES, None):
         if partial.complete:
+            _check_size(partial, partial.size, limit)
             return
         try:
             _continue(partial, limit)

@@ -19,12 +19,12 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_INT64
 
-from tensor_guess import download, shapes, unpacking
+from tensor_guess import download, reading, shapes, unpacking
 from tensor_guess import graph as graphs
 from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
 from tensor_guess.durable import make_folder
-from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.flavours import UNDER, Flavour, flavour_of, renamed
 from tensor_guess.frozen_graph import is_ours, record_of
 from tensor_guess.graph import Scaling, check, cut, node_of, parse
@@ -65,11 +65,14 @@ def key_of(handle: str) -> str:
     """What a module is kept under: a URL by its text, a file or folder by its content."""
     digest = hashlib.sha256(handle.encode(errors="surrogateescape"))
     if not _is_url(handle):
-        root = Path(handle)
+        root, name = Path(handle), shown(handle)
         digest = hashlib.sha256(str(_size_of(handle)).encode())
-        for path in sorted([root] if root.is_file() else root.rglob("*")):
-            if path.is_file():
-                digest.update(bytes(path.relative_to(root)) + b"\0" + _digest(path))
+        for path in _files(root, name) if root.is_dir() else [root]:
+            try:
+                content = reading.sha256(path, unpacking.MAX_BYTES, follow=path == root)
+            except Unreadable as error:
+                raise UserError(f"could not read {shown(path)}: {error}") from error
+            digest.update(bytes(path.relative_to(root)) + b"\0" + content)
     return f"handle-{digest.hexdigest()[:32]}"
 
 
@@ -86,6 +89,7 @@ def freeze(handle: str) -> GraphDef:
     """
     with tempfile.TemporaryDirectory(prefix="tensor-guess-") as scratch:
         folder = _folder(handle, Path(scratch))
+        _files(folder, shown(handle))
         graph = _frozen_apart(folder, handle, Path(scratch))
     check(graph, shown(handle))
     return graph
@@ -134,9 +138,36 @@ def _bottleneck(graph: GraphDef, flavour: Flavour, name: str, named: str | None)
     return flavour.bottleneck or pools[-1]
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def _files(folder: Path, name: str) -> list[Path]:
+    """The files of a module's folder, sorted: what may be in an archive of one, and no more.
+
+    Raises UserError: no module, a link or device in it, too many or too large, not readable.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(f"{name} is no module: it has no saved_model.pb")
+    found, folders, count, size = [], [folder], 0, 0
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    count += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry))
+                    elif entry.is_file(follow_symlinks=False):
+                        found.append(Path(entry))
+                        size += entry.stat(follow_symlinks=False).st_size
+                    else:
+                        raise UserError(
+                            f"{name} is refused: {shown(entry)} is a link or device; where it is "
+                            "a link to a file of the module, give a copy made by cp -rL"
+                        )
+                    if count > unpacking.MAX_FILES or size > unpacking.MAX_BYTES:
+                        raise UserError(
+                            f"{name} is refused: it has more files or bytes than a module can have"
+                        )
+    except OSError as error:
+        raise UserError(f"could not read {name}: {reason_of(error)}") from error
+    return sorted(found)
 
 
 def _is_url(handle: str) -> bool:
@@ -144,7 +175,7 @@ def _is_url(handle: str) -> bool:
 
 
 def _folder(handle: str, scratch: Path) -> Path:
-    """The folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
+    """What should be the folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
     if not _is_url(handle):
         path = Path(handle)
         return path if path.is_dir() else _unpacked(path, scratch / "module", shown(handle))
@@ -180,8 +211,6 @@ def _unpacked(archive: Path, folder: Path, name: str) -> Path:
 
 def _frozen_apart(folder: Path, handle: str, scratch: Path) -> GraphDef:
     """The module's graph, by a process that sees nothing but its folder (see `confinement`)."""
-    if not (folder / "saved_model.pb").is_file():
-        raise UserError(f"{shown(handle)} is no module: it has no saved_model.pb")
     place = scratch / "scratch"
     place.mkdir()
     program = [sys.executable, "-I", "-u", "-X", "utf8", str(Path(__file__).parents[1])]

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -44,9 +45,10 @@ class Partial:
         try:
             known = json.loads(header)
             url, validator, total = known["url"], str(known["validator"]), known["total"]
-        except (ValueError, KeyError, TypeError):
+            ours = url == self.url and (total is None or size <= total)
+        except (ValueError, KeyError, TypeError, RecursionError):
             return  # nothing, or torn when the machine went down
-        if url == self.url and (total is None or size <= total):
+        if ours:
             self._start, self.size = len(header), size
             self.validator, self.total = validator, total
 
@@ -82,8 +84,13 @@ class Partial:
 
 @contextmanager
 def opened(path: Path, url: str) -> Iterator[Partial]:
-    """The partial file, for this run alone; afterwards it is gone unless it can be resumed."""
-    with on_disk(path), FileIO(path, "a+") as file:
+    """The partial file, for this run alone; afterwards it is gone unless it can be resumed.
+
+    Raises UserError where something else has its name: a link would have another file emptied.
+    """
+    with on_disk(path), FileIO(path, "a+", opener=_as_it_is) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UserError(f"could not write {shown(path)}: is not a regular file; remove it")
         _lock(file, path)
         partial = Partial(path, file, url)
         try:
@@ -91,6 +98,11 @@ def opened(path: Path, url: str) -> Iterator[Partial]:
         finally:
             if not partial.resumable:
                 path.unlink(missing_ok=True)
+
+
+def _as_it_is(path: str, flags: int) -> int:
+    """Opened where no link leads, and without waiting for the other end of a FIFO."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 @contextmanager

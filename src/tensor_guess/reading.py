@@ -3,6 +3,7 @@
 A FIFO would hang, a device never ends, a link may lead to somebody's private file.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from tensor_guess.errors import Unreadable, reason_of
 
 LEAVES = "is a link that leaves the folder"
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -61,6 +63,18 @@ def leaves(path: Path, folder: Path) -> bool:
     """Whether a link leads from `path`, which is in `folder`, to somewhere outside of it."""
     inside = os.path.realpath(folder)
     return os.path.commonpath([inside, os.path.realpath(path)]) != inside
+
+
+def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """The SHA-256 of the file's bytes, which are not kept. Raises Unreadable as `read`."""
+    digest, left = hashlib.sha256(), limit
+    with opened(path, follow=follow) as file:
+        while chunk := file.read(_CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise too_large(limit)
+            digest.update(chunk)
+    return digest.digest()
 
 
 def too_large(limit: int) -> Unreadable:

@@ -171,7 +171,7 @@ def program(cache: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small hub modules: tf1, tf2, any_size, map, writes, text (see modules.py)."""
+    """A folder of small hub modules: tf1, tf2, any_size, map, writes, floods, text."""
     folder = tmp_path_factory.mktemp("modules")
     subprocess.run(
         [sys.executable, ROOT / "tests/modules.py", folder], capture_output=True, check=True

@@ -20,15 +20,39 @@ class Module(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
         return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, self.kernel, 2, "SAME")), [1, 2])
 
 
+class Program(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
+    """What a module does as soon as it is loaded: it writes to stdout without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resource_handle = self._create_resource()
+
+    def _create_resource(self) -> Any:
+        return tf.raw_ops.MutableHashTableV2(key_dtype=tf.int64, value_dtype=tf.int64)
+
+    def _initialize(self) -> None:
+        if not tf.executing_eagerly():
+            tf.while_loop(lambda i: i >= 0, self._write, [tf.constant(0)])
+
+    @staticmethod
+    def _write(number: tf.Tensor) -> list[tf.Tensor]:
+        said = tf.raw_ops.PrintV2(input=tf.constant("x" * 10_000), output_stream="stdout")
+        with tf.control_dependencies([said]):
+            return [tf.identity(number)]
+
+
 def save(kind: str, folder: str) -> None:
     """Nothing comes back; the folder is a SavedModel of that kind."""
     if kind == "tf1":
         return save_tf1(folder)
     module = Module()
+    if kind == "floods":
+        module.program = Program()
     functions: dict[str, Any] = {
         "tf2": module.vectors,
         "any_size": module.vectors,
         "map": lambda images: tf.nn.conv2d(images, module.kernel, 2, "SAME"),
+        "floods": module.vectors,
         "writes": lambda images: _writing(module.vectors(images)),
         "text": lambda images: tf.strings.length(images),
     }
@@ -62,5 +86,5 @@ def _writing(vectors: tf.Tensor) -> tf.Tensor:
 
 
 if __name__ == "__main__":
-    for each in ("tf1", "tf2", "any_size", "map", "writes", "text"):
+    for each in ("tf1", "tf2", "any_size", "map", "writes", "floods", "text"):
         save(each, f"{sys.argv[1]}/{each}")

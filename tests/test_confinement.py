@@ -19,11 +19,17 @@ import sys; sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
 from tensor_guess.confinement import confine
 given, scratch, other = map(Path, sys.argv[1:4])
-confine([given], scratch, network={{network}})
+{{first}}
+confine([given], {{how}})
 """
 ATTEMPTS = {
     "read what was given": ("(given / 'a').read_text()", True),
-    "write in the scratch folder": ("(scratch / 'b').write_text('x')", True),
+    "throw away": ("open('/dev/null', 'rb').read()", True),
+    "ask where temporary files go": ("import tempfile; tempfile.gettempdir()", True),
+    "make a temporary file": ("import tempfile; tempfile.mkstemp()", False),
+    "write in the scratch folder": ("(scratch / 'b').write_text('x')", False),
+    "read a device": ("open('/dev/full', 'rb').read(1)", False),
+    "grow a file that is open": ("import os; os.write(int(sys.argv[4]), b'x')", False),
     "run Python's own library": ("import json, ctypes, decimal", True),
     "write what was given": ("(given / 'a').write_text('x')", False),
     "remove what was given": ("(given / 'a').unlink()", False),
@@ -50,9 +56,12 @@ def test_what_can_be_reached(tmp_path: Path, code: str, allowed: bool) -> None:
     assert (_run(tmp_path, code).returncode == 0) is allowed
 
 
-def test_a_fetcher_has_the_network_and_still_no_files(tmp_path: Path) -> None:
-    assert _run(tmp_path, "import socket; socket.socket()", network=True).returncode == 0
-    assert _run(tmp_path, "(other / 'secret').read_text()", network=True).returncode != 0
+def test_a_fetcher_has_the_network_and_one_folder(tmp_path: Path) -> None:
+    how = "scratch, network=True"
+    assert _run(tmp_path, "import socket; socket.socket()", how).returncode == 0
+    assert _run(tmp_path, "(scratch / 'b').write_text('x')", how).returncode == 0
+    assert _run(tmp_path, "(other / 'secret').read_text()", how).returncode != 0
+    assert _run(tmp_path, "(other / 'new').touch()", how).returncode != 0
 
 
 def test_memory_and_time_are_bounded(tmp_path: Path) -> None:
@@ -62,15 +71,27 @@ def test_memory_and_time_are_bounded(tmp_path: Path) -> None:
     assert done.stdout == "(300, 300)\n"
 
 
-def _run(tmp_path: Path, code: str, *, network: bool = False) -> subprocess.CompletedProcess[str]:
+def test_lower_limits_stay_as_they_are(tmp_path: Path) -> None:
+    code = "import resource as r\nr.setrlimit(r.RLIMIT_AS, (1 << 33, 1 << 33))"
+    done = _run(tmp_path, "print(r.getrlimit(r.RLIMIT_AS))", first=code)
+    assert done.stdout == f"({1 << 33}, {1 << 33})\n"
+
+
+def _run(
+    tmp_path: Path, code: str, how: str = "", first: str = ""
+) -> subprocess.CompletedProcess[str]:
     folders = [tmp_path / name for name in ("given", "scratch", "other")]
     for folder in folders:
         folder.mkdir(exist_ok=True)
     (folders[0] / "a").write_text("a")
     (folders[2] / "secret").write_text("secret")
-    return subprocess.run(
-        [sys.executable, "-I", "-c", START.format(network=network) + code, *folders],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with (folders[2] / "open").open("wb") as file:
+        handle = file.fileno()
+        return subprocess.run(
+            [sys.executable, "-I", "-c", START.format(how=how, first=first) + code,
+             *folders, str(handle)],
+            pass_fds=[handle],
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip

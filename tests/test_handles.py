@@ -6,7 +6,11 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +19,7 @@ import pytest
 
 from conftest import ROOT, Run
 from strangers import INPUTS, made
-from tensor_guess import backbones, handles, shapes
+from tensor_guess import backbones, handles, scratch, shapes
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graph import Scaling, check, cut, serialise
@@ -66,6 +70,41 @@ def test_tensorflow_hubs_own_cache_is_used(
 def test_a_module_that_reads_files_is_refused_by_name(modules: Path) -> None:
     with pytest.raises(UserError, match="its op ReadFile may read or write files"):
         handles.freeze(str(modules / "writes"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_module_that_writes_without_end_is_ended(modules: Path, run: Run) -> None:
+    done = run("fetch", modules / "floods")
+    assert done.returncode == 1
+    said = f"tensor-guess: {modules}/floods cannot be used: it wrote more than it can have to say\n"
+    assert done.stderr == said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nothing_outlives_a_killed_program(
+    modules: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the process that fetches nor the one that loads the module; its folder is swept."""
+    shutil.make_archive(str(tmp_path / "module"), "gztar", modules / "floods")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-I", ROOT / "src", "fetch", tmp_path / "module.tar.gz"],
+        env={"TENSOR_GUESS_CACHE": str(cache), "TMPDIR": str(temporary)},
+    ) as program:
+        found: list[int] = []
+        while not any("freeze-module" in _command(pid) for pid in found):
+            assert program.poll() is None
+            found = _below(program.pid)
+        program.kill()
+    deadline = time.monotonic() + 5
+    while any(map(_command, found)):
+        assert time.monotonic() < deadline
+    (left,) = temporary.iterdir()
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with scratch.folder():
+        assert not left.exists()
 
 
 @pytest.mark.parametrize(
@@ -314,6 +353,23 @@ def test_the_program_trains_on_a_module_by_url(
     assert missing.returncode == 1
     assert len(missing.stderr.splitlines()) == 1
     assert "404" in missing.stderr
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that the process started, and those that they did."""
+    try:
+        own = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [below for child in map(int, own) for below in (child, *_below(child))]
+
+
+def _command(pid: int) -> str:
+    """What the process was started as; "" where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def _swap(path: Path) -> None:

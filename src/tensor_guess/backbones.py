@@ -28,6 +28,7 @@ from tensor_guess import (
 )
 from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
 from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
+from tensor_guess.confinement import end_with
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graph import MAX_BYTES, Scaling, check, cut, parse, serialise, serialised
@@ -258,9 +259,11 @@ def _lite(data: bytes, name: str, scaling: Scaling) -> GraphDef:
 
 
 def _in_a_process_of_its_own(name: str) -> None:
-    """Nothing comes back; fetched: what uses the network, and TensorFlow, sees no pictures."""
+    """Fetch it: what uses the network, and TensorFlow, sees no pictures."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
+    # Otherwise it would wait for this process's next word, though that was killed.
+    ends = (os.getpid(),)
+    with ProcessPoolExecutor(1, context, initializer=end_with, initargs=ends) as process:
         try:
             process.submit(fetch, name).result()
         except BrokenProcessPool as error:

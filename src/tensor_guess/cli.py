@@ -331,13 +331,12 @@ def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
 
 @cli.command("freeze-module", hidden=True)
 @click.argument("folder", type=PATH)
-@click.argument("scratch", type=PATH)
 @click.argument("size", type=int)
-def freeze_module(folder: Path, scratch: Path, size: int) -> None:
+def freeze_module(folder: Path, size: int) -> None:
     """Write the frozen graph of a stranger's SavedModel to stdout; nothing else can be reached."""
     from tensor_guess import confinement
 
-    confinement.confine([folder], scratch)
+    confinement.confine([folder])
     from tensor_guess import graph, saved_models
 
     sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))

@@ -2,7 +2,8 @@
 
 Linux only: seccomp for sockets, Landlock for files (kernel 5.13 and newer).
 
-System call numbers and structures are from linux/landlock.h, linux/seccomp.h and linux/filter.h.
+System call numbers and structures are from linux/landlock.h, linux/seccomp.h, linux/filter.h and
+linux/prctl.h.
 """
 
 import ctypes
@@ -10,14 +11,16 @@ import errno
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tensor_guess.errors import UserError
 
-_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER_MODE = 38, 22, 2
+_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER_MODE = 1, 38, 22, 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _IO_URING_SETUP = 425  # it can open sockets too
@@ -32,42 +35,73 @@ _ALL_OF_ABI_1 = (1 << 13) - 1
 
 CPU_SECONDS = 300
 ADDRESS_SPACE = 16 << 30
+# The variable in which a process finds who started it, if that is to be its end too.
+STARTED_BY = "TENSOR_GUESS_STARTED_BY"
+# Whoever needs memory most takes it from this process first (proc(5)).
+_FIRST_TO_GO = "1000"
 
 
-def confine(readable: Sequence[Path], scratch: Path, *, network: bool = False) -> None:
-    """Nothing comes back; this process sees only the system and `readable`, and no network.
+def end_with(parent: int) -> None:
+    """Have this process killed when `parent` ends, which started it; where it has, at once."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    It can write nowhere but in the folder `scratch`, and its time and memory are bounded. To be
-    called before any thread is started. Raises UserError where the system cannot do that.
+
+def confine(
+    readable: Sequence[Path], writable: Path | None = None, *, network: bool = False
+) -> None:
+    """Let this process see only the system, `readable` and `writable`, and no network.
+
+    It can write nowhere but in the folder `writable`, its time and memory are bounded, and it ends
+    with the process that started it, if that says so. To be called before any thread is started.
+    Raises UserError where the system cannot do that.
     """
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    if STARTED_BY in os.environ:
+        end_with(int(os.environ[STARTED_BY]))
+    _at_most(resource.RLIMIT_CPU, CPU_SECONDS)
+    _at_most(resource.RLIMIT_AS, ADDRESS_SPACE)
+    _at_most(resource.RLIMIT_CORE, 0)
+    if writable is None:
+        _at_most(resource.RLIMIT_FSIZE, 0)  # also where there is no Landlock
+        # TensorFlow asks for the temporary folder when it is imported, and puts nothing there.
+        tempfile.tempdir = os.devnull
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
         raise UserError("a stranger's module is only loaded on Linux, or in a container")
+    Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
-    _leave_only(libc, [*_system(), *readable], scratch)
+    _leave_only(libc, [*_system(), *readable], writable)
     if not network:
         _refuse_sockets(libc)
 
 
+def _at_most(resource_: int, limit: int) -> None:
+    """Set the limit, unless there is a lower one already."""
+    _, already = resource.getrlimit(resource_)
+    most = limit if already == resource.RLIM_INFINITY else min(limit, already)
+    resource.setrlimit(resource_, (most, most))
+
+
 def _system() -> list[Path]:
     """What Python and its packages are read from."""
-    folders = ["/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", sys.prefix]
+    folders = ["/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", sys.prefix]
+    folders += [os.devnull, "/dev/urandom"]
     source = Path(__file__).resolve().parents[1]
     return [*map(Path, folders), Path(sys.base_prefix), Path(sys.executable).resolve(), source]
 
 
-def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], scratch: Path) -> None:
-    """Nothing comes back; other files are out of reach, where the kernel has Landlock."""
+def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], writable: Path | None) -> None:
+    """Put other files out of reach, where the kernel has Landlock."""
     attributes = struct.pack("Q", _ALL_OF_ABI_1)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return  # an old kernel: there is still no network, and in a container little to see
-    for path in [*filter(Path.exists, readable), scratch]:
+    for path in [*filter(Path.exists, readable), *([writable] if writable else [])]:
         access = _READ_FILE | _EXECUTE | (_READ_DIR if path.is_dir() else 0)
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rule = struct.pack("=Qi", _ALL_OF_ABI_1 if path == scratch else access, handle)
+        rule = struct.pack("=Qi", _ALL_OF_ABI_1 if path == writable else access, handle)
         _checked(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
         os.close(handle)
     _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))

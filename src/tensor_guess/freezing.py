@@ -27,7 +27,9 @@ def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> G
     kernels).
     """
     spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=NETWORK_INPUT)
-    fixed = convert_variables_to_constants_v2(tf.function(function).get_concrete_function(spec))
+    # Converting Python's own ifs and loops would write files, and there are none.
+    traced = tf.function(function, autograph=False).get_concrete_function(spec)
+    fixed = convert_variables_to_constants_v2(traced)
     outputs = [tensor.op.name for tensor in fixed.outputs]
     graph = GraphDef.FromString(_folded(fixed.graph, outputs).SerializeToString())
     return _plain(graph, dict(zip(names, outputs, strict=True)))

@@ -7,9 +7,6 @@ that can reach neither network nor files, and what that gives is checked op by o
 import hashlib
 import os
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +16,7 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_INT64
 
-from tensor_guess import download, reading, shapes, unpacking
+from tensor_guess import apart, archive, download, reading, scratch, shapes, unpacking
 from tensor_guess import graph as graphs
 from tensor_guess.builder import Builder
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT, cache_folder
@@ -87,10 +84,10 @@ def freeze(handle: str) -> GraphDef:
 
     Raises UserError in one sentence, and leaves nothing behind.
     """
-    with tempfile.TemporaryDirectory(prefix="tensor-guess-") as scratch:
-        folder = _folder(handle, Path(scratch))
-        _files(folder, shown(handle))
-        graph = _frozen_apart(folder, handle, Path(scratch))
+    with scratch.folder() as place:
+        folder = _folder(handle, place)
+        size = sum(path.stat().st_size for path in _files(folder, shown(handle)))
+        graph = _frozen_apart(folder, handle, min(graphs.MAX_BYTES, archive.most(size)))
     check(graph, shown(handle))
     return graph
 
@@ -174,11 +171,11 @@ def _is_url(handle: str) -> bool:
     return "://" in handle
 
 
-def _folder(handle: str, scratch: Path) -> Path:
+def _folder(handle: str, place: Path) -> Path:
     """What should be the folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
     if not _is_url(handle):
         path = Path(handle)
-        return path if path.is_dir() else _unpacked(path, scratch / "module", shown(handle))
+        return path if path.is_dir() else _unpacked(path, place, shown(handle))
     # tensorflow_hub keeps a module unpacked under the SHA-1 of its handle.
     kept = os.environ.get("TFHUB_CACHE_DIR")
     folder = Path(kept or "/", hashlib.sha1(handle.encode()).hexdigest())
@@ -186,12 +183,12 @@ def _folder(handle: str, scratch: Path) -> Path:
         return folder
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
-    archive = downloads / f"{key_of(handle)}.tar.gz"
-    download.fetch(_compressed(handle), archive, limit=unpacking.MAX_BYTES)
+    downloaded = downloads / f"{key_of(handle)}.tar.gz"
+    download.fetch(_compressed(handle), downloaded, limit=unpacking.MAX_BYTES)
     try:
-        return _unpacked(archive, scratch / "module", shown(handle))
+        return _unpacked(downloaded, place, shown(handle))
     finally:
-        archive.unlink(missing_ok=True)
+        downloaded.unlink(missing_ok=True)
 
 
 def _compressed(handle: str) -> str:
@@ -202,36 +199,27 @@ def _compressed(handle: str) -> str:
     return urlunsplit(parts._replace(query="tf-hub-format=compressed"))
 
 
-def _unpacked(archive: Path, folder: Path, name: str) -> Path:
-    """The folder of the module in the archive, unpacked below `folder`."""
-    unpacking.unpack(archive, folder, name)
+def _unpacked(path: Path, folder: Path, name: str) -> Path:
+    """The folder of the module in the archive at `path`, unpacked below `folder`."""
+    unpacking.unpack(path, folder, name)
     found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
     return found[0].parent if found else folder
 
 
-def _frozen_apart(folder: Path, handle: str, scratch: Path) -> GraphDef:
-    """The module's graph, by a process that sees nothing but its folder (see `confinement`)."""
-    place = scratch / "scratch"
-    place.mkdir()
-    program = [sys.executable, "-I", "-u", "-X", "utf8", str(Path(__file__).parents[1])]
+def _frozen_apart(folder: Path, handle: str, most: int) -> GraphDef:
+    """The module's graph of at most `most` bytes, by a process that sees only its folder."""
+    command = ["freeze-module", str(folder.resolve()), str(_size_of(handle))]
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
-        done = subprocess.run(
-            [*program, "freeze-module", str(folder.resolve()), str(place), str(_size_of(handle))],
-            env={"HOME": str(place), "TMPDIR": str(place), "TF_CPP_MIN_LOG_LEVEL": "3"},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"{shown(handle)} could not be loaded in {SECONDS} seconds") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it was killed"]
+        done = apart.run(command, Path("/"), seconds=SECONDS, most=most, environ=quiet)
+    except apart.Failed as error:
+        raise UserError(f"{shown(handle)} cannot be used: {error}") from error
+    if done.code:
+        said = done.said.decode(errors="replace").strip().splitlines() or ["it was killed"]
         reason = said[-1].removeprefix("tensor-guess: ")
         reason = reason if reason.isprintable() else ascii(reason)
         raise UserError(f"{shown(handle)} cannot be used: {reason}")
-    return parse(done.stdout, shown(handle))
+    return parse(done.output, shown(handle))
 
 
 def _size_of(handle: str) -> int:

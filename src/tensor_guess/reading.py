@@ -47,9 +47,7 @@ def rest(file: FileIO, limit: int) -> bytes:
 
     Nothing is copied where the file is as long as the system says.
     """
-    size = os.fstat(file.fileno()).st_size
-    if size - file.tell() > limit:
-        raise too_large(limit)
+    size = _check_size(file, limit)
     parts, left = [], limit + 1
     while left and (part := file.read(min(left, size + 1))):
         parts.append(part)
@@ -69,6 +67,7 @@ def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """The SHA-256 of the file's bytes, which are not kept. Raises Unreadable as `read`."""
     digest, left = hashlib.sha256(), limit
     with opened(path, follow=follow) as file:
+        _check_size(file, limit)
         while chunk := file.read(_CHUNK):
             left -= len(chunk)
             if left < 0:
@@ -80,6 +79,14 @@ def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
 def too_large(limit: int) -> Unreadable:
     """What is raised where a file has more than `limit` bytes."""
     return Unreadable(f"is larger than {limit / 1_000_000:g} MB")
+
+
+def _check_size(file: FileIO, limit: int) -> int:
+    """How many bytes the system says the file has; Unreadable where more than `limit` follow."""
+    size = os.fstat(file.fileno()).st_size
+    if size - file.tell() > limit:
+        raise too_large(limit)
+    return size
 
 
 def _check(status: os.stat_result) -> None:

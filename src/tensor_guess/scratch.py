@@ -1,0 +1,62 @@
+"""Temporary folders, and what killed runs left of them, which goes at the next chance."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tensor_guess.errors import UserError, reason_of
+
+# Names that nobody gives to anything of their own.
+_PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
+_ABANDONED_SECONDS = 24 * 3600
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new folder that only this user can read; afterwards it is gone.
+
+    Raises UserError where none can be made.
+    """
+    try:
+        _sweep(Path(tempfile.gettempdir()))
+        made = tempfile.TemporaryDirectory(_SUFFIX, _PREFIX, ignore_cleanup_errors=True)
+        held = _held(made.name)
+    except OSError as error:
+        raise UserError(
+            f"could not make a temporary folder: {reason_of(error)}; TMPDIR names where it can be"
+        ) from error
+    with made as name:
+        try:
+            yield Path(name)
+        finally:
+            os.close(held)
+
+
+def _held(folder: str | Path) -> int:
+    """A handle: as long as it is open the folder is in use. BlockingIOError: it is already."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _sweep(place: Path) -> None:
+    """Remove the folders in `place` that this user's runs left, a day ago and more."""
+    for path in place.glob(f"{_PREFIX}*{_SUFFIX}"):
+        try:
+            status = path.lstat()
+            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if ours and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+                os.close(_held(path))  # a run may have slept for a day
+                shutil.rmtree(path)
+        except OSError:
+            continue  # in use, or another run swept it

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tensor_guess import download, progress
-from tensor_guess.errors import UserError
+from tensor_guess.errors import UserError, WrongUsage
 
 CONTENT = bytes(range(256)) * 12_000  # 3.1 MB
 OTHER = CONTENT[::-1]
@@ -614,13 +614,44 @@ def test_unknown_host(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "https://host:port/file",
         "https://ho..st/file",
         "https://me:secret@host/file",
+        "https://me:secret@[/file",
+        "https://secret@host",
+        "https://host\\me:secret@host/file",
         "https://\udcff/file",
+        "https://host/\udcff",
+        "https://ho st/file",
+        "https://ho\0st/file",
+        "https://%31/file",
+        "--x://y",
+        "://",
     ],
 )
 def test_address_that_cannot_be_asked(target: Path, url: str) -> None:
-    with pytest.raises(UserError, match="cannot be downloaded: an address like https://host/file"):
+    said = "cannot be downloaded: an address like https://host/file"
+    with pytest.raises(WrongUsage, match=said) as raised:
         download.fetch(url, target, limit=LIMIT)
+    with pytest.raises(WrongUsage, match=said):
+        download.check(url)
+    assert "secret" not in str(raised.value)
+    assert str(raised.value).isprintable()
     assert not target.parent.exists()
+
+
+def test_a_host_in_another_script_is_asked_by_its_ascii_name(site: Site, target: Path) -> None:
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in "LOCALHOST")  # U+FF2C and so on
+    url = site.file.replace("127.0.0.1", wide)
+    assert download.fetch(url, target, limit=LIMIT) == CONTENT
+    ((_, headers),) = site.requests
+    assert headers["Host"] == f"localhost:{site.server_address[1]}"
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/a b", "/a%20b"), ("/\xfc", "/%C3%BC"), ("/a\nb", "/ab"), ("/@b", "/@b"), ("/a#b", "/a")],
+)
+def test_odd_names_are_asked_for(site: Site, target: Path, path: str, asked: str) -> None:
+    download.fetch(site.url(path), target, limit=LIMIT)
+    assert [each for each, _ in site.requests] == [asked]
 
 
 def test_certificate_that_is_not_trusted(secure: Site, target: Path) -> None:

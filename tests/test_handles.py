@@ -343,9 +343,12 @@ def test_the_program_trains_on_a_module_by_url(
     _pack(modules / "tf2", site[0] / "module.tar.gz")
     tf_files = tmp_path / "tf_files"
     shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
-    handle = f"{site[1]}/module.tar.gz"
+    handle = f"{site[1]}/module.tar.gz?key=secret"
     done = run("train", tf_files, "--tfhub_module", handle, "--steps", 20)
     assert done.returncode == 0, done.stderr
+    told = json.loads((tf_files / "model.json").read_text())
+    assert told["backbone"] == f"{site[1]}/module.tar.gz"
+    assert b"secret" not in (tf_files / "retrained_graph.pb").read_bytes()
     (site[0] / "module.tar.gz").unlink()
     again = run("train", tf_files, "--tfhub_module", handle, "--steps", 20, "--offline")
     assert "0 computed, 80 from the cache" in again.stderr
@@ -385,6 +388,14 @@ def _empty(folder: Path) -> None:
 def _fill(folder: Path) -> None:
     for number in range(2_000):
         (folder / "assets" / str(number)).touch()
+
+
+@pytest.mark.parametrize("name", ["--x://y", "https://me:secret@host/module", "https://[/x"])
+def test_an_address_that_cannot_be_is_said_before_any_work(run: Run, name: str) -> None:
+    done = run("fetch", "--", "efficientnet_lite0", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be downloaded: an address like https://host/file is needed" in done.stderr
+    assert "secret" not in done.stderr
 
 
 def _pack(folder: Path, archive: Path, inside: str = ".") -> None:

@@ -43,6 +43,24 @@ def test_what_cannot_be_fetched_is_named_and_the_rest_goes_on(
     assert run("guess", trained, *urls).returncode == 1
 
 
+def test_one_that_cannot_be_asked_for_does_not_keep_the_others(
+    site: tuple[Path, str], trained: Path, run: Run
+) -> None:
+    """Nor is a password told: not even to whoever gave it."""
+    login = site[1].replace("://", "://me:secret@")
+    bad = ["--x://y", "-://", f"{login}/photo.jpg", f"{site[1]}/{'y' * 100_000}", "http://[/x.jpg"]
+    done = run("guess", trained, "--", *bad, f"{site[1]}/photo.jpg")
+    assert done.returncode == 3
+    assert done.stdout.startswith(f"{site[1]}/photo.jpg:\n")
+    assert "secret" not in done.stderr + done.stdout
+    left_out = [line for line in done.stderr.splitlines() if line.startswith("left out ")]
+    assert len(left_out) == len(bad)
+    assert left_out[0] == "left out --x://y: could not be fetched"
+    told = login.replace("me:secret", "...")
+    assert left_out[2] == f"left out {told}/photo.jpg: could not be fetched"
+    assert "Traceback" not in done.stderr
+
+
 def test_a_picture_can_be_too_large(site: tuple[Path, str], tmp_path: Path, run: Run) -> None:
     with (site[0] / "photo.jpg").open("ab") as file:
         file.truncate(image_urls.MAX_BYTES + 1)

@@ -66,11 +66,11 @@ def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
 
 
 def check_name(name: str) -> None:
-    """Nothing comes back; WrongUsage where there is no such backbone, said before any work."""
-    if not handles.is_handle(name):
+    """Raise WrongUsage where there is no such backbone: said before any work."""
+    if handles.is_handle(name):
+        handles.check_handle(name)
+    else:
         find(name)
-    elif handles.is_local(name):
-        handles.is_graph(name)
 
 
 def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> Backbone:
@@ -93,7 +93,9 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
         graph = _kept(key)
     if graph is None:
         raise UserError(f"{shown(name)} was made and is gone again from {shown(cache_folder())}")
-    return of_graph(name, source.scaling if source else handles.scaling_of(graph), graph)
+    if source is None:
+        return of_graph(handles.recorded(name), handles.scaling_of(graph), graph)
+    return of_graph(name, source.scaling, graph)
 
 
 def load_default(*, offline: bool = False) -> tuple[Backbone, str]:

@@ -230,7 +230,7 @@ def guess(
                 left_out += 1
                 missed = image_urls.is_url(given) and not found.path.exists()
                 reason = "could not be fetched" if missed else found.reason
-                click.echo(f"left out {shown(given)}: {reason}", err=True)
+                click.echo(f"left out {shown(image_urls.named(given))}: {reason}", err=True)
             else:
                 click.echo(_json(given, found) if as_json else _block(given, found, len(image) > 1))
     if left_out == len(image):

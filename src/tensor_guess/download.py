@@ -25,7 +25,7 @@ from urllib.request import (
 
 from tensor_guess import progress, reading
 from tensor_guess.durable import make_folder, publish
-from tensor_guess.errors import Unreadable, UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.partial import Partial, opened
 
 # Seconds without a single byte, while connecting or reading.
@@ -36,6 +36,8 @@ PAUSES = (1.0, 3.0, 10.0)
 _CHUNK = 256 * 1024
 _MAX_REDIRECTS = 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_HOST = re.compile(r"[a-z0-9._:-]+")
+_LOGIN = re.compile(r"(?<=://)[^/?#]*@")
 _CHECK_NETWORK = "check the network and the proxy settings (http_proxy, https_proxy)"
 _ADVICE = {
     401: "the address has to be one that needs no login",
@@ -66,6 +68,16 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
             publish(target, data)
         partial.forget()
     return data
+
+
+def check(url: str) -> None:
+    """Raise WrongUsage where nothing can be fetched from such an address."""
+    _address(url)
+
+
+def named(url: str) -> str:
+    """The URL as it may be told: a name and password in it are not."""
+    return _LOGIN.sub("...@", url)
 
 
 def _had(target: Path, digest: str, limit: int) -> bytes | None:
@@ -168,25 +180,33 @@ def _open(partial: Partial, headers: dict[str, str]) -> HTTPResponse:
         response.close()
         # Header bytes are Latin-1 to http.client, whatever they were meant to be.
         place = urljoin(url, quote(place, encoding="iso-8859-1", safe=string.punctuation))
-        if urlsplit(place).scheme not in ("https", urlsplit(url).scheme):
-            reason = f"it redirects to {shown(place)}, which is not followed"
+        try:
+            address = _address(place)
+        except WrongUsage:
+            address = ""
+        if urlsplit(address).scheme not in ("https", urlsplit(url).scheme):
+            reason = f"it redirects to {shown(named(place))}, which is not followed"
             raise _impossible(partial, reason, "check the address")
-        url = _address(place)
+        url = address
     raise _impossible(partial, "it redirects without end", "check the address")
 
 
 def _address(url: str) -> str:
-    """The address as it can be asked for, or UserError."""
+    """The address as it can be asked for, or WrongUsage."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").encode("idna"), parts.port
-        if parts.scheme in ("http", "https") and host and port != 0 and "@" not in parts.netloc:
+        host, port = (parts.hostname or "").encode("idna").decode("ascii"), parts.port
+        known = parts.scheme in ("http", "https") and _HOST.fullmatch(host)
+        if known and port != 0 and "@" not in parts.netloc:
+            host = f"[{host}]" if ":" in host else host
+            place = host if port is None else f"{host}:{port}"
             rest = parts.path + (f"?{parts.query}" if parts.query else "")
-            return f"{parts.scheme}://{parts.netloc}{quote(rest, safe=string.punctuation)}"
+            return f"{parts.scheme}://{place}{quote(rest, safe=string.punctuation)}"
     except ValueError:
         pass  # brackets, letters for a port, a host that cannot be
-    raise UserError(
-        f"{shown(url)} cannot be downloaded: an address like https://host/file is needed"
+    raise WrongUsage(
+        f"{shown(named(url))} cannot be downloaded: an address like https://host/file is needed, "
+        "without a login"
     )
 
 

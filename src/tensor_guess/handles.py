@@ -41,6 +41,19 @@ def is_handle(name: str) -> bool:
     return "/" in name or name.endswith((".pb", *_ARCHIVES)) or os.path.isdir(name)
 
 
+def check_handle(handle: str) -> None:
+    """Raise WrongUsage where it is no path that is there, and no address that can be asked."""
+    if _is_url(handle):
+        download.check(handle)
+    else:
+        is_graph(handle)
+
+
+def recorded(handle: str) -> str:
+    """The handle as it is written down: a URL without its query, which may hold a key."""
+    return re.split("[?#]", handle)[0] if _is_url(handle) else handle
+
+
 def is_local(name: str) -> bool:
     """Whether it is a path, for which no network is needed."""
     return is_handle(name) and not _is_url(name)
@@ -178,7 +191,7 @@ def _folder(handle: str, place: Path) -> Path:
         return path if path.is_dir() else _unpacked(path, place, shown(handle))
     # tensorflow_hub keeps a module unpacked under the SHA-1 of its handle.
     kept = os.environ.get("TFHUB_CACHE_DIR")
-    folder = Path(kept or "/", hashlib.sha1(handle.encode()).hexdigest())
+    folder = Path(kept or "/", hashlib.sha1(handle.encode(errors="surrogateescape")).hexdigest())
     if kept and folder.is_dir():
         return folder
     downloads = cache_folder() / "downloads"

@@ -25,6 +25,11 @@ def is_url(image: str) -> bool:
     return "://" in image
 
 
+def named(image: str) -> str:
+    """The image as it may be told: of a URL without the name and password that may be in it."""
+    return download.named(image) if is_url(image) else image
+
+
 @contextmanager
 def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
     """For each image as it was given, its path; URLs are fetched, and gone again afterwards.

@@ -42,7 +42,7 @@ class Program(tf.saved_model.experimental.TrackableResource):  # type: ignore[mi
 
 
 def save(kind: str, folder: str) -> None:
-    """Nothing comes back; the folder is a SavedModel of that kind."""
+    """Write a SavedModel of that kind to the folder."""
     if kind == "tf1":
         return save_tf1(folder)
     module = Module()
@@ -67,7 +67,7 @@ def save(kind: str, folder: str) -> None:
 
 
 def save_tf1(folder: str) -> None:
-    """Nothing comes back; the folder is a hub module as TF 1 made them: no tags."""
+    """Write a hub module as TF 1 made them: no tags."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3))

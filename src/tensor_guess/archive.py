@@ -120,7 +120,7 @@ def _end(file: BinaryIO) -> tuple[int, int]:
 
 
 def _check(info: zipfile.ZipInfo, limits: Mapping[str, int]) -> None:
-    """Nothing comes back, or _Refused: by what the list of files says of one."""
+    """Raise _Refused by what the list of files says of one."""
     name = shown(info.orig_filename)
     if info.orig_filename not in limits or info.filename != info.orig_filename:
         raise _Refused(f"it has the file {name}, which does not belong there")

@@ -26,12 +26,13 @@ from tensor_guess import (
     reading,
     torch_weights,
 )
+from tensor_guess import graph as graphs
 from tensor_guess.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
 from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
 from tensor_guess.confinement import end_with
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import Unreadable, UserError, shown
-from tensor_guess.graph import MAX_BYTES, Scaling, check, cut, parse, serialise, serialised
+from tensor_guess.graph import Scaling, check, cut, parse, serialise, serialised
 from tensor_guess.tf1_ops import plain
 
 # Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
@@ -139,7 +140,7 @@ def is_here(name: str) -> bool:
 
 
 def fetch(name: str, weights: Path | None = None) -> None:
-    """Nothing comes back; the network is frozen and kept. Imports TensorFlow for one of Keras.
+    """Freeze the network and keep it. Imports TensorFlow for one of Keras.
 
     `weights`: its .h5 file where it is here already; else it is downloaded first.
     """
@@ -172,7 +173,7 @@ def _of_file(path: str, bottleneck: str | None) -> Backbone:
 
 
 def _download(name: str, weights: KerasWeights, path: Path) -> None:
-    """Nothing comes back; the file is there and has its digest, or the one of the first time."""
+    """Have the file at `path`, with its digest or, where it has none, that of the first time."""
     trusted = cache_folder() / "backbones" / f"{name}.sha256"
     digest = weights.digest
     if not digest and os.path.lexists(trusted):
@@ -217,14 +218,12 @@ def _kept(key: str) -> GraphDef | None:
     """
     for path in _files(key):
         try:
-            data = reading.read(path, MAX_BYTES)
+            data = graphs.read(path)
             if path.stem.endswith(hashlib.sha256(data).hexdigest()):
                 graph = parse(data, shown(path))
                 check(graph, shown(path))  # the digest is in the name: whoever wrote it chose it
                 return graph
             reason = f"{shown(path)} is damaged"
-        except Unreadable as error:
-            reason = f"could not read {shown(path)}: {error}"
         except UserError as error:
             reason = str(error)
         progress.say(f"{reason}; making it again")
@@ -237,7 +236,7 @@ def _files(key: str) -> Iterator[Path]:
 
 
 def _keep(key: str, graph: GraphDef) -> None:
-    """Nothing comes back; the graph is kept for next time where the cache can be written to."""
+    """Keep the graph for next time, if the cache can be written to."""
     check(graph, key)
     data = serialise(graph)
     digest = hashlib.sha256(data).hexdigest()

@@ -106,7 +106,7 @@ def _check(data: bytes, digest: str, partial: Partial) -> None:
 
 
 def _download(partial: Partial, limit: int) -> None:
-    """Nothing comes back; the partial file is complete, or UserError says why not."""
+    """Complete the partial file. Raises UserError where that cannot be."""
     for pause in (*PAUSES, None):
         if partial.complete:
             _check_size(partial, partial.size, limit)
@@ -126,7 +126,7 @@ def _download(partial: Partial, limit: int) -> None:
 
 
 def _continue(partial: Partial, limit: int) -> None:
-    """Nothing comes back; the rest is in the partial file. OSError and the like: cut off."""
+    """Add the rest to the partial file. Raises OSError and the like where it is cut off."""
     with closing(_answer(partial)) as response:
         if response.status == HTTPStatus.OK:
             partial.restart(_validator(response.headers), response.length)

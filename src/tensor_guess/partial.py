@@ -53,7 +53,7 @@ class Partial:
             self.validator, self.total = validator, total
 
     def restart(self, validator: str, total: int | None) -> None:
-        """Nothing comes back; the file holds nothing yet of what the server has now."""
+        """Begin the file anew: it holds nothing yet of what the server has now."""
         self.validator, self.total, self.size = validator, total, 0
         header = json.dumps({"url": self.url, "validator": validator, "total": total})
         with on_disk(self.path):
@@ -61,7 +61,7 @@ class Partial:
         self._start = self._write(f"{header}\n".encode())
 
     def append(self, chunk: bytes) -> None:
-        """Nothing comes back; the chunk is in the file, or as much of it as the disk takes."""
+        """Add the chunk to the file, or as much of it as the disk takes."""
         self.size += self._write(chunk)
         self.received += len(chunk)
 
@@ -71,7 +71,7 @@ class Partial:
         return self._file.read()
 
     def forget(self) -> None:
-        """Nothing comes back; nothing is kept for a later run."""
+        """Keep nothing for a later run."""
         self.validator = ""
 
     def _write(self, data: bytes) -> int:
@@ -117,7 +117,7 @@ def on_disk(path: Path) -> Iterator[None]:
 
 
 def _lock(file: FileIO, path: Path) -> None:
-    """Nothing comes back; no other run is at this file.
+    """Wait until no other run is at this file.
 
     Where the other has removed it meanwhile, ours has no name: it cannot be gone on with later.
     """

@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 import tensor_guess
 from tensor_guess import backbones, packages
 from tensor_guess.catalogue import CATALOGUE, PackagedWeights
+from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.graph import check, serialise
 
@@ -103,19 +104,40 @@ def test_what_is_kept_and_cannot_be_read_is_made_again(
     assert path.is_file()
 
 
+def evil(graph: GraphDef) -> None:
+    graph.node.add(op="ReadFile", name="evil")
+
+
+def headless(graph: GraphDef) -> None:
+    del graph.node[1:]
+
+
+def blind(graph: GraphDef) -> None:
+    del graph.node[0].attr["shape"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (evil, "its op ReadFile may read or write files"),
+        (headless, "it does not turn images into vectors"),
+        (blind, "it does not turn images into vectors"),
+    ],
+)
 def test_a_graph_in_its_place_is_checked_though_it_has_its_digest(
-    own: Path, capsys: pytest.CaptureFixture[str]
+    own: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[GraphDef], None], said: str
 ) -> None:
     first = backbones.load(LITE)
     (path,) = kept(own)
     graph = GraphDef.FromString(path.read_bytes())
-    graph.node.add(op="ReadFile", name="evil")
+    assert graph.node[0].name == NETWORK_INPUT
+    spoil(graph)
     data = serialise(graph)
     name = path.name.replace(path.stem[-64:], hashlib.sha256(data).hexdigest())
     path.unlink()
     (path.parent / name).write_bytes(data)
     assert backbones.load(LITE).sha256 == first.sha256
-    assert "its op ReadFile may read or write files; making it again" in capsys.readouterr().err
+    assert f"{said}; making it again" in capsys.readouterr().err
     assert path.is_file()
 
 

@@ -32,7 +32,7 @@ from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, 
 from tensor_guess.confinement import end_with
 from tensor_guess.durable import check_writable, make_folder, publish
 from tensor_guess.errors import Unreadable, UserError, shown
-from tensor_guess.graph import Scaling, check, cut, parse, serialise, serialised
+from tensor_guess.graph import Scaling, cut, parse, serialise, serialised
 from tensor_guess.tf1_ops import plain
 
 # Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
@@ -221,7 +221,8 @@ def _kept(key: str) -> GraphDef | None:
             data = graphs.read(path)
             if path.stem.endswith(hashlib.sha256(data).hexdigest()):
                 graph = parse(data, shown(path))
-                check(graph, shown(path))  # the digest is in the name: whoever wrote it chose it
+                # The digest is in the name: whoever wrote it chose it.
+                handles.check_backbone(graph, shown(path))
                 return graph
             reason = f"{shown(path)} is damaged"
         except UserError as error:
@@ -237,7 +238,7 @@ def _files(key: str) -> Iterator[Path]:
 
 def _keep(key: str, graph: GraphDef) -> None:
     """Keep the graph for next time, if the cache can be written to."""
-    check(graph, key)
+    handles.check_backbone(graph, key)
     data = serialise(graph)
     digest = hashlib.sha256(data).hexdigest()
     folder = cache_folder() / "backbones"

@@ -86,10 +86,17 @@ def key_of(handle: str) -> str:
     return f"handle-{digest.hexdigest()[:32]}"
 
 
+def check_backbone(graph: GraphDef, name: str) -> None:
+    """Raise UserError where it may not be run, or does not lead from images to BOTTLENECK."""
+    check(graph, name)
+    sides = _sides(graph)
+    if len(sides) != 4 or sides[1] < 1 or all(node.name != BOTTLENECK for node in graph.node):
+        raise UserError(f"{name} is refused: it does not turn images into vectors")
+
+
 def scaling_of(module: GraphDef) -> Scaling:
     """What a frozen module is fed: its own size, in the range of TF Hub's common signatures."""
-    start = next(node for node in module.node if node.name == NETWORK_INPUT)
-    return Scaling(int(start.attr["shape"].shape.dim[1].size), *_HUB_RANGE)
+    return Scaling(_sides(module)[1], *_HUB_RANGE)
 
 
 def freeze(handle: str) -> GraphDef:
@@ -101,7 +108,7 @@ def freeze(handle: str) -> GraphDef:
         folder = _folder(handle, place)
         size = sum(path.stat().st_size for path in _files(folder, shown(handle)))
         graph = _frozen_apart(folder, handle, min(graphs.MAX_BYTES, archive.most(size)))
-    check(graph, shown(handle))
+    check_backbone(graph, shown(handle))
     return graph
 
 
@@ -134,6 +141,12 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
     to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
     builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
     return file.name, builder.graph, scaling
+
+
+def _sides(graph: GraphDef) -> list[int]:
+    """What NETWORK_INPUT is fed, as its shape says: [N, S, S, 3]; [] where there is none."""
+    starts = (node for node in graph.node if node.name == NETWORK_INPUT)
+    return [int(side.size) for node in starts for side in node.attr["shape"].shape.dim]
 
 
 def _bottleneck(graph: GraphDef, flavour: Flavour, name: str, named: str | None) -> str:

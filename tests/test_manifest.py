@@ -1,8 +1,11 @@
 """The manifest remembers what was sorted, whatever became of the run that wrote it."""
 
+import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +125,78 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, at: int) -> None:
             manifest.left_out(Path("/photos/a.jpg"), "is empty")
 
     assert ended_of(fill) == 0
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("step", ["open", "dup", "fstat", "write", "fsync", "close"])
+def test_an_error_at_any_step_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    real, said = getattr(os, step), set()
+    for nth in range(1, 5):
+        (tmp_path / MANIFEST).write_bytes(b'{"run": "was killed in the middle of a li')
+        calls = 0
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == nth:  # noqa: B023 # called in this round only
+                raise OSError(number, os.strerror(number))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, step, fail)
+        try:
+            with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+                manifest.left_out(Path("/photos/a.jpg"), "is empty")
+        except UserError as error:
+            said.add(str(error).partition(MANIFEST)[2])
+        monkeypatch.undo()
+    assert said == {f": {os.strerror(number).lower()}"}
+
+
+def in_parts(size: int, *, full_after: int | None = None) -> Callable[[int, Any], int]:
+    """An os.write that takes `size` bytes at a time; the disk is full once, after so many calls."""
+    real, calls = os.write, 0
+
+    def write(handle: int, data: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls - 1 == full_after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(handle, memoryview(data)[:size])
+
+    return write
+
+
+def test_a_line_that_is_taken_in_parts_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "write", in_parts(5))
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        manifest.sorted(Path("/photos/a.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+    assert [line.get("copied_to") for line in _lines(tmp_path)] == [None, "elsa-0.75000.jpg"]
+
+
+def test_a_line_after_half_a_line_is_known_to_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        monkeypatch.setattr(os, "write", in_parts(20, full_after=1))
+        with pytest.raises(UserError, match="no space left on device"):
+            manifest.left_out(Path("/photos/a.jpg"), "is empty")
+        monkeypatch.undo()
+        # Another thread's line, once there is room again.
+        manifest.sorted(Path("/photos/b.jpg"), "elsa-0.75000.jpg", KEY, SCORES)
+    with Manifest(tmp_path, Path("/photos"), "digest") as manifest:
+        assert manifest.known == {KEY: "elsa-0.75000.jpg"}
+
+
+def test_two_runs_that_end_the_same_half_line_leave_no_damage(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / MANIFEST).write_bytes(b'{"run": 1}\n\n{"run": 2}\n')
+    with Manifest(tmp_path, Path("/photos"), "digest"):
+        assert capfd.readouterr().err == ""
 
 
 def _lines(folder: Path) -> list[dict[str, object]]:

@@ -10,8 +10,10 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,11 +42,9 @@ class Manifest:
     known: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
-        path = self.destination / MANIFEST
-        try:
-            self._file = os.open(path, _FLAGS, 0o666)
-        except OSError as error:
-            raise UserError(f"could not open {shown(path)}: {reason_of(error)}") from error
+        self._writing, self._torn = Lock(), False
+        with self._said("open"):
+            self._file = os.open(self._path, _FLAGS, 0o666)
         try:
             self._take_in()
             self._line(
@@ -54,7 +54,8 @@ class Manifest:
                 destination=os.fspath(self.destination),
             )
         except BaseException:
-            os.close(self._file)
+            with suppress(OSError):  # what went wrong first is what is said
+                os.close(self._file)
             raise
         return self
 
@@ -64,13 +65,11 @@ class Manifest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            os.fsync(self._file)
-        except OSError as failed:
-            if error is None:
-                raise self._failed(failed) from failed
-        finally:
-            os.close(self._file)
+        with suppress(OSError) if error else self._said("write"):
+            try:
+                os.fsync(self._file)
+            finally:
+                os.close(self._file)
 
     def sorted(self, source: Path, name: str, sha256: str, scores: Mapping[str, float]) -> None:
         """Write down that the image is in DEST as `name`, with its scores. Raises UserError."""
@@ -92,46 +91,51 @@ class Manifest:
 
     def _line(self, **values: Any) -> None:
         line = json.dumps(values).encode() + b"\n"
-        try:
-            written = os.write(self._file, line)
-            if written < len(line):  # the disk is almost full: the next write says so
-                os.write(self._file, line[written:])
-        except OSError as error:
-            raise self._failed(error) from error
+        with self._writing, self._said("write"):
+            left = memoryview(b"\n" + line if self._torn else line)
+            self._torn = True  # until all of it is there
+            while left:
+                left = left[os.write(self._file, left) :]
+            self._torn = False
 
-    def _failed(self, error: OSError) -> UserError:
-        path = shown(self.destination / MANIFEST)
-        return UserError(f"could not write {path}: {reason_of(error)}")
+    @property
+    def _path(self) -> Path:
+        return self.destination / MANIFEST
+
+    @contextmanager
+    def _said(self, doing: str) -> Iterator[None]:
+        """What the system refuses is a UserError."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"could not {doing} {shown(self._path)}: {reason_of(error)}") from error
 
     def _take_in(self) -> None:
         """Read what earlier runs wrote; lines that are damaged are counted and passed over."""
-        path = shown(self.destination / MANIFEST)
-        if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise UserError(f"{path} is not a regular file; move it away")
-        damaged, line = 0, b""
+        damaged, line = 0, b"\n"
         for line in self._lines():
+            if line.isspace():  # two runs found the same half line, and both ended it
+                continue
             try:
                 values = json.loads(line)
                 if "copied_to" in values:
                     self.known[_checked(values["sha256"])] = _plain(values["copied_to"])
             except (KeyError, RecursionError, TypeError, ValueError):
                 damaged += 1
-        if line and not line.endswith(b"\n"):  # the last run was killed in the middle of a line
-            os.write(self._file, b"\n")
+        self._torn = not line.endswith(b"\n")  # the last run was ended in the middle of a line
         if damaged:
-            progress.say(f"{path}: {damaged} damaged lines passed over")
+            progress.say(f"{shown(self._path)}: {damaged} damaged lines passed over")
 
     def _lines(self) -> Iterator[bytes]:
-        path = self.destination / MANIFEST
-        try:
+        with self._said("read"):
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise UserError(f"{shown(self._path)} is not a regular file; move it away")
             with open(os.dup(self._file), "rb") as file:
                 file.seek(0)
                 if file.peek(1)[:1] not in (b"", b"{", b"\n"):
-                    raise UserError(f"{shown(path)} is not a manifest of ours; move it away")
+                    raise UserError(f"{shown(self._path)} is not a manifest of ours; move it away")
                 while line := file.readline(_MAX_LINE):
                     yield line
-        except OSError as error:
-            raise UserError(f"could not read {shown(path)}: {reason_of(error)}") from error
 
 
 def _checked(sha256: object) -> str:

@@ -1,5 +1,7 @@
 """The cache: nothing is computed twice, nothing damaged is believed, any number may write."""
 
+import hashlib
+import io
 import os
 import random
 import shutil
@@ -8,15 +10,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tensor_guess import decoding, images
+from tensor_guess import decoding, images, reading
 from tensor_guess.backbones import Backbone
-from tensor_guess.bottlenecks import ROWS, Cache, Rows, compute, fingerprint
-from tensor_guess.config import BOTTLENECK
+from tensor_guess.bottlenecks import ROWS, Cache, Rows, compute, fingerprint, length_of
+from tensor_guess.config import BOTTLENECK, GRAPH
 from tensor_guess.dataset import label_of
 from tensor_guess.graph import Scaling
 from tensor_guess.network import Network
@@ -163,6 +166,10 @@ def test_another_network_size_or_precision_has_rows_of_its_own(tiny: Backbone) -
     names += [fingerprint(each, "float32") for each in others]
     assert len(set(names)) == 5
     assert fingerprint(Backbone("renamed", tiny.scaling, tiny.sha256, tiny.graph), "bf16") in names
+
+
+def test_a_bottleneck_is_as_long_as_the_network_gives_it(tiny: Backbone, lite0: Backbone) -> None:
+    assert (length_of(tiny), length_of(lite0)) == (12, 1280)
 
 
 # --- reading again only what changed
@@ -324,6 +331,143 @@ def test_a_damaged_file_that_cannot_be_removed_does_not_stop_the_run(
     np.testing.assert_array_equal(computer(several).bottlenecks, first.bottlenecks)
 
 
+def rows_of(length: int, keys: int = 5, *, kind: str = "<f4", key: str = "V32") -> Any:
+    return np.zeros(keys, [("key", key), ("bottleneck", kind, (length,))])
+
+
+def saved(table: Any, *, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, table, allow_pickle=pickled)
+    return file.getvalue()
+
+
+def headed(text: str) -> bytes:
+    """What begins as NumPy's files do, with that header."""
+    header = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header
+
+
+SEALED = {
+    "nothing": b"",
+    "a text": b"import os",
+    "a zip": b"PK\x03\x04" + bytes(100),
+    "rows of another length": saved(rows_of(11)),
+    "rows of doubles": saved(rows_of(12, kind="<f8")),
+    "short keys": saved(rows_of(12, key="V31")),
+    "no rows but numbers": saved(np.zeros((3, 12), np.float32)),
+    "a pickle": saved(np.array([print], object), pickled=True),
+    "cut": saved(rows_of(12))[:-1],
+    "longer": saved(rows_of(12)) + b"0",
+    "more rows than it has": saved(rows_of(12)).replace(b"(5,)", b"(9,)"),
+    "endless rows": headed(
+        "{'descr': [('key', '|V32'), ('bottleneck', '<f4', (12,))], 'fortran_order': False, "
+        "'shape': (999999999999,), }"
+    ),
+    "a header of brackets": headed("(" * 9000),
+    "a header of minuses": headed("-" * 9000 + "1"),
+    "a header of no keys": headed("{[1]: 1}"),
+}
+
+
+@pytest.mark.parametrize("data", SEALED.values(), ids=SEALED)
+def test_a_sealed_file_that_has_not_such_rows_is_computed_again_and_said(
+    computer: Computer, several: list[Path], data: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = computer(several)
+    computer.npy[0].unlink()
+    path = computer.npy[0].with_name(f"{hashlib.sha256(data).hexdigest()}.npy")
+    path.write_bytes(data)
+    again = computer(several)
+    assert again.computed == 4
+    np.testing.assert_array_equal(again.bottlenecks, first.bottlenecks)
+    said = capsys.readouterr().err
+    assert f"{path} is damaged; its bottlenecks are computed again" in said.splitlines()
+    assert not path.exists()
+
+
+def in_place_of(path: Path, kind: str) -> None:
+    """Instead of the file there is something that no reader should wait for or believe."""
+    data = path.read_bytes()
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "link":
+        elsewhere = path.with_name("elsewhere")
+        elsewhere.write_bytes(data)
+        path.symlink_to(elsewhere)
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    else:
+        with path.open("wb") as file:
+            file.truncate(10**10)
+
+
+REASONS = {
+    "fifo": "is not a regular file",
+    "folder": "is not a regular file",
+    "device": "is a link",
+    "link": "is a link",
+    "loop": "is a link",
+    "ten gigabytes": "is larger than 500 MB",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(REASONS.keys() - {"folder"}))
+def test_what_is_no_file_of_rows_is_computed_again_and_said(
+    computer: Computer, several: list[Path], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = computer(several)
+    path = computer.npy[0]
+    in_place_of(path, kind)
+    again = computer(several)
+    assert again.computed == 4
+    np.testing.assert_array_equal(again.bottlenecks, first.bottlenecks)
+    said = capsys.readouterr().err.splitlines()
+    assert f"could not read {path}: {REASONS[kind]}; its bottlenecks are computed again" in said
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("kind", REASONS)
+def test_what_is_no_list_of_what_was_seen_is_not_believed(
+    computer: Computer, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = photos(tmp_path / "data", 3)
+    first = computer(files)
+    in_place_of(computer.folder / "seen", kind)
+    again = computer(files)
+    assert (again.computed, again.keys) == (0, first.keys)
+    said = capsys.readouterr().err
+    assert f"could not read {computer.folder / 'seen'}: {REASONS[kind]}; the pictures" in said
+    assert kind == "folder" or (computer.folder / "seen").is_file()
+
+
+def test_a_cache_that_may_not_be_read_is_computed_again(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "tf"))
+    (rows,) = folder.glob("bottlenecks/*/*.npy")
+    seen = folder / "bottlenecks/seen"
+    seen.touch()
+    for path in (rows, seen):
+        path.chmod(0)
+    # Permissions hold for root too, once it has given up the right to pass over them.
+    without = "-dac_override,-dac_read_search"
+    bound = ["setpriv", "--bounding-set", without] if os.getuid() == 0 else []
+    done = subprocess.run(
+        [*bound, sys.executable, "-I", ROOT / "src", "train", folder],
+        env={"TENSOR_GUESS_CACHE": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for path in (rows, seen):
+        assert f"could not read {path}: permission denied; " in done.stderr
+    assert (folder / GRAPH).read_bytes() == (trained / GRAPH).read_bytes()
+
+
 # --- many files, many writers
 
 
@@ -338,13 +482,13 @@ def test_small_files_are_merged_and_nothing_is_lost(computer: Computer, tmp_path
 
 
 def test_a_large_batch_is_on_disk_before_it_is_done(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "cache")
+    cache = Cache(tmp_path / "cache", 4)
     row = np.zeros(4, np.float32)
     for n in range(ROWS + 5):
         cache.add(n.to_bytes(32, "little"), row)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
     # A kill now would cost five rows.
-    again = Cache(tmp_path / "cache")
+    again = Cache(tmp_path / "cache", 4)
     assert sum(n.to_bytes(32, "little") in again for n in range(ROWS + 5)) == ROWS
 
 
@@ -352,7 +496,7 @@ def filled(folder: Path, files: int) -> list[bytes]:
     """A cache of so many files of one row each; their keys."""
     keys = [n.to_bytes(32, "little") for n in range(files)]
     for n, key in enumerate(keys):
-        alone = Cache(folder / f"{n}")
+        alone = Cache(folder / f"{n}", 3)
         alone.add(key, np.full(3, n, np.float32))
         alone.flush()
         for path in (folder / f"{n}").glob("*.npy"):
@@ -365,13 +509,13 @@ def test_a_merge_that_was_killed_before_it_tidied_up_costs_nothing(tmp_path: Pat
     folder = tmp_path / "cache"
     keys = filled(folder, 10)
     before = {path.name: path.read_bytes() for path in folder.glob("*.npy")}
-    Cache(folder)
+    Cache(folder, 3)
     (merged,) = folder.glob("*.npy")
     for name, data in before.items():  # as if the kill had come before they were removed
         (folder / name).write_bytes(data)
-    Cache(folder)
+    Cache(folder, 3)
     assert list(folder.glob("*.npy")) == [merged]
-    again = Cache(folder)
+    again = Cache(folder, 3)
     assert all(key in again for key in keys)
     np.testing.assert_array_equal(again.rows(keys)[:, 0], range(10))
 
@@ -381,17 +525,17 @@ def test_files_that_another_run_merges_meanwhile_are_found_again(
 ) -> None:
     folder = tmp_path / "cache"
     keys = filled(folder, 10)
-    read_bytes, merged = Path.read_bytes, False
+    read, merged = reading.read, False
 
-    def slow(path: Path) -> bytes:
+    def slow(path: Path, limit: int, *, follow: bool) -> bytes:
         nonlocal merged
         if not merged:  # the other run gets its turn just before the first file is read
             merged = True
-            Cache(folder)
-        return read_bytes(path)
+            Cache(folder, 3)
+        return read(path, limit, follow=follow)
 
-    monkeypatch.setattr(Path, "read_bytes", slow)
-    ours = Cache(folder)
+    monkeypatch.setattr(reading, "read", slow)
+    ours = Cache(folder, 3)
     assert merged
     assert all(key in ours for key in keys)
 
@@ -407,13 +551,13 @@ def test_two_runs_that_merge_at_once_lose_nothing(
         nonlocal merged
         if not merged:  # the other run merges while this one is about to
             merged = True
-            Cache(folder)
+            Cache(folder, 3)
         real(cache, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Cache, "_merge", late)
-    Cache(folder)
+    Cache(folder, 3)
     assert merged
-    again = Cache(folder)
+    again = Cache(folder, 3)
     assert all(key in again for key in keys)
 
 
@@ -425,7 +569,7 @@ from tensor_guess.bottlenecks import Cache
 folder, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 sys.stdin.readline()
 for n in range(start, start + count):
-    cache = Cache(folder)
+    cache = Cache(folder, 50)
     cache.add(n.to_bytes(32, "little"), np.full(50, n, np.float32))
     cache.flush()
 """
@@ -453,7 +597,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
     for process in started:
         _, said = process.communicate(timeout=120)
         assert (process.returncode, said) == (0, "")
-    cache = Cache(folder)
+    cache = Cache(folder, 50)
     keys = [n.to_bytes(32, "little") for n in range(110)]
     assert all(key in cache for key in keys)
     np.testing.assert_array_equal(cache.rows(keys)[:, 0], range(110))
@@ -473,11 +617,11 @@ for nth in range(1, 500):
     shutil.copytree(start, work)
     def add():
         die_at(nth)
-        cache = Cache(work)
+        cache = Cache(work, 3)
         cache.add(new, np.zeros(3, np.float32))
         cache.flush()
     ended = ended_of(add)
-    after = Cache(work)
+    after = Cache(work, 3)
     keys = [n.to_bytes(32, "little") for n in range(10)]
     assert all(key in after for key in keys), nth
     assert (after.rows(keys)[:, 0] == range(10)).all(), nth

@@ -11,13 +11,14 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from strangers import made
 from tensor_guess import backbones, handles, images
 from tensor_guess.backbones import Backbone
+from tensor_guess.bottlenecks import length_of
 from tensor_guess.builder import Builder
 from tensor_guess.classic_bottlenecks import Group, index, read
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, GRAPH, NETWORK_INPUT
 from tensor_guess.graph import Scaling, serialise
 from tensor_guess.network import Network
 from tensor_guess.preprocessing import pixels
-from tensor_guess.same_backbone import ALIKE, alike, length_of, reason_against, reason_in_names
+from tensor_guess.same_backbone import ALIKE, alike, reason_against, reason_in_names
 
 HANDLE = "https://tfhub.dev/google/small/1"
 HUB = "https~tfhub.dev~google~small~1"

@@ -1,5 +1,6 @@
 """What was seen: a key is told again only of a file about which nothing has changed."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -68,5 +69,15 @@ def test_a_damaged_list_is_not_believed(
     data = bytearray((tmp_path / "seen").read_bytes())
     data[-1] ^= 1
     (tmp_path / "seen").write_bytes(data)
+    assert Seen(tmp_path / "seen").key(photo) is None
+    assert "seen is damaged; the pictures are read again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [1, 79, 87, 89])
+def test_a_sealed_list_that_has_no_whole_rows_is_not_believed(
+    photo: Path, tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytes(size)
+    (tmp_path / "seen").write_bytes(hashlib.sha256(data).digest() + data)
     assert Seen(tmp_path / "seen").key(photo) is None
     assert "seen is damaged; the pictures are read again" in capsys.readouterr().err

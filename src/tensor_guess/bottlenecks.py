@@ -10,6 +10,8 @@ adding rows adds a file.
 import hashlib
 import io
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,12 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import images, progress
+from tensor_guess import images, progress, reading, shapes
 from tensor_guess.backbones import Backbone
+from tensor_guess.config import BOTTLENECK
 from tensor_guess.dataset import LeftOut
 from tensor_guess.durable import make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, shown
-from tensor_guess.graph import Scaling
+from tensor_guess.graph import Scaling, cut
 from tensor_guess.network import Network
 from tensor_guess.preprocessing import Pixels, pixels
 from tensor_guess.seen import Seen
@@ -35,6 +38,15 @@ PREPROCESSING = 1
 ROWS, SECONDS = 256, 10
 # So many small files are merged into one.
 _SMALL_FILES = 8
+# Thousands of rows of the longest bottleneck known. What is larger is none of ours.
+_MAX_BYTES = 500_000_000
+# What NumPy writes before such rows (numpy.lib.format), and no more of what it can read.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': \[\('key', '\|V32'\), "
+    rb"\('bottleneck', '<f4', \(([0-9]{1,12}),\)\)\], "
+    rb"'fortran_order': False, 'shape': \(([0-9]{1,12}),\), \} *\n",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,12 @@ def fingerprint(backbone: Backbone, precision: str) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def length_of(backbone: Backbone) -> int:
+    """How many numbers its bottlenecks have."""
+    nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
+    return shapes.check(nodes)[BOTTLENECK][-1]
+
+
 def compute(
     files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
     precision: str, stored: Callable[[Path], NDArray[np.float32] | None] | None = None,
@@ -73,7 +91,7 @@ def compute(
     `network` is called, once, only where something is. Files that cannot be read are left out with
     the reason.
     """
-    cache = Cache(folder / fingerprint(backbone, precision))
+    cache = Cache(folder / fingerprint(backbone, precision), length_of(backbone))
     seen = Seen(folder / "seen")
     pass_ = _Pass(cache, seen, backbone.scaling, stored)
     for path, row in pass_.computed(files, network):
@@ -91,7 +109,7 @@ def peek(
     precision: str,
 ) -> dict[Path, NDArray[np.float32]]:  # fmt: skip
     """The bottleneck of each file that can be read, as `compute` gives it; none is kept."""
-    cache = Cache(folder / fingerprint(backbone, precision))
+    cache = Cache(folder / fingerprint(backbone, precision), length_of(backbone))
     pass_ = _Pass(cache, Seen(folder / "seen"), backbone.scaling)
     computed = {pass_.keys[path]: row for path, row in pass_.computed(files, network)}
     return {
@@ -101,12 +119,17 @@ def peek(
 
 
 class Cache:
-    """The rows of one backbone, in memory and in immutable files; damaged files are dropped."""
+    """The rows of one backbone, in memory and in immutable files.
 
-    def __init__(self, folder: Path) -> None:
+    Files are not believed: what is damaged is dropped, what cannot be read is computed again.
+    `length`: how many numbers a row has.
+    """
+
+    def __init__(self, folder: Path, length: int) -> None:
         make_folder(folder)
         sweep(folder)
         self._folder = folder
+        self._row = np.dtype([("key", "V32"), ("bottleneck", "<f4", (length,))])
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._new: dict[bytes, NDArray[np.float32]] = {}
         self._flushed = time.monotonic()
@@ -145,24 +168,34 @@ class Cache:
         return opened
 
     def _open(self, path: Path) -> list[bytes]:
-        """The keys in the file, none where it is gone or damaged; its rows are known now."""
+        """The keys in the file, none where it is gone or cannot be used; its rows are known now."""
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return []  # merged by another run just now
-        if hashlib.sha256(data).hexdigest() != path.stem:
-            progress.say(f"{shown(path)} is damaged; its bottlenecks are computed again")
+            data = reading.read(path, _MAX_BYTES, follow=False)
+        except Unreadable as error:
+            if os.path.lexists(path):  # else merged by another run just now
+                _say(f"could not read {shown(path)}: {error}")
+            return []
+        table = self._table(data) if hashlib.sha256(data).hexdigest() == path.stem else None
+        if table is None:
+            _say(f"{shown(path)} is damaged")
             with suppress(OSError):
                 path.unlink()
             return []
-        table = np.load(io.BytesIO(data), allow_pickle=False)
         keys = [bytes(key) for key in table["key"]]
         self._known.update(zip(keys, table["bottleneck"], strict=True))
         return keys
 
+    def _table(self, data: bytes) -> NDArray[np.void] | None:
+        """The rows in a file's bytes; None where they are not such as `_publish` writes."""
+        header = _HEADER.match(data)
+        if not header or int(header[1]) != self._row["bottleneck"].shape[0]:
+            return None
+        if len(data) - header.end() != int(header[2]) * self._row.itemsize:
+            return None
+        return np.frombuffer(data, self._row, offset=header.end())
+
     def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> Path:
-        length = len(next(iter(rows.values())))
-        table = np.empty(len(rows), [("key", "V32"), ("bottleneck", "<f4", (length,))])
+        table = np.empty(len(rows), self._row)
         table["key"] = np.array(list(rows), "V32")
         table["bottleneck"] = np.stack(list(rows.values()))
         file = io.BytesIO()
@@ -177,7 +210,8 @@ class Cache:
         merged = self._publish({key: self._known[key] for key in keys})
         # The merged file may be among them: a run was killed before it removed the others.
         for path in small.keys() - {merged}:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it only costs room
+                path.unlink()
 
 
 @dataclass
@@ -234,6 +268,10 @@ class _Pass:
             image = pixels(picture, self.scaling) if row is None else None
         self.seen.remember(path, picture)
         return picture.key, row, image
+
+
+def _say(what: str) -> None:
+    progress.say(f"{what}; its bottlenecks are computed again")
 
 
 def _chain(

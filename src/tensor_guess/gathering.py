@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from tensor_guess import classic_bottlenecks, dataset, images, progress, reading
 from tensor_guess.backbones import Backbone
-from tensor_guess.bottlenecks import Rows, compute, peek
+from tensor_guess.bottlenecks import Rows, compute, length_of, peek
 from tensor_guess.classic_bottlenecks import Group, Stored, spread
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
 from tensor_guess.dataset import Dataset, LeftOut
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.network import Network
-from tensor_guess.same_backbone import alike, length_of, reason_against, reason_in_names
+from tensor_guess.same_backbone import alike, reason_against, reason_in_names
 
 # So many photos are computed and compared with what was stored of them.
 COMPARED = 8

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from tensor_guess import shapes
 from tensor_guess.backbones import Backbone
+from tensor_guess.bottlenecks import length_of
 from tensor_guess.catalogue import CATALOGUE
 from tensor_guess.classic_bottlenecks import Group
 from tensor_guess.config import BOTTLENECK, PRECISIONS
@@ -20,12 +21,6 @@ ALIKE = 0.05
 def alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
     """Whether two bottlenecks [D] are the same network's, of one photo."""
     return bool(np.linalg.norm(one - other) <= ALIKE * np.linalg.norm(one))
-
-
-def length_of(backbone: Backbone) -> int:
-    """How many numbers its bottlenecks have."""
-    nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
-    return shapes.check(nodes)[BOTTLENECK][-1]
 
 
 def reason_against(group: Group, backbone: Backbone, precision: str) -> str:

@@ -1,6 +1,7 @@
 """Which file had which key: what did not change is not read again."""
 
 import hashlib
+import os
 import time
 from os import stat_result
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess import images, progress
+from tensor_guess import images, progress, reading
 from tensor_guess.durable import publish
-from tensor_guess.errors import shown
+from tensor_guess.errors import Unreadable, UserError, shown
 
 # A file changed just before it was hashed may change again within one tick of its clock.
 _TICK_NS = 2_000_000_000
+_MAX_BYTES = 500_000_000  # of six million files
 
 _SEEN = np.dtype(
     [("path", "V16"), ("size", "<i8"), ("mtime", "<i8"), ("ctime", "<i8"), ("inode", "<u8"),
@@ -48,10 +50,13 @@ class Seen:
             self._changed = True
 
     def save(self) -> None:
-        """Nothing comes back; what was remembered is on disk."""
+        """Write what was remembered to disk; that it could not be is said, and costs little."""
         if self._changed:
             data = np.array(list(self._rows.values()), _SEEN).tobytes()
-            publish(self._path, hashlib.sha256(data).digest() + data)
+            try:
+                publish(self._path, hashlib.sha256(data).digest() + data)
+            except UserError as error:
+                progress.say(f"{error}; the pictures are read again next time")
 
 
 def _short(path: Path) -> bytes:
@@ -65,11 +70,15 @@ def _seen_row(path: Path, status: stat_result, key: bytes) -> NDArray[np.void]:
 
 
 def _unsealed(path: Path) -> NDArray[np.void]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return np.empty(0, _SEEN)
-    if hashlib.sha256(data[32:]).digest() != data[:32]:
-        progress.say(f"{shown(path)} is damaged; the pictures are read again")
-        return np.empty(0, _SEEN)
-    return np.frombuffer(data[32:], _SEEN)
+    if os.path.lexists(path):
+        try:
+            data = reading.read(path, _MAX_BYTES, follow=False)
+        except Unreadable as error:
+            reason = f"could not read {shown(path)}: {error}"
+        else:
+            seal, rows = data[:32], data[32:]
+            if hashlib.sha256(rows).digest() == seal and len(rows) % _SEEN.itemsize == 0:
+                return np.frombuffer(rows, _SEEN)
+            reason = f"{shown(path)} is damaged"
+        progress.say(f"{reason}; the pictures are read again")
+    return np.empty(0, _SEEN)

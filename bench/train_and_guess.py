@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from peak import ran
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, "-I", "-u", "-X", "utf8", str(ROOT / "src")]
@@ -142,13 +143,11 @@ def timed(command: Command, runs: int, forgetting: Path | None = None) -> tuple[
             shutil.rmtree(forgetting, ignore_errors=True)
             if forgetting.exists():
                 forgetting.unlink()
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds.append(time.perf_counter() - started)
-        peaks.append(usage.ru_maxrss / 1024)
-        if os.waitstatus_to_exitcode(status):
-            raise SystemExit(f"failed: {command}")
+        done = ran(command)
+        if done.code:
+            raise SystemExit(f"failed: {command}\n{done.err}")
+        seconds.append(done.seconds)
+        peaks.append(done.peak / 2**20)
     return statistics.median(seconds), statistics.median(peaks)
 
 

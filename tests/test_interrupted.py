@@ -53,6 +53,7 @@ HOWS: dict[str, Callable[[int], None]] = {
 }
 # In temporary names, and in a run's header: another one each time.
 RANDOM = re.compile(rb"(?<=\.tensor-guess-)[0-9a-f]{16}|(?<=\"run\": \")[0-9a-f]{16}")
+NUMBER = re.compile(r"(-\d\.\d{5})-\d+(?=\.)")
 
 State = dict[str, bytes]
 
@@ -115,7 +116,8 @@ def sorted_copies(work: Path) -> object:
     there = copies(work)
     assert there.keys() - told(work).keys() == {OWN}, "a copy is not told of"
     assert len(set(there.values())) == len(there), "a picture is there twice"
-    return there
+    # A picture that was left out at first has a later number.
+    return {(NUMBER.sub(r"\1", name), digest) for name, digest in there.items()}
 
 
 def whole_or_not_there(work: Path) -> None:
@@ -286,7 +288,7 @@ def test_a_job_interrupted_at_any_step_spoils_nothing_and_completes_later(
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("job", JOBS)
 def test_large_jobs_too(folder: Path, job: str, how: str) -> None:
-    add_photos(folder, 24, 40)  # more copies than share one sync of the folder
+    add_photos(folder, 24, 36)  # more copies than share one sync of the folder
     found = JOBS[job]
     if job == "train":
         more = ("--intermediate_store_frequency=10", "--intermediate_output_graphs_dir=tf/between")

@@ -5,6 +5,7 @@ with the peak of whoever started it. VmHWM in /proc/self/status begins anew.
 """
 
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -55,13 +56,12 @@ def ran(command: list[str], env: Mapping[str, str] | None = None) -> Ran:
 
 
 def peak() -> int:
-    """The bytes of memory that this process has had at most since it began."""
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text("ascii")
-        return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """The bytes of memory that this process has had at most since it began, or a child of it."""
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    if sys.platform != "linux":
+        return max(largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    status = Path("/proc/self/status").read_text("ascii")
+    return max(largest, int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])) * 1024
 
 
 def growth(code: Callable[..., object], *arguments: object) -> int:

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import ROOT, Run
+from hostile_pictures import float_tiff, progressive, sequential
 from tensor_guess import images, sorting
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.images import Picture
 from tensor_guess.sorting import file_name, sort
 from test_camera_raw import RAW
-from test_decoding import float_tiff, png_header, progressive, sequential
+from test_decoding import png_header
 
 PHOTOS = ROOT / "test_data"
 HOSTILE_NAMES = (

@@ -3,11 +3,9 @@
 The graph is a stranger's; whatever it does to the front end that reads it, the program goes on.
 """
 
-import ctypes
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -25,6 +23,7 @@ import openvino as ov
 from openvino.frontend import FrontEnd, FrontEndManager
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
+from tensor_guess import limited
 from tensor_guess.allowed import MAX_CONSTANT
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.graph import listed, serialised
@@ -33,9 +32,6 @@ from tensor_guess.shapes import MAX_TENSOR
 # Bytes of tensors that are needed at one moment, for all pictures that are computed at once.
 # EfficientNetV2-L, of 480 x 480, needs 48 MB for one, Inception v3 11.
 MAX_LIVE = 1_000_000_000
-_SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
-# Whoever needs memory most takes it from this process first (proc(5)).
-_FIRST_TO_GO = "1000"
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def _private_folder() -> Iterator[Path]:
 def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> None:
     """Nothing comes back; the model is in the folder, or UserError says why it is not."""
     # A fork takes milliseconds; starting Python and OpenVINO anew half a second.
-    method = "fork" if sys.platform == "linux" else "spawn"
+    method = "fork" if limited.CAN_FORK else "spawn"
     start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
     child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
     # Nothing of the program's may be cleared away in the child: it could wait for its threads,
@@ -147,7 +143,7 @@ def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoR
     """Does not come back: exits with 0 when the model is written, with 1 and a reason if not."""
     code = 1
     try:
-        _limit(memory, seconds)
+        limited.limit(memory, seconds)
         loaded = _front_end().load(folder / "graph.pb")
         os.truncate(folder / "graph.pb", 0)  # its memory is wanted
         model = _front_end().convert(loaded)
@@ -213,31 +209,6 @@ def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
         sides = list(shape.to_shape())
         raise ValueError(f"{name} would be {sides}, more than {limit // 1_000_000} MB")
     return int(size)
-
-
-def _limit(memory: int, seconds: int) -> None:
-    """Nothing comes back; this process is silent, and gets only so much more memory and time."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the program, which ends this process
-    silent = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(silent, stream)
-    _at_most(resource.RLIMIT_CORE, 0)
-    _at_most(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU says why, SIGKILL would not
-    _at_most(resource.RLIMIT_FSIZE, memory)
-    if sys.platform == "linux":  # elsewhere no limit on memory is kept
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-        # Not the address space: of that, each thread reserves far more than it uses.
-        status = Path("/proc/self/status").read_text()
-        has = int(status.partition("VmData:")[2].split()[0]) * 1024
-        _at_most(resource.RLIMIT_DATA, has + memory)
-
-
-def _at_most(resource_: int, limit: int, hard: int | None = None) -> None:
-    _, already = resource.getrlimit(resource_)
-    most = limit if hard is None else hard
-    most = most if already == resource.RLIM_INFINITY else min(most, already)
-    resource.setrlimit(resource_, (min(limit, most), most))
 
 
 @cache

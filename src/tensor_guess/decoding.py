@@ -2,20 +2,21 @@
 
 import ctypes
 import io
-import re
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from math import ceil
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from threading import Condition
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from tensor_guess import limited, pieces
 from tensor_guess.errors import Unreadable
 from tensor_guess.images import Picture
+from tensor_guess.tiff import Tiff
 
 # Pillow's own limit against decompression bombs, for kinds that are decoded whole.
 MAX_PIXELS = 89_478_485
@@ -24,9 +25,8 @@ MAX_PROGRESSIVE_PIXELS = 250_000_000
 # Bytes for all pictures that are being decoded together, the files' own included: a little more
 # than MAX_PIXELS of an uncompressed file take.
 MEMORY = 640_000_000
-# A progressive JPEG has ten scans or so; each goes over all of its pixels.
-MAX_SCANS = 100
-MAX_SCANNED_PIXELS = 2_500_000_000
+# A BMP that is compressed is unpacked in Python, byte by byte: of so many, and to so many pixels.
+MAX_RUN_LENGTH = 4_000_000
 
 # What a picture took goes back when it is let go. Of blocks of up to 32 MB glibc would keep those
 # of each thread for that thread: a bound for each. mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD.
@@ -36,7 +36,7 @@ if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # musl ha
 
 # Bytes a pixel that Pillow keeps, and that these decoders take besides.
 _WIDTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
-_BESIDES = {"WEBP": 12, "HEIF": 8, "AVIF": 8}
+_BESIDES = {"WEBP": 12}
 # What is converted at once.
 _STRIP_PIXELS = 2_000_000
 
@@ -51,12 +51,18 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# TIFF 6.0's tags.
-_COMPRESSION, _BITS, _SAMPLES = 259, 258, 277
-_ROWS, _MAX_VALUE, _TILE_WIDTH, _TILE_HEIGHT = 278, 281, 322, 323
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
-_STARTS_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _END = 0xDA, 0xD9
+_MAX_VALUE = 281  # TIFF 6.0
+_RUN_LENGTHS = (1, 2)  # BMP's BI_RLE8 and BI_RLE4
+
+# Decoders that have crashed before, or are told a size that may not be the true one. They work in
+# processes of their own, which may take so much more, for their threads and what they copy.
+_APART = {"TIFF", "GIF", "HEIF", "AVIF"}
+_BEYOND = 200_000_000 + 10_000_000 * (os.cpu_count() or 1)
+_SECONDS = 60
+
+Pixels = NDArray[np.uint8]
+_Room = Callable[[int], AbstractContextManager[None]]  # where there is memory, and so much more
+_Make = Callable[[Image.Image, _Room], Pixels]
 
 
 def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
@@ -68,16 +74,7 @@ def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
 
     Raises Unreadable: damaged or too large.
     """
-    with _opened(picture) as image:
-        _check_size(image)
-        image.draft(None, (2 * size, 2 * size))
-        with _room(_bytes_for(picture, image) + 4 * size * image.height):
-            image.load()
-            orientation = _orientation(image)
-            small = _squeezed(image, size)
-    if orientation in _UPRIGHT:
-        small = small.transpose(_UPRIGHT[orientation])
-    return np.asarray(small)
+    return _decoded(picture, partial(_small, size=size))
 
 
 def decode_whole(picture: Picture) -> NDArray[np.uint8]:
@@ -88,23 +85,7 @@ def decode_whole(picture: Picture) -> NDArray[np.uint8]:
 
     Raises Unreadable: damaged or too large.
     """
-    with _opened(picture) as image:
-        _check_size(image, whole=True)
-        with _room(_bytes_for(picture, image) + 3 * image.width * image.height):
-            if picture.kind == "JPEG":
-                import simplejpeg
-
-                # Pillow knows what of damage does no harm, and what to say of the rest.
-                with suppress(ValueError):
-                    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(picture.data, fastdct=True)
-                    return pixels
-            image.load()
-            found = np.empty((image.height, image.width, 3), np.uint8)
-            grey = _grey(image, as_sixteen_bits=True)
-            for top, strip in _strips(image):
-                plain = grey(strip) if grey else strip
-                found[top : top + strip.height] = np.asarray(plain.convert("RGB"))
-            return found
+    return _decoded(picture, partial(_whole, picture=picture), beside=3)
 
 
 def same_in_tensorflow(picture: Picture) -> bool:
@@ -115,20 +96,48 @@ def same_in_tensorflow(picture: Picture) -> bool:
     """
     if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
         return False
+    return bool(_decoded(picture, partial(_same, kind=picture.kind)))
+
+
+# --- where it is done
+
+
+def _decoded(picture: Picture, make: _Make, beside: int = 0) -> Pixels:
+    """What `make` makes of the picture. Its own result has `beside` bytes for each pixel."""
+    pieces.check(picture.data, picture.kind)
+    if picture.kind not in _APART or not limited.CAN_FORK:
+        with _opened(picture) as image:
+            return make(image, lambda more: _room(_bytes_for(picture, image, beside) + more))
+    room = len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
+    _load_decoder(picture)  # once, here
+    with _room(room):
+        data = limited.run(partial(_apart, picture, make), room + _BEYOND, _SECONDS)
+    pixels: Pixels = np.load(io.BytesIO(data), allow_pickle=False)
+    return pixels
+
+
+def _apart(picture: Picture, make: _Make) -> bytes:
+    file = io.BytesIO()
     with _opened(picture) as image:
-        opaque = picture.kind == "PNG" or not image.has_transparency_data
-        # TensorFlow reads no BMP that is compressed.
-        plain = picture.kind != "BMP" or not image.info.get("compression")
-        return opaque and plain and image.mode != "CMYK" and not image.mode.startswith("I;16")
+        # There is room for it: this is a process that was started then.
+        np.save(file, make(image, lambda _: nullcontext()), allow_pickle=False)
+    return file.getvalue()
+
+
+def _load_decoder(picture: Picture) -> None:
+    """Load what a decoder of that kind needs, which takes longer than many a picture."""
+    if picture.kind == "HEIF":
+        import pi_heif
+
+        pi_heif.register_heif_opener(thumbnails=False)
+    elif picture.kind in _APART:
+        Image.init()
 
 
 @contextmanager
 def _opened(picture: Picture) -> Iterator[Image.Image]:
     """The picture, open; whatever goes wrong inside comes out as Unreadable."""
-    if picture.kind == "HEIF":
-        import pi_heif  # loads a decoder of its own: only where such a picture is
-
-        pi_heif.register_heif_opener(thumbnails=False)
+    _load_decoder(picture)
     try:
         with Image.open(io.BytesIO(picture.data), formats=[picture.kind]) as image:
             yield image
@@ -145,97 +154,24 @@ def _check_size(image: Image.Image, *, whole: bool = False) -> None:
     """Raise Unreadable where it has too many pixels to be decoded scaled, or `whole`."""
     pixels = image.width * image.height
     limit = MAX_PIXELS
+    if image.format == "BMP" and image.info.get("compression") in _RUN_LENGTHS:
+        limit = MAX_RUN_LENGTH
     if image.format in ("JPEG", "MPO") and not whole:
         limit = MAX_PROGRESSIVE_PIXELS if image.info.get("progressive") else pixels
     if pixels > limit:
         raise Unreadable(f"has {pixels // 1_000_000} megapixels; at most {limit // 1_000_000} fit")
 
 
-def _bytes_for(picture: Picture, image: Image.Image) -> int:
-    """What decoding takes, with the file's own bytes; from the header alone."""
-    pixels = image.width * image.height
-    each = _WIDTHS.get(image.mode, 4) + _BESIDES.get(picture.kind, 0)
-    found = len(picture.data) + pixels * each
-    if picture.kind == "JPEG":
-        found += _coefficients(picture.data)
-    if picture.kind == "TIFF":
-        found += _strip_of_tiff(image)
-    return found
+def _bytes_for(picture: Picture, image: Image.Image, beside: int) -> int:
+    """What decoding takes, with the file's own bytes; from the header alone.
 
-
-def _strip_of_tiff(image: Image.Image) -> int:
-    """The bytes of a strip or tile, which libtiff decompresses as one."""
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(_COMPRESSION, 1) == 1:
-        return 0
-    if _TILE_WIDTH in tags:
-        pixels = tags[_TILE_WIDTH] * tags.get(_TILE_HEIGHT, 1)
-    else:
-        pixels = image.width * min(tags.get(_ROWS, image.height), image.height)
-    bits = tags.get(_BITS, (1,))
-    return int(pixels * tags.get(_SAMPLES, 1) * ceil(max(bits) / 8))
-
-
-class _Frame(NamedTuple):
-    """What a JPEG's header says of its picture: of each component how often it is sampled."""
-
-    progressive: bool
-    height: int
-    width: int
-    samplings: tuple[tuple[int, int], ...]
-
-
-def _coefficients(data: bytes) -> int:
-    """The bytes of the coefficients that libjpeg keeps: of a JPEG of several scans, all of them.
-
-    Raises Unreadable where there are more scans than a picture has.
+    `image` is of the size that it will have. The result has `beside` bytes for each pixel.
     """
-    frame, scans = None, 0
-    for marker, segment in _segments(data):
-        if marker in _STARTS_OF_FRAME and len(segment) >= 6:
-            frame = _frame(marker, segment)
-        elif marker == _START_OF_SCAN:
-            scans += 1
-            if frame is None or not frame.samplings:
-                return 0  # damaged: the decoder says how
-            if not frame.progressive and segment[:1] == bytes([len(frame.samplings)]):
-                return 0
-            if scans > MAX_SCANS or scans * frame.width * frame.height > MAX_SCANNED_PIXELS:
-                raise Unreadable(f"is a JPEG of too many scans ({scans} and more)")
-    return _kept(frame) if frame and scans else 0
-
-
-def _kept(frame: _Frame) -> int:
-    across = max(h for h, _ in frame.samplings)
-    down = max(v for _, v in frame.samplings)
-    blocks = sum(
-        ceil(ceil(frame.width * h / across) / 8) * ceil(ceil(frame.height * v / down) / 8)
-        for h, v in frame.samplings
-    )
-    return 128 * blocks
-
-
-def _frame(marker: int, segment: bytes) -> _Frame:
-    height, width = (int.from_bytes(segment[at : at + 2], "big") for at in (1, 3))
-    samplings = [segment[at] for at in range(7, len(segment), 3)][: segment[5]]
-    return _Frame(
-        marker & 3 == 2,
-        height,
-        width,
-        tuple((max(each >> 4, 1), max(each & 15, 1)) for each in samplings),
-    )
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each marker of a JPEG with the start of its segment, until the end of its first picture."""
-    at = 2
-    while found := _MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
-        if marker == _END:
-            return
-        length = int.from_bytes(data[at : at + 2], "big")
-        yield marker, data[at + 2 : at + min(length, 64)]
-        at += length
+    if picture.kind in _APART:
+        return len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
+    each = _WIDTHS.get(image.mode, 4) + _BESIDES.get(picture.kind, 0) + beside
+    kept = pieces.coefficients(picture.data) if picture.kind == "JPEG" else 0
+    return len(picture.data) + image.width * image.height * each + kept
 
 
 _free = MEMORY
@@ -265,11 +201,59 @@ def _room(wanted: int) -> Iterator[None]:
 # --- what is made of it
 
 
+def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
+    _check_size(image)
+    image.draft(None, (2 * size, 2 * size))
+    with room(4 * size * image.height):
+        image.load()
+        orientation = _orientation(image)
+        small = _squeezed(image, size)
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return np.asarray(small)
+
+
+def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
+    _check_size(image, whole=True)
+    with room(0):
+        if picture.kind == "JPEG":
+            import simplejpeg
+
+            # Pillow knows what of damage does no harm, and what to say of the rest.
+            with suppress(ValueError):
+                pixels: Pixels = simplejpeg.decode_jpeg(picture.data, fastdct=True)
+                return pixels
+        image.load()
+        found = np.empty((image.height, image.width, 3), np.uint8)
+        grey = _grey(image, as_sixteen_bits=True)
+        for top, strip in _strips(image):
+            plain = grey(strip) if grey else strip
+            found[top : top + strip.height] = np.asarray(plain.convert("RGB"))
+        return found
+
+
+def _same(image: Image.Image, _: _Room, *, kind: str) -> Pixels:
+    opaque = kind == "PNG" or not image.has_transparency_data
+    # TensorFlow reads no BMP that is compressed.
+    plain = kind != "BMP" or not image.info.get("compression")
+    same = opaque and plain and image.mode != "CMYK" and not image.mode.startswith("I;16")
+    return np.array(same, np.uint8)
+
+
 def _orientation(image: Image.Image) -> int:
     try:
+        for exif in _exif(image):
+            Tiff(exif).check()  # Pillow reads all of its tags
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF says nothing; the picture itself is fine
         return 1
+
+
+def _exif(image: Image.Image) -> Iterator[bytes]:
+    """The picture's EXIF, as Pillow finds it."""
+    yield image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    text = image.info.get("Raw profile type exif", "")  # ImageMagick's, in a PNG
+    yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 
 
 def _squeezed(image: Image.Image, size: int) -> Image.Image:
@@ -358,5 +342,7 @@ def _finite(strip: Image.Image) -> NDArray[np.float64]:
 def _said(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is damaged"
+    if isinstance(error, MemoryError):
+        return "that takes too much memory"
     text = " ".join(str(error).split()) or type(error).__name__
     return text if text.isprintable() else ascii(text)

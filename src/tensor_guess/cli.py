@@ -1,6 +1,7 @@
 """Parse, call one function, print."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from tensor_guess import container, graph_commands
 from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.options import (
     LEFT_OUT,
     PATH,
@@ -357,5 +358,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Wherever it happens: a folder that cannot be searched, a disk that fails.
+        where = (
+            f"could not use {shown(os.fsdecode(error.filename))}" if error.filename else "failed"
+        )
+        click.echo(f"tensor-guess: {where}: {reason_of(error)}", err=True)
+        sys.exit(UserError.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)

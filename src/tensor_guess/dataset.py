@@ -12,6 +12,7 @@ from pathlib import Path
 from tensor_guess import reading
 from tensor_guess.config import DATA
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.reading import real
 
 
 class Split(Enum):
@@ -165,7 +166,7 @@ def _read(data: Path) -> Dataset:
         if entry.name.startswith("."):
             hidden += 1
         elif entry.is_dir():
-            files = Files(entry.resolve())
+            files = Files(real(entry))
             found = list(files)
             hidden += files.hidden
             unused = [LeftOut(path, reason) for path, reason in found if reason]

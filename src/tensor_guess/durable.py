@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.reading import real
 
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
@@ -126,10 +127,10 @@ def check_new(path: Path, pictures: Path) -> None:
     """
     if os.path.lexists(path):
         raise taken(path)
-    folder = path.resolve().parent
+    folder = real(path).parent
     if not folder.is_dir():
         raise WrongUsage(f"there is no folder {shown(path.parent)} for {shown(path.name)}")
-    if folder.is_relative_to(pictures.resolve()):
+    if folder.is_relative_to(real(pictures)):
         raise WrongUsage(f"{shown(path)} would lie among the pictures; choose another folder")
     check_writable(folder)
 

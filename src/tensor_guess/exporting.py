@@ -22,6 +22,7 @@ from tensor_guess.frozen_graph import is_ours
 from tensor_guess.network import FEW
 from tensor_guess.portable import Sample
 from tensor_guess.preprocessing import pixels
+from tensor_guess.reading import real
 from tensor_guess.self_test import TOLERANCE
 
 # On so many pictures an export is compared.
@@ -71,7 +72,7 @@ def export(job: Job) -> Exported:
     if job.quantize and job.format != "tflite":
         raise WrongUsage("--quantize is for --format tflite")
     check_new(job.dest, job.which.path / DATA)
-    sweep(job.dest.resolve().parent)
+    sweep(real(job.dest).parent)
     known = classifiers.load(job.which)
     # What others are told is computed in float32.
     known = replace(known, record=replace(known.record, precision=PRECISIONS[0]))
@@ -250,7 +251,7 @@ def _pictures(job: Job) -> list[tuple[str, Path]]:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
             label = dataset.label_of(entry.name)
-            found += [(label, path) for path, reason in Files(entry.resolve()) if not reason]
+            found += [(label, path) for path, reason in Files(real(entry)) if not reason]
         elif not entry.name.startswith("."):
             found.append(("", entry))
     return found

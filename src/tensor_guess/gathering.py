@@ -17,6 +17,7 @@ from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
 from tensor_guess.dataset import Dataset, LeftOut
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.network import Network
+from tensor_guess.reading import real
 from tensor_guess.same_backbone import alike, reason_against, reason_in_names
 
 # So many photos are computed and compared with what was stored of them.
@@ -167,7 +168,7 @@ def _of_photos(source: Source, group: Group) -> Iterator[tuple[Path, Path]]:
     lists = []
     for category in source.data.categories:
         # `retrain.py` took none from deeper folders.
-        home = (source.photos / category.name).resolve()
+        home = real(source.photos / category.name)
         files = group.files.get(category.name, {})
         own = [path for path in category.files if path.parent == home and path.name in files]
         lists.append([(path, files[path.name]) for path in own])

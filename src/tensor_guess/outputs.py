@@ -13,6 +13,7 @@ from tensor_guess.config import RECORD
 from tensor_guess.dataset import label_of
 from tensor_guess.durable import check_writable, publish, stage, sweep, sync_folder
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
+from tensor_guess.reading import real
 
 _FIELD_1 = 0x0A  # protobuf's: in a GraphDef a node, in a node its name
 _SNIFFED = 16
@@ -28,7 +29,7 @@ class Outputs:
     @property
     def model(self) -> Path:
         """Where model.json goes."""
-        return self.graph.with_name(RECORD)
+        return self.graph.parent / RECORD
 
 
 def check(outputs: Outputs, pictures: Path) -> None:
@@ -37,7 +38,7 @@ def check(outputs: Outputs, pictures: Path) -> None:
     `pictures` is the folder of categories: nothing is written among them. Only what training
     writes is replaced: a frozen graph, a labels file, a model.json of ours.
     """
-    if len({outputs.graph.resolve(), outputs.labels.resolve(), outputs.model.resolve()}) < 3:
+    if len({real(outputs.graph), real(outputs.labels), real(outputs.model)}) < 3:
         raise WrongUsage(f"graph, labels and {RECORD} cannot be one file; choose other names")
     for path, is_ours, kind in (
         (outputs.graph, _is_graph, "a frozen graph"),
@@ -53,10 +54,10 @@ def check(outputs: Outputs, pictures: Path) -> None:
 
 def check_apart(path: Path, pictures: Path) -> None:
     """Raise WrongUsage where `path` would lie among the pictures, in a linked category too."""
-    folder = path.resolve().parent
-    homes = [pictures.resolve()]
+    folder = real(path).parent
+    homes = [real(pictures)]
     if pictures.is_dir():
-        homes += [each.resolve() for each in pictures.iterdir() if each.is_dir()]
+        homes += [real(each) for each in pictures.iterdir() if each.is_dir()]
     if any(folder.is_relative_to(home) for home in homes):
         raise WrongUsage(f"{shown(path)} would lie among the pictures; choose another folder")
 

@@ -57,10 +57,14 @@ def rest(file: FileIO, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def real(path: Path) -> Path:
+    """Where links lead from `path`, absolute; those that go round in a circle are left."""
+    return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError of them
+
+
 def leaves(path: Path, folder: Path) -> bool:
     """Whether a link leads from `path`, which is in `folder`, to somewhere outside of it."""
-    inside = os.path.realpath(folder)
-    return os.path.commonpath([inside, os.path.realpath(path)]) != inside
+    return not real(path).is_relative_to(real(folder))
 
 
 def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:

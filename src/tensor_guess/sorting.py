@@ -18,6 +18,7 @@ from tensor_guess.guessing import of_scores
 from tensor_guess.images import Picture
 from tensor_guess.manifest import Manifest
 from tensor_guess.preprocessing import Pixels, pixels
+from tensor_guess.reading import real
 
 _LARGE = 16_000_000  # bytes
 # What some file system forbids in names (FAT, NTFS), or a shell would trip over.
@@ -114,7 +115,7 @@ def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
         raise WrongUsage(f"{shown(source)} is not a folder of pictures to sort")
     if destination.exists() and not destination.is_dir():
         raise WrongUsage(f"{shown(destination)} is not a folder to copy to")
-    real_source, real_destination = source.resolve(), destination.resolve()
+    real_source, real_destination = real(source), real(destination)
     if real_destination.is_relative_to(real_source):
         relation = "the same folder as" if real_source == real_destination else "inside"
         raise WrongUsage(

@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from conftest import ROOT
 from tensor_guess import images
+from tensor_guess.dataset import Files
 from tensor_guess.errors import Unreadable
 
 
@@ -184,3 +187,26 @@ def test_a_picture_that_was_let_go_is_read_again_and_compared(tmp_path: Path) ->
     path.write_bytes(picture.data + b"more")
     with pytest.raises(Unreadable, match="was changed"):
         list(images.again(path, light))
+
+
+@pytest.mark.parametrize("swap", ["file", "folder"])
+def test_a_link_put_in_a_listed_files_place_leads_nowhere_outside(
+    tmp_path: Path, swap: str
+) -> None:
+    photo = (ROOT / "test_data/photo01.jpg").read_bytes()
+    for folder in ("source/deep", "private"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.jpg").write_bytes(photo)
+    source = tmp_path / "source"
+    (source / "within.jpg").symlink_to("deep/a.jpg")
+    listed = [path for path, reason in Files(source) if reason is None]
+    assert [images.read(path, inside=source).data for path in listed] == [photo] * 2
+    if swap == "file":
+        (source / "deep/a.jpg").unlink()
+        (source / "deep/a.jpg").symlink_to(tmp_path / "private/a.jpg")
+    else:
+        shutil.rmtree(source / "deep")
+        (source / "deep").symlink_to(tmp_path / "private")
+    for path in listed:
+        with pytest.raises(Unreadable, match="is a link that leaves the folder"):
+            images.read(path, inside=source)

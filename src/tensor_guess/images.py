@@ -70,12 +70,13 @@ class Picture:
         return _EXTENSIONS[self.kind]
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, *, inside: Path | None = None) -> Picture:
     """The file's bytes, its kind by content and its SHA-256; nothing is decoded.
 
-    Raises Unreadable: not there, no regular file (a FIFO does not hang), no picture, too large.
+    `inside`: see `reading.opened`. Raises Unreadable: not there, no regular file (a FIFO does not
+    hang), no picture, too large, outside of that folder.
     """
-    with reading.opened(path) as file:
+    with reading.opened(path, inside=inside) as file:
         status = os.fstat(file.fileno())
         start = file.read(64)
         camera_raw.check(start)

@@ -19,18 +19,22 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def opened(path: Path, *, follow: bool = True) -> Iterator[FileIO]:
+def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> Iterator[FileIO]:
     """The regular file at `path`, unbuffered; opening it never waits.
 
-    `follow`: whether a link may lead to it. Raises Unreadable, also for an OSError while it is
-    open: not there, no regular file, a link where none is followed.
+    `follow`: whether a link may lead to it. `inside`: the folder that it must lie in, whatever
+    became of `path` since it was listed. Raises Unreadable, also for an OSError while it is open:
+    not there, no regular file, a link where none is followed, one that leaves the folder.
     """
     try:
         # Opening a device can do something already.
         _check(os.stat(path, follow_symlinks=follow))
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
         with FileIO(os.open(path, flags), "rb") as file:
-            _check(os.fstat(file.fileno()))
+            status = os.fstat(file.fileno())
+            _check(status)
+            if inside:
+                _check_inside(path, status, inside)
             yield file
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
         raise Unreadable(_reason(error, follow)) from error
@@ -98,6 +102,14 @@ def _check(status: os.stat_result) -> None:
         raise Unreadable("is a link")
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is not a regular file")
+
+
+def _check_inside(path: Path, status: os.stat_result, folder: Path) -> None:
+    """Raise Unreadable if what was opened does not lie where links lead from `path` now."""
+    there = real(path)
+    same = os.path.samestat(status, os.lstat(there))
+    if not same or not there.is_relative_to(real(folder)):
+        raise Unreadable(LEAVES)
 
 
 def _reason(error: OSError | ValueError, follow: bool) -> str:

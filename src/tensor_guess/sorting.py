@@ -97,7 +97,7 @@ class _Run:
         path, reason = item
         if reason:
             raise Unreadable(reason)
-        picture = images.read(path)
+        picture = images.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
         image = None if known else pixels(picture, self.scaling)
         # Many large files may wait to be guessed and copied.

@@ -80,6 +80,22 @@ def float_tiff(width: int, height: int) -> bytes:
     return start + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says another size than its one pixel."""
+    start = b"IHDR" + struct.pack(">II", width, height) + b"\x08\x02\0\0\0"
+    rest = encoded(Image.new("RGB", (1, 1)))[33:]
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + start + struct.pack(">I", zlib.crc32(start)) + rest
+
+
+# Each is left out, whatever it is beside.
+LEFT_OUT: dict[str, Callable[[], bytes]] = {
+    "scans.jpg": lambda: progressive(4000, 4000, 500),
+    "kept.jpg": lambda: sequential(24_000, 24_000),
+    "floats.tif": lambda: float_tiff(9400, 9400),
+    "narrow.png": lambda: png_header(1, 80_000_000),
+}
+
+
 # --- many of them
 
 

@@ -29,6 +29,7 @@ from hostile_pictures import (
     encoded,
     float_tiff,
     large_png,
+    png_header,
     progressive,
     sequential,
 )
@@ -227,12 +228,6 @@ def jpeg_header(width: int, height: int, progressive: bool) -> bytes:
     start = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
     data[start + 5 : start + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
     return bytes(data)
-
-
-def png_header(width: int, height: int) -> bytes:
-    start = b"IHDR" + struct.pack(">II", width, height) + b"\x08\x02\0\0\0"
-    rest = encoded(quarters())[33:]
-    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + start + struct.pack(">I", zlib.crc32(start)) + rest
 
 
 TOO_LARGE = {

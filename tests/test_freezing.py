@@ -18,7 +18,7 @@ def test_variables_and_normalisation_go_into_the_kernels() -> None:
             keras.layers.Conv2D(4, 3, use_bias=False),
             keras.layers.BatchNormalization(
                 moving_mean_initializer="random_normal",
-                moving_variance_initializer="random_uniform",
+                moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2),
             ),
             keras.layers.Dropout(0.5),
             keras.layers.GlobalAveragePooling2D(),

@@ -127,6 +127,8 @@ def choose(
             # The graph has all of its backbone: nothing is to be fetched, whatever it was.
             return _of_file(str(own), None), ""
         except UserError as error:
+            if isinstance(error.__cause__, Unreadable):
+                raise  # it may be whole, and another run may read it
             progress.say(f"{error}; it is replaced when training is done")
     backbone, instead = load_default(offline=offline)
     if instead:

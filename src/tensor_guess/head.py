@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError
@@ -47,6 +48,18 @@ def train(
     the last; it may copy the head, which goes on changing. Raises UserError where the weights
     grow without end.
     """
+    # OpenBLAS sums in another order if it shares a product among threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _trained(bottlenecks, training, validation, options, look)
+
+
+def _trained(
+    bottlenecks: Floats,
+    training: Sequence[Indices],
+    validation: Sequence[Indices],
+    options: Training,
+    look: Callable[[Look, Head], None],
+) -> Head:
     random = np.random.default_rng(options.seed)
     head = Head(
         np.zeros((bottlenecks.shape[1], len(training)), np.float32),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hostile_pictures import LEFT_OUT
 from strangers import LABELS as THEIRS
 from strangers import made
 from tensor_guess.graph import serialise
@@ -218,6 +219,16 @@ def test_photos_of_any_name_from_several_folders(person: Person, taught: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == local.stdout
     assert done.stdout.count("dark knight") == len(photos)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_one_hostile_picture_costs_only_itself(me: Person, taught: Path, name: str) -> None:
+    shutil.copytree(PHOTOS[0].parent, me.folder / "photos")
+    (me.folder / "photos" / name).write_bytes(LEFT_OUT[name]())
+    me.own(me.folder)
+    done = me.run("classify_dir.sh", taught, "photos", "sorted")
+    assert (done.returncode, done.stdout) == (0, "12 copied to sorted; 1 left out\n"), done.stderr
+    assert f"photos/{name}" in done.stderr
 
 
 def test_sorting_folders_of_any_name(person: Person, taught: Path) -> None:

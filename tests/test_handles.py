@@ -195,6 +195,8 @@ def test_another_bottleneck_can_be_named(shared: Path) -> None:
         handles.read(path, "nothing")
     with pytest.raises(UserError, match="is no vector for each image"):
         handles.read(path, "MobilenetV1/MobilenetV1/Conv2d_0/Relu6")
+    with pytest.raises(UserError, match="input is what the graph is fed, no bottleneck"):
+        handles.read(path, "input")
 
 
 def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:

@@ -130,7 +130,10 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
     flavour = flavour_of(graph, name)
     # Pictures are squeezed as for all that is trained here.
     scaling = replace(flavour.scaling, classic=False)
-    tensor = UNDER + _bottleneck(graph, flavour, name, bottleneck)
+    chosen = _bottleneck(graph, flavour, name, bottleneck)
+    if chosen == flavour.input:
+        raise UserError(f"{name}: {shown(chosen)} is what the graph is fed, no bottleneck")
+    tensor = UNDER + chosen
     nodes = cut(renamed(graph, flavour), scaling, tensor)
     shape = shapes.check(nodes)[tensor]
     if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):

@@ -227,7 +227,7 @@ def test_one_hostile_picture_costs_only_itself(me: Person, taught: Path, name: s
     (me.folder / "photos" / name).write_bytes(LEFT_OUT[name]())
     me.own(me.folder)
     done = me.run("classify_dir.sh", taught, "photos", "sorted")
-    assert (done.returncode, done.stdout) == (3, "12 copied to sorted; 1 left out\n"), done.stderr
+    assert (done.returncode, done.stdout) == (3, "12 copied to sorted, 1 left out\n"), done.stderr
     assert f"photos/{name}" in done.stderr
 
 

@@ -1,5 +1,5 @@
-# The program in an image: Python, the locked packages, the source. src/launch.bash builds it when
-# it is first needed; by hand:
+# The program in an image: Python, the locked packages, the source. src/launcher/launch.bash builds it
+# when it is first needed; by hand:
 #
 #   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] .
 #   TENSOR_GUESS_IMAGE=my-tensor-guess ./guess.sh tf_files photo.jpg

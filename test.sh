@@ -11,8 +11,8 @@ script=${BASH_SOURCE[0]}
 CDPATH='' cd -- "${script%/*}/"
 ROOT=$(pwd -P && printf x)
 ROOT=${ROOT%$'\nx'}
-# shellcheck source=src/launch.bash
-source src/launch.bash
+# shellcheck source=src/launcher/launch.bash
+source src/launcher/launch.bash
 
 prepare_environment
 venv=${VENV}
@@ -31,7 +31,7 @@ if [[ ${1:-} == --long ]]; then
   shift
 fi
 
-scripts=(tensor-guess ./*.sh src/*.bash tools/*.sh)
+scripts=(tensor-guess ./*.sh src/launcher/*.bash tools/*.sh)
 python -m ruff check
 python -m ruff format --check
 python -m mypy src tools bench tests

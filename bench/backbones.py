@@ -20,27 +20,27 @@ from pathlib import Path
 from train_and_guess import PROGRAM, ROOT, Command, python, timed
 
 sys.path.insert(0, str(ROOT / "src"))
-from tensor_guess import backbones
-from tensor_guess.catalogue import CATALOGUE, KerasWeights
-from tensor_guess.network import has_bf16
+from tensor_guess.backbones import loading
+from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights
+from tensor_guess.graphs.network import has_bf16
 
 _START = f"""
 import sys, time; sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
-from tensor_guess import backbones
+from tensor_guess.backbones import loading as backbones
 """
 # The network with random weights, in the cache.
 FREEZE = f"""{_START}
-from tensor_guess import keras_backbones
+from tensor_guess.backbones import keras_networks as keras_backbones
 name, size, file = sys.argv[1:]
 keras_backbones.build(name, int(size)).save_weights(file)
 backbones.fetch(name, Path(file))
 """
 OURS = f"""{_START}
 import tempfile, numpy as np
-from tensor_guess.bottlenecks import compute
+from tensor_guess.bottlenecks.cache import compute
 from tensor_guess.config import BOTTLENECK
-from tensor_guess.network import Network
+from tensor_guess.graphs.network import Network
 pictures, name, precision = sys.argv[1:]
 files = sorted(path for path in Path(pictures).glob("*/*") if path.is_file())
 backbone = backbones.load(name)
@@ -54,8 +54,8 @@ with tempfile.TemporaryDirectory() as folder:
 """
 KERAS = f"""{_START}
 import keras
-from tensor_guess import keras_backbones
-from tensor_guess.catalogue import CATALOGUE
+from tensor_guess.backbones import keras_networks as keras_backbones
+from tensor_guess.backbones.catalogue import CATALOGUE
 pictures, name, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 network = keras_backbones.build(name, size)
 body = keras.Model(network.input, keras_backbones.bottleneck_of(name, network))
@@ -101,7 +101,7 @@ def freeze(name: str, folder: Path) -> None:
     """Nothing comes back; the backbone is in the cache, with random weights where it is Keras'."""
     source = CATALOGUE[name]
     if not isinstance(source.weights, KerasWeights):
-        backbones.load(name)
+        loading.load(name)
         return
     weights = folder / "random.weights.h5"
     command = python(FREEZE, name, str(source.scaling.size), str(weights))

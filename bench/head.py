@@ -20,8 +20,8 @@ import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-from tensor_guess import head
 from tensor_guess.config import Training
+from tensor_guess.training import head
 
 
 def main() -> None:

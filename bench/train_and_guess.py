@@ -121,7 +121,7 @@ keras.utils.set_random_seed(0)
 keras.applications.InceptionV3(weights=None).save_weights({str(weights)!r})
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
-from tensor_guess import backbones
+from tensor_guess.backbones import loading as backbones
 backbones.fetch("inception_v3", Path({str(weights)!r}))
 """
     subprocess.run(python(code), check=True, stderr=subprocess.DEVNULL)

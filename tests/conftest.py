@@ -18,21 +18,19 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
-from graphs import head_for, record_for
-from tensor_guess import backbones, images
-from tensor_guess.backbones import Backbone
-from tensor_guess.builder import Builder
-from tensor_guess.classifier import load
+from made.graphs import head_for, record_for
+from made.place import ROOT, SHARED, Run, program
+from tensor_guess.backbones import loading
+from tensor_guess.backbones.loading import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
-from tensor_guess.frozen_graph import with_head
-from tensor_guess.graph import Scaling, serialise
-from tensor_guess.guessing import Guess, guess
-from tensor_guess.preprocessing import pixels
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared" / "data"
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.graph import serialise
+from tensor_guess.graphs.own import with_head
+from tensor_guess.guessing.guess import Guess, guess
+from tensor_guess.guessing.loading import load
+from tensor_guess.images import encoded
+from tensor_guess.images.pixels import pixels
+from tensor_guess.images.scaling import Scaling
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +66,7 @@ def lite0(cache: Path) -> Backbone:
     """The real EfficientNet-Lite0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TENSOR_GUESS_CACHE", str(cache))
-        return backbones.load("efficientnet_lite0")
+        return loading.load("efficientnet_lite0")
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +117,7 @@ def pixels_and_scores(trained: Path) -> tuple[NDArray[np.float32], NDArray[np.fl
     """What a network takes for three photos [3, S, S, 3], and what a guess says of them [3, K]."""
     paths = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]
     known = load(trained)
-    fed = [pixels(images.read(path), known.record.scaling) for path in paths]
+    fed = [pixels(encoded.read(path), known.record.scaling) for path in paths]
     said = [each for each in guess(trained, paths) if isinstance(each, Guess)]
     scores = [[each.scores[label] for label in known.record.labels] for each in said]
     return np.stack(fed).astype(np.float32), np.array(scores, np.float32)
@@ -151,30 +149,12 @@ def shared() -> Path:
     return SHARED
 
 
-def program(cache: Path) -> Run:
-    """The program with that cache, in a process of its own."""
-
-    def start(
-        *arguments: object, flags: tuple[str, ...] = (), environ: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-I", "-u", "-X", "utf8", *flags, ROOT / "src", *map(str, arguments)],
-            env={"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"} | (environ or {}),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return start
-
-
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small hub modules: tf1, tf2, any_size, map, writes, floods, text."""
     folder = tmp_path_factory.mktemp("modules")
     subprocess.run(
-        [sys.executable, ROOT / "tests/modules.py", folder], capture_output=True, check=True
+        [sys.executable, ROOT / "tests/made/modules.py", folder], capture_output=True, check=True
     )
     return folder
 

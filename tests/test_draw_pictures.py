@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conftest import ROOT
+from made.place import ROOT
 
 FOLDERS = ("tf_files/data", "test_data")
 

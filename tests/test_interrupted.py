@@ -22,9 +22,9 @@ from signal import SIGKILL
 import pytest
 from PIL import Image
 
-from graphs import LABELS as OLD
-from graphs import head_for, record_for
-from steps import (
+from made.graphs import LABELS as OLD
+from made.graphs import head_for, record_for
+from made.steps import (
     alone,
     bad_at,
     die_at,
@@ -34,12 +34,12 @@ from steps import (
     unreadable_at,
     watch_for_others,
 )
-from tensor_guess import story
-from tensor_guess.backbones import Backbone
+from tensor_guess.backbones.loading import Backbone
 from tensor_guess.config import GRAPH, LABELS, MANIFEST, RECORD
-from tensor_guess.frozen_graph import with_head
-from tensor_guess.graph import serialise
-from tensor_guess.outputs import Outputs, publish_classifier
+from tensor_guess.evaluation import story
+from tensor_guess.graphs.graph import serialise
+from tensor_guess.graphs.own import with_head
+from tensor_guess.training.outputs import Outputs, publish_classifier
 
 CATEGORIES = ("dark_knight", "snow_queen")
 NEW = ("dark knight", "snow queen")
@@ -152,16 +152,16 @@ JOBS = {
 def warm_up() -> None:
     """Import what the jobs do, so that each fork has it. No network is computed here."""
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # as src/__main__.py
-    for module in ("cli", "export_openvino", "exporting", "guessing", "sharing", "sorting"):
+    for module in ("commands.main", "guessing.guess", "guessing.sort", "sharing.export",
+                   "sharing.share", "sharing.to_openvino", "training.train"):  # fmt: skip
         import_module(f"tensor_guess.{module}")
-    import_module("tensor_guess.training")
     real = time.time_ns
     time.time_ns = lambda: real() + 60 * 10**9  # pictures made just now count as old
 
 
 def program(work: Path, *command: str, first: Callable[[], object] = bool) -> tuple[int, str]:
     """Exit code and both streams of the program, which a fork runs in `work` after `first`."""
-    from tensor_guess.cli import main
+    from tensor_guess.commands.main import main
 
     said = work.parent / "said"
 

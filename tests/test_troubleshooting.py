@@ -1,13 +1,12 @@
 """Every message that docs/troubleshooting.md explains is one that is printed."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from made.place import ROOT
 
 
 def test_every_message_is_in_the_source() -> None:
-    sources = [*ROOT.glob("src/*.bash"), *ROOT.glob("src/tensor_guess/*.py")]
+    sources = [*ROOT.glob("src/**/*.bash"), *ROOT.glob("src/**/*.py")]
     text = "\n".join(path.read_text() for path in sources)
     # Python's strings are broken over lines.
     text = re.sub(r'"\s*\n\s*f?"', "", text)

@@ -17,10 +17,10 @@ from tensorboard.compat.proto.types_pb2 import DataType
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from tensor_guess.allowed import ALLOWED_OPS  # noqa: E402  # where this program's package is
+from tensor_guess.graphs.allowed import ALLOWED_OPS  # noqa: E402  # where this program's package is
 
 PAGE = ROOT / "docs" / "tf1_ops.md"
-LIST = ROOT / "src" / "tensor_guess" / "tf1_ops.txt"
+LIST = ROOT / "src" / "tensor_guess" / "graphs" / "tf1_ops.txt"
 # TensorFlow 1's Python wrappers of its ops; each file ends with the definitions of its own.
 _WRAPPERS = "tensorflow_core/python/ops/gen_"
 _REGISTER = "_InitOpDefLibrary"

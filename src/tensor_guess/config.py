@@ -10,8 +10,10 @@ from tensor_guess.errors import UserError
 # Where no backbone was asked for: the first that can be had.
 DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
 
-# Backbones that a container image brings along, beside src/.
-BAKED_BACKBONES = Path(__file__).resolve().parents[2] / "backbones"
+# The program as it is run: this package and `__main__.py`.
+SOURCE = Path(__file__).resolve().parents[1]
+# Backbones that a container image brings along.
+BAKED_BACKBONES = SOURCE.parent / "backbones"
 
 # The classifier's folder (TF_FILES).
 DATA = "data"

@@ -175,7 +175,7 @@ def image(docker: Engine, clone: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage:")
-    script = 'ROOT=$1; source "$1/src/launch.bash"; digest_of_inputs'
+    script = 'ROOT=$1; source "$1/src/launcher/launch.bash"; digest_of_inputs'
     digest = subprocess.run(
         ["bash", "-c", script, "bash", clone], check=True, capture_output=True, text=True
     ).stdout

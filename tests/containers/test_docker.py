@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from hostile_pictures import LEFT_OUT
-from strangers import LABELS as THEIRS
-from strangers import made
-from tensor_guess.graph import serialise
-
-from .conftest import ROOT, Engine, Person, Text, make_person, probing
+from containers.conftest import ROOT, Engine, Person, Text, make_person, probing
+from made.hostile_pictures import LEFT_OUT
+from made.strangers import LABELS as THEIRS
+from made.strangers import made
+from tensor_guess.graphs.graph import serialise
 
 PHOTOS = sorted((ROOT / "test_data").iterdir())
 HOSTILE = ("with space", "a,b", 'say "cheese"', "two\nlines", "-dash", "犬 Café", "$(x)", "co:lon")
@@ -64,7 +63,7 @@ def test_the_image_says_what_it_is(docker: Engine, image: str) -> None:
 def test_no_bytecode_is_missing_in_the_image(docker: Engine, image: str) -> None:
     # Nobody could write it later, so each run would compile it again.
     script = (
-        "import pathlib, sys, tensor_guess.cli, tensor_guess.training as t, numpy;"
+        "import pathlib, sys, tensor_guess.commands.main, tensor_guess.training.train as t, numpy;"
         "print([n for n, m in sys.modules.items() if getattr(m, '__cached__', None)"
         " and m.__file__.endswith('.py') and '/opt/' in m.__file__"
         " and not pathlib.Path(m.__cached__).exists()])"
@@ -81,7 +80,7 @@ def test_keras_networks_freeze_and_summaries_are_written_in_there(
     script = (
         "import sys; sys.path.insert(0, '/opt/tensor-guess/src')\n"
         "from pathlib import Path\n"
-        "from tensor_guess import keras_backbones\n"
+        "from tensor_guess.backbones import keras_networks as keras_backbones\n"
         "graph = keras_backbones.freeze('inception_v3', 299, None)\n"
         "print(sum(node.op == 'Conv2D' for node in graph.node))\n"
         "from tensorboard.summary import Writer\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROBE_ENTRY, ROOT, Engine, Person
-from .test_docker import HOSTILE, PHOTOS, copied, facts
+from containers.conftest import PROBE_ENTRY, ROOT, Engine, Person
+from containers.test_docker import HOSTILE, PHOTOS, copied, facts
 
 PROBE = "tensor-guess-probe"
 # For a machine that may not raise limits, or whose cgroups crun does not take.

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# Starts the program: in a container of Docker, else of Podman, else with local Python. Sourced by
+# tensor-guess and test.sh, which set ROOT (the clone). Runs under bash 3.2.
+
+# Usage: say MESSAGE
+say() { printf 'tensor-guess: %s\n' "$1" >&2; }
+
+# Usage: fail MESSAGE [CODE]
+fail() {
+  say "$1"
+  exit "${2:-1}"
+}
+
+# shellcheck source=src/launcher/paths.bash
+source "${ROOT}/src/launcher/paths.bash"
+# shellcheck source=src/launcher/trust.bash
+source "${ROOT}/src/launcher/trust.bash"
+# shellcheck source=src/launcher/cache.bash
+source "${ROOT}/src/launcher/cache.bash"
+# shellcheck source=src/launcher/commands.bash
+source "${ROOT}/src/launcher/commands.bash"
+# shellcheck source=src/launcher/local.bash
+source "${ROOT}/src/launcher/local.bash"
+# shellcheck source=src/launcher/engine.bash
+source "${ROOT}/src/launcher/engine.bash"
+# shellcheck source=src/launcher/mounts.bash
+source "${ROOT}/src/launcher/mounts.bash"
+# shellcheck source=src/launcher/container.bash
+source "${ROOT}/src/launcher/container.bash"
+
+# Usage: launch SUBCOMMAND [ARGUMENT...]
+launch() {
+  local engine
+  # A stream that is closed would be taken by the next file that is opened. To this stdout nothing
+  # can be written: what is printed must not seem to have been.
+  [[ -e /dev/fd/0 ]] || exec </dev/null
+  [[ -e /dev/fd/1 ]] || exec 1</dev/null
+  [[ -e /dev/fd/2 ]] || exec 2>/dev/null
+  case ${TENSOR_GUESS_LAUNCHER:-} in
+  '')
+    for engine in docker podman; do
+      if probe "${engine}"; then run_in_container "$@"; fi
+      # What is not installed is no trouble.
+      [[ -z ${TROUBLE} ]] || say "${TROUBLE}; going on without it"
+    done
+    run_local "$@"
+    ;;
+  docker | podman)
+    probe "${TENSOR_GUESS_LAUNCHER}" ||
+      fail "${TROUBLE:-${TENSOR_GUESS_LAUNCHER} is not installed} (TENSOR_GUESS_LAUNCHER)" 125
+    run_in_container "$@"
+    ;;
+  local) run_local "$@" ;;
+  *)
+    fail "TENSOR_GUESS_LAUNCHER is '$(printable "${TENSOR_GUESS_LAUNCHER}")'; it can be docker, podman or local" 2
+    ;;
+  esac
+}

@@ -1,0 +1,270 @@
+"""Backbones, of the catalogue or of a handle: fetched, verified, frozen once a machine, kept.
+
+<cache>/backbones/<name>-<format>-<sha256>.pb    frozen, its digest in its name
+<cache>/backbones/<name>.sha256                  of the weights, where Keras has no digest for them
+<cache>/downloads/                               weights on their way
+"""
+
+import hashlib
+import multiprocessing
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tensor_guess.backbones import efficientnet_lite, handles, torch_weights
+from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
+from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.graph import cut, parse, serialise, serialised
+from tensor_guess.graphs.tf1_ops import plain
+from tensor_guess.images.scaling import Scaling
+from tensor_guess.system import download, packages, progress, reading
+from tensor_guess.system.confinement import end_with
+from tensor_guess.system.durable import check_writable, make_folder, publish
+
+# Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
+_FORMAT = 1
+_MAX_DOWNLOAD = 2_000_000_000
+_MAX_DIGEST = 1000
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
+
+    `name`: of the catalogue, or a handle. `sha256`: of what gives the bottleneck.
+    """
+
+    name: str
+    scaling: Scaling
+    sha256: str
+    graph: GraphDef
+
+
+def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
+    """The backbone that is in `graph`, which may be a classifier's own.
+
+    Raises UserError where a classifier's graph could not have it (see `plain`).
+    """
+    digest = hashlib.sha256()
+    # As it stands in a classifier's graph: training again finds the same digest there.
+    for piece in serialised(map(plain, cut(graph, scaling, BOTTLENECK))):
+        digest.update(piece)
+    return Backbone(name, scaling, digest.hexdigest(), graph)
+
+
+def check_name(name: str) -> None:
+    """Raise WrongUsage where there is no such backbone: said before any work."""
+    if handles.is_handle(name):
+        handles.check_handle(name)
+    else:
+        find(name)
+
+
+def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> Backbone:
+    """The backbone of that name or handle; the first time on a machine it is fetched and frozen.
+
+    `bottleneck`: the tensor to take of a frozen graph. Raises WrongUsage where there is no such
+    backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
+    """
+    if handles.is_graph(name):
+        return _of_file(name, bottleneck)
+    name, key, source = _named(name)
+    graph = _kept(key)
+    if graph is None and source and (installed := _installed(source.weights)):
+        graph = _lite(installed.read_bytes(), name, source.scaling)
+        _keep(key, graph)
+    elif graph is None:
+        if offline and not handles.is_local(name):
+            raise UserError(f"{shown(name)} is not on this machine, and --offline was given")
+        _in_a_process_of_its_own(name)
+        graph = _kept(key)
+    if graph is None:
+        raise UserError(f"{shown(name)} was made and is gone again from {shown(cache_folder())}")
+    if source is None:
+        return of_graph(handles.recorded(name), handles.scaling_of(graph), graph)
+    return of_graph(name, source.scaling, graph)
+
+
+def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
+    """The first of DEFAULT_BACKBONES that can be had, and why it is not the very first (or "")."""
+    reasons = []
+    for name in DEFAULT_BACKBONES:
+        try:
+            backbone = load(name, offline=offline)
+        except UserError as error:
+            reasons.append(str(error))
+        else:
+            missed = f"using {name}, not {DEFAULT_BACKBONES[0]}: {reasons[0]}" if reasons else ""
+            return backbone, missed
+    raise UserError(reasons[0])
+
+
+def choose(
+    asked: str | None, own: Path, *, bottleneck: str | None = None, offline: bool = False
+) -> tuple[Backbone, str]:
+    """The backbone asked for, else that of the classifier's `own` graph, else the default.
+
+    With it what to say at the end, or "". Raises as `load`.
+    """
+    if asked:
+        return load(asked, bottleneck=bottleneck, offline=offline), ""
+    if own.exists():
+        try:
+            # The graph has all of its backbone: nothing is to be fetched, whatever it was.
+            return _of_file(str(own), None), ""
+        except UserError as error:
+            if isinstance(error.__cause__, Unreadable):
+                raise  # it may be whole, and another run may read it
+            progress.say(f"{error}; it is replaced when training is done")
+    backbone, instead = load_default(offline=offline)
+    if instead:
+        progress.say(instead)
+    return backbone, instead
+
+
+def is_here(name: str) -> bool:
+    """Whether `load` would give it without the network."""
+    return any(_files(name)) or _installed(CATALOGUE[name].weights) is not None
+
+
+def fetch(name: str, weights: Path | None = None) -> None:
+    """Freeze the network and keep it. Imports TensorFlow for one of Keras.
+
+    `weights`: its .h5 file where it is here already; else it is downloaded first.
+    """
+    name, key, source = _named(name)
+    if source is None:
+        _keep(key, handles.freeze(name))
+        return
+    if isinstance(source.weights, PackagedWeights):
+        packaged = source.weights
+        data = packages.fetch(packaged.package, packaged.digest, packaged.file)
+        _keep(key, _lite(data, name, source.scaling))
+        return
+    downloads = cache_folder() / "downloads"
+    make_folder(downloads)
+    check_writable(downloads)
+    path = weights or downloads / f"{name}.h5"
+    if weights is None:
+        _download(name, source.weights, path)
+    progress.say(f"freezing {name}: once a machine, 10 to 60 seconds")
+    from tensor_guess.backbones import (
+        keras_networks,  # imports TensorFlow: seconds, and half a gigabyte
+    )
+
+    _keep(key, keras_networks.freeze(name, source.scaling.size, path))
+    if weights is None:
+        path.unlink()
+
+
+def _of_file(path: str, bottleneck: str | None) -> Backbone:
+    name, graph, scaling = handles.read(path, bottleneck)
+    return of_graph(name, scaling, graph)
+
+
+def _download(name: str, weights: KerasWeights, path: Path) -> None:
+    """Have the file at `path`, with its digest or, where it has none, that of the first time."""
+    trusted = cache_folder() / "backbones" / f"{name}.sha256"
+    digest = weights.digest
+    if not digest and os.path.lexists(trusted):
+        digest = _trusted(trusted)
+    data = download.fetch(weights.url, path, limit=_MAX_DOWNLOAD, digest=digest)
+    if not digest:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        make_folder(trusted.parent)
+        publish(trusted, f"{digest}\n".encode())
+        progress.say(
+            f"Keras has no digest for {name}: what came over https is trusted from now on, {digest}"
+            f" ({shown(trusted)}; remove that to trust another)"
+        )
+
+
+def _trusted(path: Path) -> str:
+    """The digest that the file has. Raises UserError where it has none."""
+    advice = f"remove it to trust what comes over https: {shown(path)}"
+    try:
+        digest = reading.read(path, _MAX_DIGEST).decode("ascii").strip()
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise UserError(
+            f"the digest of the weights could not be read: {error}; {advice}"
+        ) from error
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise UserError(f"the digest of the weights is damaged; {advice}")
+    return digest
+
+
+def _named(name: str) -> tuple[str, str, Source | None]:
+    """The name, what it is kept under, and where the catalogue says it is from (None: a handle)."""
+    if handles.is_handle(name):
+        return name, handles.key_of(name), None
+    name, source = find(name)
+    return name, name, source
+
+
+def _kept(key: str) -> GraphDef | None:
+    """The graph as it was frozen before, here or into the image; None: there is none that is sound.
+
+    Of others it is said why they are not taken.
+    """
+    for path in _files(key):
+        try:
+            data = graphs.read(path)
+            if path.stem.endswith(hashlib.sha256(data).hexdigest()):
+                graph = parse(data, shown(path))
+                # The digest is in the name: whoever wrote it chose it.
+                handles.check_backbone(graph, shown(path))
+                return graph
+            reason = f"{shown(path)} is damaged"
+        except UserError as error:
+            reason = str(error)
+        progress.say(f"{reason}; making it again")
+    return None
+
+
+def _files(key: str) -> Iterator[Path]:
+    for folder in (cache_folder() / "backbones", BAKED_BACKBONES):
+        yield from sorted(folder.glob(f"{key}-{_FORMAT}-*.pb"))
+
+
+def _keep(key: str, graph: GraphDef) -> None:
+    """Keep the graph for next time, if the cache can be written to."""
+    handles.check_backbone(graph, key)
+    data = serialise(graph)
+    digest = hashlib.sha256(data).hexdigest()
+    folder = cache_folder() / "backbones"
+    try:
+        make_folder(folder)
+        publish(folder / f"{key}-{_FORMAT}-{digest}.pb", data)
+    except UserError as error:
+        progress.say(f"{key} is not kept for next time: {error} (TENSOR_GUESS_CACHE)")
+
+
+def _installed(weights: KerasWeights | PackagedWeights) -> Path | None:
+    """The file of weights that came with the install, or None."""
+    if isinstance(weights, PackagedWeights):
+        return packages.find(weights.package, weights.file)
+    return None
+
+
+def _lite(data: bytes, name: str, scaling: Scaling) -> GraphDef:
+    return efficientnet_lite.build(torch_weights.read(data, name), scaling.size)
+
+
+def _in_a_process_of_its_own(name: str) -> None:
+    """Fetch it: what uses the network, and TensorFlow, sees no pictures."""
+    context = multiprocessing.get_context("spawn")
+    # Otherwise it would wait for this process's next word, though that was killed.
+    ends = (os.getpid(),)
+    with ProcessPoolExecutor(1, context, initializer=end_with, initargs=ends) as process:
+        try:
+            process.submit(fetch, name).result()
+        except BrokenProcessPool as error:
+            raise UserError(f"freezing {name} was killed: is there enough memory?") from error

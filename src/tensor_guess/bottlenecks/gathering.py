@@ -1,0 +1,244 @@
+"""What is trained on: photos, the bottlenecks that `retrain.py` stored of them, or both."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.bottlenecks import classic as classic_bottlenecks
+from tensor_guess.images import dataset
+from tensor_guess.images import encoded
+from tensor_guess.system import progress
+from tensor_guess.system import reading
+from tensor_guess.backbones.loading import Backbone
+from tensor_guess.bottlenecks.cache import Rows, compute, length_of, peek
+from tensor_guess.bottlenecks.classic import Group, Stored, spread
+from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
+from tensor_guess.images.dataset import Dataset, LeftOut
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.graphs.network import Network
+from tensor_guess.system.reading import real
+from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason_in_names
+
+# So many photos are computed and compared with what was stored of them.
+COMPARED = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder of categories, and an old run's bottlenecks; not both are None.
+
+    `cache`: the folder of our own bottlenecks.
+    """
+
+    photos: Path
+    data: Dataset | None
+    stored: Stored | None
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """One row a picture. `backbone` is what gives such rows: classic, if any was stored."""
+
+    data: Dataset
+    rows: Rows
+    backbone: Backbone
+
+
+def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) -> Source:
+    """What there is to train on; no file is opened.
+
+    Where there are no photos, what `retrain.py` stored of them is enough. Raises as `dataset.find`,
+    and UserError where TF_FILES/bottlenecks is wanted and is a link that leaves TF_FILES.
+    """
+    photos = image_dir or tf_files / DATA
+    stored = classic_bottlenecks.index(bottleneck_dir or _kept(tf_files))
+    # An old run's folder is not ours to write to.
+    own = bottleneck_dir if bottleneck_dir and not stored else _kept(tf_files)
+    alone = image_dir is None and tf_files.is_dir() and not photos.exists()
+    if stored and alone and not dataset.meant(tf_files.absolute()):
+        return Source(photos, None, stored, own)
+    return Source(photos, dataset.find(tf_files, image_dir), stored, own)
+
+
+def gather(source: Source, backbone: Backbone, precision: str) -> Gathered:
+    """The bottlenecks: stored where they are this backbone's, else from the cache or computed.
+
+    Raises UserError where there are only stored ones, and they are another's.
+    """
+    if source.data is None:
+        assert source.stored
+        return _stored_alone(source.stored, source.photos, backbone, precision)
+    files = [path for category in source.data.categories for path in category.files]
+    if source.stored:
+        classic = _classic(backbone)
+        network = _network(classic, precision)
+        taken = _taken(source, source.stored, classic, network, precision)
+        if taken:
+            rows = compute(files, source.cache, classic, network, precision, taken)
+            taken.say(rows.taken)
+            return Gathered(source.data, rows, classic)
+    rows = compute(files, source.cache, backbone, _network(backbone, precision), precision)
+    return Gathered(source.data, rows, backbone)
+
+
+def _kept(tf_files: Path) -> Path:
+    kept = tf_files / BOTTLENECKS
+    if reading.leaves(kept, tf_files):
+        raise UserError(
+            f"{shown(kept)} {reading.LEAVES}; name the folder that it leads to by --bottleneck_dir"
+        )
+    return kept
+
+
+@dataclass
+class _Taken:
+    """A group's bottleneck for a photo, or None; `files`: of each photo, the file it has there.
+
+    `absent`: how many more files there are; `compared`: how many photos were found alike.
+    """
+
+    folder: Path
+    group: Group
+    length: int
+    files: dict[Path, Path]
+    absent: int
+    compared: int = 0
+    damaged: list[LeftOut] = field(default_factory=list)
+
+    def __call__(self, photo: Path) -> NDArray[np.float32] | None:
+        if photo not in self.files:
+            return None
+        try:
+            return classic_bottlenecks.read(self.files[photo], self.length)[1]
+        except Unreadable as error:
+            self.damaged.append(LeftOut(self.files[photo], str(error)))
+            return None
+
+    def say(self, count: int) -> None:
+        """Nothing comes back; how many were taken, and which were damaged, is on stderr."""
+        for file in sorted(self.damaged, key=lambda file: file.path):
+            progress.say(f"damaged: {shown(file.path)} {file.reason}; its photo is computed")
+        parts = [f"{count} bottlenecks taken from {shown(self.folder)} ({self.group})"]
+        parts += [f"{self.compared} photos compared and alike"]
+        parts += [f"{len(self.damaged)} damaged"] if self.damaged else []
+        parts += [f"{self.absent} of photos that are not there"] if self.absent else []
+        if count or self.damaged:
+            progress.say(", ".join(parts))
+
+
+def _classic(backbone: Backbone) -> Backbone:
+    """The backbone, fed pictures as `retrain.py` squeezed them."""
+    return replace(backbone, scaling=replace(backbone.scaling, classic=True))
+
+
+def _network(backbone: Backbone, precision: str) -> Callable[[], Network]:
+    return cache(lambda: Network(backbone.graph, backbone.scaling, BOTTLENECK, precision))
+
+
+def _taken(
+    source: Source,
+    stored: Stored,
+    classic: Backbone,
+    network: Callable[[], Network],
+    precision: str,
+) -> _Taken | None:
+    """The group that is this backbone's own, compared with photos; None, and why is said."""
+    length = length_of(classic)
+    for group in stored.groups:
+        files = dict(_of_photos(source, group))
+        taken = _Taken(stored.folder, group, length, files, len(group) - len(files))
+        reason = reason_against(group, classic, precision)
+        if not reason and not taken.files:
+            reason = f"none is of a photo in {shown(source.photos)}"
+        if not reason:
+            sound = dict(islice(_sound(taken), COMPARED))
+            own = peek(list(sound), source.cache, classic, network, precision)
+            reason = _compared(taken, sound, own)
+        if not reason:
+            return taken
+        progress.say(f"not used: the bottlenecks in {shown(stored.folder)} ({group}): {reason}")
+    return None
+
+
+def _of_photos(source: Source, group: Group) -> Iterator[tuple[Path, Path]]:
+    """Each photo that has a stored bottleneck, with its file; the categories by turns."""
+    assert source.data
+    lists = []
+    for category in source.data.categories:
+        # `retrain.py` took none from deeper folders.
+        home = real(source.photos / category.name)
+        files = group.files.get(category.name, {})
+        own = [path for path in category.files if path.parent == home and path.name in files]
+        lists.append([(path, files[path.name]) for path in own])
+    return spread(lists)
+
+
+def _sound(taken: _Taken) -> Iterator[tuple[Path, NDArray[np.float32]]]:
+    for photo, file in taken.files.items():
+        try:
+            yield photo, classic_bottlenecks.read(file, taken.length)[1]
+        except Unreadable:
+            continue  # it is named when it would be taken
+
+
+def _compared(
+    taken: _Taken, sound: dict[Path, NDArray[np.float32]], own: dict[Path, NDArray[np.float32]]
+) -> str:
+    """Why the group is another network's, or ""; single photos that changed are not taken."""
+    unlike = [photo for photo, row in own.items() if not alike(row, sound[photo])]
+    if not own:
+        return "there is no photo to compare with that can be read"
+    if 2 * len(unlike) >= len(own):
+        return f"of {len(own)} photos compared, {len(unlike)} give other numbers"
+    for photo in unlike:
+        progress.say(f"{shown(photo)} is not what {shown(taken.files[photo])} was made of")
+        del taken.files[photo]
+    taken.compared = len(own) - len(unlike)
+    return ""
+
+
+def _stored_alone(stored: Stored, photos: Path, backbone: Backbone, precision: str) -> Gathered:
+    """The rows of the first group that may be the backbone's; its files are the examples."""
+    length, reasons = length_of(backbone), []
+    for group in stored.groups:
+        reason = reason_against(group, backbone, precision)
+        reason = reason or reason_in_names(group, backbone)
+        if not reason:
+            break
+        reasons.append(f"{group}: {reason}")
+    else:
+        raise UserError(
+            f"the bottlenecks in {shown(stored.folder)} cannot be used ({'; '.join(reasons)}); "
+            f"give the graph that they were made with by --from, or put their photos into "
+            f"{shown(photos)}"
+        )
+    files = {name: sorted(of.values()) for name, of in sorted(group.files.items())}
+    data = replace(dataset.of_files(stored.folder, files), left_out=stored.strays)
+    rows = _rows([path for category in data.categories for path in category.files], length)
+    compared = "" if group.is_of(backbone.name) else "; there are no photos to compare them with"
+    damaged = f", {len(rows.left_out)} damaged" if rows.left_out else ""
+    progress.say(
+        f"{rows.taken} bottlenecks taken from {shown(stored.folder)} ({group}){damaged}{compared}"
+    )
+    return Gathered(data, rows, _classic(backbone))
+
+
+def _rows(files: list[Path], length: int) -> Rows:
+    """A row a file that is sound, its key the SHA-256 of its text."""
+    found, left_out = {}, []
+    read = encoded.ahead(lambda path: classic_bottlenecks.read(path, length), files)
+    for path, each in progress.track(read, len(files), "Bottlenecks"):
+        if isinstance(each, Unreadable):
+            left_out.append(LeftOut(path, str(each)))
+        else:
+            found[path] = each
+    keys = tuple(key for key, _ in found.values())
+    rows = [row for _, row in found.values()]
+    table = np.stack(rows) if rows else np.empty((0, length), np.float32)
+    return Rows(tuple(found), keys, table, tuple(left_out), 0, len(found))

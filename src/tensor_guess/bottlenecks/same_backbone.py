@@ -1,0 +1,57 @@
+"""Whether it was a backbone that gave an old run's bottlenecks: by names, lengths and numbers."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.graphs import shapes
+from tensor_guess.backbones.loading import Backbone
+from tensor_guess.bottlenecks.cache import length_of
+from tensor_guess.backbones.catalogue import CATALOGUE
+from tensor_guess.bottlenecks.classic import Group
+from tensor_guess.config import BOTTLENECK, PRECISIONS
+from tensor_guess.errors import shown
+from tensor_guess.graphs.foreign import fed_to
+from tensor_guess.graphs.graph import cut
+
+# Two bottlenecks of a photo are alike where the difference is at most so long, of the one's length
+# (docs/design.md, Measured).
+ALIKE = 0.05
+
+
+def alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two bottlenecks [D] are the same network's, of one photo."""
+    return bool(np.linalg.norm(one - other) <= ALIKE * np.linalg.norm(one))
+
+
+def reason_against(group: Group, backbone: Backbone, precision: str) -> str:
+    """Why the group cannot be the backbone's own, by all that is known without photos, or ""."""
+    found, length, size = group.length(), length_of(backbone), backbone.scaling.size
+    if found is None:
+        return "all that were opened are damaged"
+    if found != length:
+        return f"they have {found} numbers each, those of {shown(backbone.name)} {length}"
+    if group.size not in (None, size):
+        return f"they are of {group.size} x {group.size} pixels, not {size} x {size}"
+    if group.is_inception_2015 and backbone.name in CATALOGUE:
+        return f"{backbone.name} is another network"
+    if precision != PRECISIONS[0]:
+        return f"they were computed in {PRECISIONS[0]}, not {precision}"
+    return ""
+
+
+def reason_in_names(group: Group, backbone: Backbone) -> str:
+    """Why the group is not the backbone's own by what its files are called, or ""."""
+    if group.is_of(backbone.name):
+        return ""
+    name, scaling = shown(backbone.name), backbone.scaling
+    if backbone.name in CATALOGUE or "://" in backbone.name:
+        return f"nothing shows that {name} gave them"
+    if fed_to(group.input) != (scaling.mean, scaling.std):
+        return f"their network took pixels in another range than {name}"
+    nodes = cut(backbone.graph, scaling, BOTTLENECK)
+    first = next((node.name for node in nodes if node.op == "Conv2D"), None)
+    width = shapes.check(nodes)[first][-1] if first else None
+    if group.channels not in (None, width):
+        own = f"that of {name} {width}" if width else f"{name} has none"
+        return f"the first layer of their network has {group.channels} channels, {own}"
+    return ""

@@ -1,0 +1,137 @@
+"""The commands about graphs: inspect one, share a classifier, verify what was shared."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tensor_guess.commands.options import (
+    BUILTIN,
+    PATH,
+    ClassifierPath,
+    Command,
+    classifier,
+    graph_options,
+    labels_option,
+)
+from tensor_guess.config import EXPORTS
+from tensor_guess.errors import UserError, WrongUsage, shown
+
+
+@click.command(cls=Command)
+@graph_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
+    """Tell what is in a frozen graph, whoever made it: nothing of it is run.
+
+    Its ops, inputs and outputs, what it would be fed, its bottleneck, head and labels, and why it
+    would be refused (then the exit code is 1). TF_FILES is a classifier's folder or a graph.
+    """
+    from tensor_guess.guessing import inspect as inspection
+
+    # `imagenet` is a folder of that name here: the built-in classifier is no file.
+    found = inspection.inspect(classifier(tf_files or Path("imagenet"), **said))
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        click.echo("\n".join(_lines(found)))
+    return UserError.exit_code if found.refused else 0
+
+
+@click.command(cls=Command)
+@click.argument("tf_files", type=ClassifierPath(path_type=Path))
+@click.argument("out", type=PATH)
+@labels_option
+@click.option("--intended-use", help="What it is for; on the model card.")
+@click.option("--licence", help="Under which others may use it; on the model card.")
+def share(
+    tf_files: Path | None,
+    out: Path,
+    labels: Path | None,
+    intended_use: str | None,
+    licence: str | None,
+) -> None:
+    """Write the classifier TF_FILES to OUT, a zip to hand on.
+
+    In it are graph, labels, record, a model card, digests, and a self-test of pictures that are
+    drawn, never yours. `tensor-guess verify` checks it.
+    """
+    if tf_files is None:
+        raise _is_built_in()
+    from tensor_guess.sharing import share as sharing
+    from tensor_guess.sharing.card import Author
+
+    size = sharing.share(tf_files, out, Author(intended_use, licence), labels)
+    click.echo(f"{shown(out)}: {size / 1e6:.1f} MB")
+
+
+@click.command(cls=Command)
+@click.argument("zip", type=PATH)
+def verify(zip: Path) -> None:
+    """Check a zip that `share` wrote: digests, graph, labels, self-test; nothing is unpacked."""
+    from tensor_guess.sharing import share as sharing
+
+    held = sharing.verify(zip)
+    click.echo(f"labels: {', '.join(map(shown, held.labels))}")
+    click.echo(f"digests: {held.digests} of {held.digests}")
+    click.echo(f"self-test: {held.vectors} of {held.vectors}, worst difference {held.worst:.7f}")
+
+
+def _lines(found: Any) -> Iterator[str]:
+    yield f"graph: {shown(found.path)} ({found.bytes / 1e6:.1f} MB, SHA-256 {found.sha256})"
+    yield f"made by: {shown(found.made_by)}"
+    yield "ops: " + ", ".join(f"{shown(op)} {count}" for op, count in found.ops.items())
+    yield "inputs: " + (", ".join(found.inputs) or "none")
+    yield "outputs: " + (", ".join(found.outputs) or "none")
+    if found.fed:
+        how = "decoded and squeezed as retrain.py did" if found.fed.classic else "antialiased"
+        yield (
+            f"fed: {shown(found.fed_to)}:0, {found.fed.size} x {found.fed.size} pixels, "
+            f"(x - {found.fed.mean:g}) / {found.fed.std:g}, {how}"
+        )
+    if found.head:
+        yield f"bottleneck: {shown(found.bottleneck)}:0, {found.head[0]} numbers"
+        yield f"head: {found.head[0]} x {found.head[1]}"
+    if found.labels:
+        more = f" and {len(found.labels) - 10} more" if len(found.labels) > 10 else ""
+        yield "labels: " + "; ".join(shown(label) for label in found.labels[:10]) + more
+    for reason in found.refused or ["nothing"]:
+        yield f"refused: {reason}"
+
+
+@click.command(cls=Command)
+@graph_options
+@click.argument("dest", type=PATH)
+@click.option(
+    "--format", "form", type=click.Choice(EXPORTS), required=True, help="Which runtime's."
+)
+@click.option("--quantize", is_flag=True, help="tflite: compute in 8 bits.")
+@click.option("--pictures", type=PATH, help="Compare on those.  [default: TF_FILES/data]")
+def export(
+    tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
+) -> None:
+    """Write the classifier TF_FILES to DEST for another runtime, if it gives the same scores there.
+
+    DEST becomes a file (tflite, onnx) or a folder (saved_model, openvino). It is loaded in its own
+    runtime and compared on 20 pictures; in 8 bits its accuracy is measured instead.
+    """
+    if tf_files is None:
+        raise _is_built_in()
+    from tensor_guess.sharing import export as exporting
+
+    which = classifier(tf_files, **said)
+    done = exporting.export(exporting.Job(which, dest, form, quantize, pictures))
+    click.echo(f"{shown(dest)}: {done.count} pictures, worst difference {done.worst:.7f}")
+    if done.accuracy:
+        click.echo(f"accuracy in 32 bits: {done.accuracy[0]}")
+        click.echo(f"accuracy in 8 bits: {done.accuracy[1]}")
+
+
+def _is_built_in() -> WrongUsage:
+    return WrongUsage(f"{BUILTIN} is built in: everybody has it; ./{BUILTIN} is a folder's name")
+
+
+COMMANDS = (export, inspect, share, verify)

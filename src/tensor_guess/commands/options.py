@@ -1,0 +1,127 @@
+"""What commands share: how options are written, and how a classifier is named."""
+
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+
+BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
+LEFT_OUT = 3  # the exit code: done, but some files were left out
+PATH = click.Path(path_type=Path)
+
+
+class Command(click.Command):
+    """A command whose options may be written with underscores too, as `retrain.py` did."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context_settings.update(
+            token_normalize_func=lambda token: token.replace("_", "-"), max_content_width=100
+        )
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """What is left of the arguments; `--graph G` is another way to write TF_FILES."""
+        if any(option.name == "graph" for option in self.params):
+            args = _graph_first(args)
+        return super().parse_args(context, args)
+
+
+class ClassifierPath(click.Path):
+    """A path; or the word `imagenet`, which comes as None."""
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        return None if value == BUILTIN else super().convert(value, *others)
+
+
+class Finite(click.FloatRange):
+    """A number in the range; `nan` and `inf` are none."""
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        found = super().convert(value, *others)
+        return found if isfinite(found) else self.fail(f"{value} is no finite number", *others)
+
+
+def at_least(lowest: int) -> click.IntRange:
+    """An integer from `lowest` on."""
+    return click.IntRange(min=lowest)
+
+
+labels_option = click.option(
+    "--labels", type=PATH, help="Labels file of another program's graph.  [default: the one there]"
+)
+
+
+def graph_options(command: Any) -> Any:
+    """The command with TF_FILES, and what may be said of another program's graph."""
+    pixels = click.IntRange(min=1)
+    for decorate in (
+        click.option("--output-layer", help="The tensor of scores.  [default: final_result]"),
+        click.option("--input-layer", help="The tensor that images are fed to."),
+        click.option("--input-std", type=float, help="Pixels are fed as (x - mean) / std."),
+        click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
+        click.option("--input-width", type=pixels, help="Of the images; the same as the height."),
+        click.option("--input-height", type=pixels, help="Of the images, in pixels."),
+        labels_option,
+        click.option(
+            "--graph", type=PATH, expose_value=False, help="TF_FILES, written as label_image does."
+        ),
+        click.argument("tf_files", type=ClassifierPath(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+def classifier_options(command: Any) -> Any:
+    """As `graph_options`, and with what says which network `imagenet` is."""
+    for decorate in (
+        click.option("--offline", is_flag=True, help="imagenet: never use the network."),
+        click.option(
+            "--backbone", help="imagenet: the pretrained network.  [default: inception_v3]"
+        ),
+        graph_options,
+    ):
+        command = decorate(command)
+    return command
+
+
+def classifier(
+    tf_files: Path | None, *, backbone: str | None = None, offline: bool = False, **said: Any
+) -> Any:
+    """The classifier that the options name: the built-in one, or a path and what is said of it."""
+    if tf_files is None:
+        from tensor_guess.guessing.loading import Imagenet
+
+        return Imagenet(backbone, offline)
+    if backbone:
+        raise click.UsageError(
+            f"--backbone is for {BUILTIN}: a trained classifier has its own; "
+            "`train --backbone` makes one with another"
+        )
+    from tensor_guess.graphs.foreign import Fed
+    from tensor_guess.guessing.loading import Given
+
+    height, width = said["input_height"], said["input_width"]
+    if height and width and height != width:
+        raise click.UsageError(f"images of {width} x {height} pixels: only square ones are fed")
+    fed = Fed(
+        said["input_layer"],
+        said["output_layer"],
+        height or width,
+        said["input_mean"],
+        said["input_std"],
+    )
+    return Given(tf_files, said["labels"], fed)
+
+
+def _graph_first(args: list[str]) -> list[str]:
+    """The arguments with the value of `--graph`, where it is among them, as the first."""
+    for i, each in enumerate(args):
+        name, equals, value = each.partition("=")
+        if each == "--":
+            break
+        if name == "--graph" and equals:
+            return [value, *args[:i], *args[i + 1 :]]
+        if name == "--graph" and i + 1 < len(args):
+            return [args[i + 1], *args[:i], *args[i + 2 :]]
+    return args

@@ -1,0 +1,151 @@
+"""model.json: a graph's record, and how the classifier came to be, which no graph tells."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tensor_guess.config import RECORD
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.graphs.own import Record
+from tensor_guess.images.dataset import Split
+from tensor_guess.system import reading
+
+MAX_BYTES = 32_000_000  # a thousand labels have a million pairs to confuse
+_HUGE = 10**12  # pictures
+# What every version has written, and no other program's model.json has together.
+_OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is known of a classifier besides its record; None: not known.
+
+    `counts`: for each category the pictures in each split. `confusion`: [K][K], how many pictures
+    of the testing split of each category (rows) were taken for which; `near_copies`: those not
+    counted. `held_out`: the percentages of validation and testing. `data_sha256`: the hash of the
+    data (Examples.digest). `version`: tensor-guess's.
+    """
+
+    counts: Mapping[str, Mapping[str, int]] | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    near_copies: int | None = None
+    held_out: tuple[int, int] | None = None
+    data_sha256: str | None = None
+    version: str | None = None
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """The accuracy on the testing split."""
+        if self.confusion is None:
+            return None
+        right = sum(row[k] for k, row in enumerate(self.confusion))
+        return Accuracy(right, sum(map(sum, self.confusion)))
+
+
+def written(record: Record, digest: str, facts: Mapping[str, object]) -> bytes:
+    """The bytes of model.json, for the graph whose SHA-256 is `digest`."""
+    model = {**asdict(record), "graph_sha256": digest, **facts}
+    return (json.dumps(model, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def read(data: bytes, record: Record, digest: str, name: str) -> Story:
+    """The story in the bytes of a model.json, which must be of the graph with that digest.
+
+    Raises UserError: damaged, or of another graph.
+    """
+    try:
+        model = json.loads(data)
+        own = json.loads(json.dumps(asdict(record)))
+        same = model["labels"] == own["labels"] and _agrees(model, own)
+        if not same or model.get("graph_sha256", digest) != digest:
+            raise UserError(
+                f"{name} was not written with the graph beside it; train again, "
+                "or share the graph alone"
+            )
+        return _story(model, record) if "graph_sha256" in model else Story()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise UserError(f"{name} is damaged; train again, or get it again") from error
+
+
+def bytes_beside(graph: Path) -> bytes | None:
+    """The bytes of the model.json beside a graph; None: there is none.
+
+    Raises UserError where it is no regular file, too large, or not readable.
+    """
+    path = graph.with_name(RECORD)
+    if not os.path.lexists(path):
+        return None
+    try:
+        return reading.read(path, MAX_BYTES, follow=False)
+    except Unreadable as error:
+        raise UserError(f"could not read {shown(path)}: {error}") from error
+
+
+def graph_of(data: bytes) -> str | None:
+    """The SHA-256 of the graph that the bytes of a model.json of ours say they are of.
+
+    "" where a version before ours did not say; None where the bytes are not of ours.
+    """
+    try:
+        model = json.loads(data)
+    except (RecursionError, ValueError):
+        return None
+    if not isinstance(model, dict) or not model.keys() >= _OURS:
+        return None
+    return str(model.get("graph_sha256", ""))
+
+
+def _agrees(said: object, own: object) -> bool:
+    """Whether nothing is said otherwise; a version before ours may have said less."""
+    if isinstance(said, dict) and isinstance(own, dict):
+        return all(_agrees(said[key], value) for key, value in own.items() if key in said)
+    return said == own
+
+
+def _story(model: Any, record: Record) -> Story:
+    """Raises one of the errors above where a value is not of the kind that training writes."""
+    counts, metrics = model.get("counts"), model.get("metrics", {})
+    if counts is not None:
+        counts = {
+            category: {part.value: _count(counts[category].get(part.value, 0)) for part in Split}
+            for category in record.categories
+        }
+    confusion = metrics.get("test_confusion")
+    if confusion is not None:
+        confusion = tuple(tuple(map(_count, row)) for row in confusion)
+        if [len(row) for row in confusion] != [len(record.labels)] * len(record.labels):
+            raise ValueError
+    near_copies = metrics.get("test_near_copies")
+    return Story(
+        counts,
+        confusion,
+        None if near_copies is None else _count(near_copies),
+        _held_out(model.get("training")),
+        _text(model.get("data_sha256")),
+        _text(model.get("versions", {}).get("tensor-guess")),
+    )
+
+
+def _held_out(training: Any) -> tuple[int, int] | None:
+    if training is None:
+        return None
+    found = training["validation_percentage"], training["testing_percentage"]
+    if not sum(map(_count, found)) <= 100:
+        raise ValueError
+    return found
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _HUGE:
+        raise ValueError
+    return value
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str | None):
+        raise TypeError
+    return value

@@ -1,0 +1,222 @@
+"""A graph becomes OpenVINO's model: in a process of its own, which may take only so much.
+
+The graph is a stranger's; whatever it does to the front end that reads it, the program goes on.
+"""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NoReturn
+
+import openvino as ov
+from openvino.frontend import FrontEnd, FrontEndManager
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+
+from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.graphs.allowed import MAX_CONSTANT
+from tensor_guess.graphs.graph import listed, serialised
+from tensor_guess.graphs.shapes import MAX_TENSOR
+from tensor_guess.system import limited
+
+# Bytes of tensors that are needed at one moment, for all pictures that are computed at once.
+# EfficientNetV2-L, of 480 x 480, needs 48 MB for one, Inception v3 11.
+MAX_LIVE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a conversion may take: Inception v3 (87 MB) takes 200 MB and 0.4 s, VGG16 1.2 GB."""
+
+    memory: int = 1_000_000_000  # bytes, beyond what the program has already
+    memory_per_byte: int = 5  # and so many for each byte of the graph
+    seconds: int = 120
+
+
+LIMITS = Limits()
+
+
+def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIMITS) -> ov.Model:
+    """The model of `nodes`, whose first one is fed a tensor of `shape`.
+
+    Of [N, H, W, C] it is fed [1, H, W, C] if N pictures at once would take more than MAX_LIVE.
+
+    Raises UserError where that cannot be done, or not within `limits`; leaves nothing behind.
+    """
+    _front_end()  # before the fork: another thread may be loading something at that moment
+    with _private_folder() as folder:
+        with open(folder / "graph.pb", "wb") as file:
+            file.writelines(serialised(map(listed, nodes)))
+            size = file.tell()
+        memory = limits.memory + limits.memory_per_byte * size
+        _in_a_child(folder, shape, memory, limits.seconds)
+        return ov.Core().read_model(folder / "model.xml", folder / "model.bin")
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder for graph.pb, model.xml, model.bin and reason, in memory where the system can.
+
+    Writing a hundred megabytes to a disk's cache takes five times as long. OpenVINO takes paths
+    only, and writes nothing that is not called `.xml`: hence links to what has no name.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="tensor-guess-") as name:
+            folder, opened = Path(name), []
+            try:
+                if sys.platform == "linux":
+                    for each in ("graph.pb", "model.xml", "model.bin", "reason"):
+                        opened.append(os.memfd_create(each))
+                        (folder / each).symlink_to(f"/proc/self/fd/{opened[-1]}")
+                yield folder
+            finally:
+                for handle in opened:
+                    os.close(handle)
+    except OSError as error:
+        raise UserError(f"the graph cannot be converted: {reason_of(error)}") from error
+
+
+def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> None:
+    """Nothing comes back; the model is in the folder, or UserError says why it is not."""
+    # A fork takes milliseconds; starting Python and OpenVINO anew half a second.
+    method = "fork" if limited.CAN_FORK else "spawn"
+    start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
+    child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
+    # Nothing of the program's may be cleared away in the child: it could wait for its threads,
+    # which are not there.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with _ctrl_c_later():
+            child.start()
+        _load_plugin()
+        child.join(seconds)
+        code = child.exitcode
+    finally:
+        if collects:
+            gc.enable()
+        if child.pid:
+            child.kill()
+            child.join()
+        child.close()
+    if code == 0:
+        return
+    if code is None or code == -signal.SIGXCPU:
+        reason = f"that takes more than {seconds} seconds"
+    elif code < 0:
+        reason = f"that was ended by {signal.Signals(-code).name}, or took too much memory"
+    else:
+        reason = (folder / "reason").read_text("utf-8", "replace")
+    raise UserError(f"the graph cannot be converted for this CPU: {reason}")
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Ctrl-C counts when this is over: while a process starts, it would be lost in a hook.
+
+    To block the signal would not do, as any other thread takes it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoReturn:
+    """Does not come back: exits with 0 when the model is written, with 1 and a reason if not."""
+    code = 1
+    try:
+        limited.limit(memory, seconds)
+        loaded = _front_end().load(folder / "graph.pb")
+        os.truncate(folder / "graph.pb", 0)  # its memory is wanted
+        model = _front_end().convert(loaded)
+        _reshape(model, shape)
+        ov.serialize(model, folder / "model.xml", folder / "model.bin")
+        code = 0
+    except BaseException as error:  # OpenVINO's errors have no common type
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            reason = f"that takes more than {memory // 1_000_000} MB"
+        (folder / "reason").write_text(reason, "utf-8", "replace")
+    finally:
+        os._exit(code)  # what the program would do at its end is not this process's to do
+
+
+def _reshape(model: ov.Model, shape: Sequence[int]) -> None:
+    """Fix the shape of what is fed; a picture at a time if several at once would take too much.
+
+    Raises ValueError if one picture would. `shapes` reckons as TensorFlow does, before anything is
+    converted; this is OpenVINO's own reckoning of what it would make.
+    """
+    batch, *picture = shape
+    model.reshape([1, *picture])
+    if _live(model) * batch <= MAX_LIVE:
+        model.reshape([batch, *picture])
+
+
+def _live(model: ov.Model) -> int:
+    """The bytes of the tensors that are needed at one moment, at most, without the weights.
+
+    Raises ValueError if that, or one tensor, is too much.
+    """
+    ops = model.get_ordered_ops()
+    last = {
+        taken.get_source_output().get_node().get_name(): place
+        for place, op in enumerate(ops)
+        for taken in op.inputs()
+    }
+    ending: dict[int, int] = {}
+    now = most = 0
+    for place, op in enumerate(ops):
+        constant = op.get_type_name() == "Constant"
+        size = sum(_size(op, output, constant) for output in op.outputs())
+        if not constant:
+            now += size
+            most = max(most, now)
+            until = last.get(op.get_name(), place)
+            ending[until] = ending.get(until, 0) + size
+        now -= ending.pop(place, 0)
+    if most > MAX_LIVE:
+        raise ValueError(f"it needs {most // 1_000_000} MB at once for one picture")
+    return most
+
+
+def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
+    """The bytes of a tensor. Raises ValueError if they are too many, or cannot be told."""
+    shape, name = output.get_partial_shape(), shown(op.get_friendly_name())
+    if shape.is_dynamic:
+        raise ValueError(f"how large {name} is cannot be told")
+    size = prod(shape.to_shape()) * output.get_element_type().size
+    limit = MAX_CONSTANT if constant else MAX_TENSOR
+    if size > limit:
+        sides = list(shape.to_shape())
+        raise ValueError(f"{name} would be {sides}, more than {limit // 1_000_000} MB")
+    return int(size)
+
+
+@cache
+def _load_plugin() -> None:
+    """Nothing comes back; what runs models is loaded: the time of a conversion is good for that."""
+    ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
+
+
+@cache
+def _front_end() -> FrontEnd:
+    return FrontEndManager().load_by_framework("tf")

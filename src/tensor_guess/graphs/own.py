@@ -1,0 +1,196 @@
+"""The frozen graph of a classifier: decode stage, backbone, head, and what it says of itself."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8
+
+from tensor_guess.config import (
+    BOTTLENECK,
+    FINAL_TENSOR,
+    GRAPH_LABELS,
+    GRAPH_RECORD,
+    IMAGE_BYTES,
+    NETWORK_INPUT,
+    PRECISIONS,
+)
+from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.graph import array, cut
+from tensor_guess.graphs.tf1_ops import plain
+from tensor_guess.images.scaling import Scaling
+
+# TensorFlow's own rule for names (node_def_util.cc).
+_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_RESERVED = ("final_training_ops/", "tensor_guess/")
+_HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
+_INT32 = AttrValue(type=DT_INT32)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+
+    labels: tuple[str, ...]
+    categories: tuple[str, ...]
+    scaling: Scaling
+    backbone: str
+    backbone_sha256: str
+    precision: str
+    final_tensor: str = FINAL_TENSOR
+    thresholds: dict[str, float] = field(default_factory=dict)
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """The final layer: logits = bottlenecks @ weights + biases.
+
+    weights: float32 [D, K]; biases: float32 [K].
+    """
+
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
+    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores.
+
+    TensorFlow 1.15 knows every op and attribute in it. Raises UserError where the backbone has
+    something that it does not.
+    """
+    builder = Builder()
+    _decode_stage(builder, record.scaling)
+    builder.graph.node.extend(map(plain, cut(backbone, record.scaling, BOTTLENECK)[1:]))
+    weights = builder.const("final_training_ops/weights", head.weights)
+    biases = builder.const("final_training_ops/biases", head.biases)
+    product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
+    logits = builder.floats("BiasAdd", "final_training_ops/logits", (product, biases))
+    builder.floats("Softmax", record.final_tensor, (logits,))
+    builder.const(GRAPH_LABELS, record.labels)
+    kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
+    return builder.graph
+
+
+def check_final_tensor(name: str, backbone: GraphDef, scaling: Scaling) -> None:
+    """Raise WrongUsage where the scores cannot have that name in a graph on this backbone."""
+    others = Builder()
+    _decode_stage(others, scaling)
+    kept = cut(backbone, scaling, BOTTLENECK)
+    taken = {node.name for node in (*others.graph.node, *kept)}
+    if not _OP_NAME.fullmatch(name):
+        raise WrongUsage(
+            f"--final_tensor_name {shown(name)!r} is no name that a tensor can have; "
+            f"{FINAL_TENSOR} is usual"
+        )
+    if name in taken or name.startswith(_RESERVED):
+        raise WrongUsage(f"--final_tensor_name {name} is another tensor's; choose another name")
+
+
+def is_ours(graph: GraphDef) -> bool:
+    """Whether the graph has a record of ours, sound or not."""
+    return any(node.name == GRAPH_RECORD for node in graph.node)
+
+
+def record_of(graph: GraphDef, name: str) -> Record:
+    """Our record inside the graph. Raises UserError where it is damaged, or contradicts it."""
+    try:
+        text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
+        if text is None or labels is None:
+            raise TypeError
+        kept = json.loads(text.item())
+        kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
+        kept["scaling"] = Scaling(**kept["scaling"])
+        kept["categories"] = tuple(kept["categories"])
+        record = Record(labels=tuple(each.decode() for each in labels.ravel()), **kept)
+        _check_types(record)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise UserError(f"the record inside {name} is damaged; get it again") from error
+    _check_record(graph, record, name)
+    return record
+
+
+def _decode_stage(builder: Builder, scaling: Scaling) -> None:
+    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled."""
+    builder.placeholder(IMAGE_BYTES, DT_STRING, ())
+    # Left alone, TensorFlow decodes with the fast DCT, as it did for `retrain.py`; `decoding` has
+    # the accurate one.
+    how = {} if scaling.classic else {"dct_method": "INTEGER_ACCURATE"}
+    decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3, **how)
+    types = {"SrcT": AttrValue(type=DT_UINT8), "DstT": AttrValue(type=DT_FLOAT)}
+    pixels = builder.op("Cast", "Cast", (decoded,), **types)
+    first = builder.const("ExpandDims/dim", np.int32(0))
+    batch = builder.floats("ExpandDims", "ExpandDims", (pixels, first))
+    size = builder.const("resize/size", np.array([scaling.size] * 2, np.int32))
+    if scaling.classic:
+        resized = builder.floats("ResizeBilinear", "ResizeBilinear", (batch, size))
+    else:
+        resized = _antialiased(builder, batch, size, scaling)
+    mean = builder.const("Sub/mean", np.float32(scaling.mean))
+    centred = builder.floats("Sub", "Sub", (resized, mean))
+    factor = builder.const("Mul/factor", np.float32(1 / scaling.std))
+    builder.floats("Mul", NETWORK_INPUT, (centred, factor))
+
+
+def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> str:
+    """The images squeezed by ScaleAndTranslate (1.13 and newer).
+
+    Antialiased, as it is unless told otherwise, it is TensorFlow's nearest to Pillow's reduction.
+    """
+    shape = builder.floats("Shape", "resize/shape", (batch,))
+    bounds = [
+        builder.const(f"resize/{end}", np.array([value], np.int32))
+        for end, value in (("begin", 1), ("end", 3), ("stride", 1))
+    ]
+    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=_INT32, Index=_INT32)
+    types = {"SrcT": _INT32, "DstT": AttrValue(type=DT_FLOAT)}
+    sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
+    target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
+    scale = builder.floats("RealDiv", "resize/scale", (target, sides))
+    none = builder.const("resize/translation", np.zeros(2, np.float32))
+    return builder.floats(
+        "ScaleAndTranslate",
+        "ScaleAndTranslate",
+        (batch, size, scale, none),
+        kernel_type="triangle",
+    )
+
+
+def _check_types(record: Record) -> None:
+    """Nothing comes back; TypeError where JSON gave something else than Record says."""
+    scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
+    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
+    sound = (
+        all(isinstance(each, str) for each in (*record.categories, *texts))
+        and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
+        and type(scaling.size) is type(record.format) is int
+        and type(scaling.classic) is bool
+        and record.precision in PRECISIONS
+    )
+    if not sound:
+        raise TypeError
+
+
+def _check_record(graph: GraphDef, record: Record, name: str) -> None:
+    """Raise UserError if the record is none of this version's, or speaks of what is not there.
+
+    That there are as many scores as labels is seen when the network is made (`network`).
+    """
+    sound = (
+        record.format == 1
+        and {NETWORK_INPUT, record.final_tensor} <= {node.name for node in graph.node}
+        and len(record.labels) == len(record.categories) > 0
+        and 0 < record.scaling.size <= 2048
+        and record.scaling.std > 0
+    )
+    if not sound:
+        raise UserError(
+            f"{name} contradicts the record inside it ({len(record.labels)} labels for "
+            f"{shown(record.final_tensor)}); get it again or train again"
+        )

@@ -1,0 +1,85 @@
+"""The job of naming pictures: images -> network -> scores, best first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.errors import Unreadable
+from tensor_guess.graphs.classifier import Classifier
+from tensor_guess.graphs.network import FEW
+from tensor_guess.guessing import loading
+from tensor_guess.guessing.loading import Given, Imagenet
+from tensor_guess.images import encoded
+from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.pixels import Pixels, pixels
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One image's (best) labels with their scores, best first; `category` is that of the best."""
+
+    path: Path
+    category: str
+    scores: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        """The best label."""
+        return next(iter(self.scores))
+
+    @property
+    def score(self) -> float:
+        """The best label's score, 0..1."""
+        return self.scores[self.label]
+
+
+def guess(
+    classifier: Path | Given | Imagenet, paths: Sequence[Path], top: int | None = None
+) -> Iterator[Guess | LeftOut]:
+    """For each path, in order: its Guess of the `top` labels, or LeftOut with the reason.
+
+    Raises UserError where the classifier cannot be used.
+    """
+    known = loading.load(classifier)
+    network = known.network(few=len(paths) < FEW)
+    scaling = known.record.scaling
+    left_out: dict[int, LeftOut] = {}
+
+    def readable() -> Iterator[tuple[int, Pixels]]:
+        decoded = encoded.ahead(
+            lambda path: pixels(encoded.read(path), scaling), paths, weigh=encoded.size_of
+        )
+        for number, (path, image) in enumerate(decoded):
+            if isinstance(image, Unreadable):
+                left_out[number] = LeftOut(path, str(image))
+            else:
+                yield number, image
+
+    upcoming = 0
+    for number, scores in network.run(readable()):
+        while upcoming < number:
+            yield left_out[upcoming]
+            upcoming += 1
+        yield of_scores(paths[number], known, scores, top)
+        upcoming = number + 1
+    for number in range(upcoming, len(paths)):
+        yield left_out[number]
+
+
+def of_scores(
+    path: Path, classifier: Classifier, scores: NDArray[np.float32], top: int | None = None
+) -> Guess:
+    """The guess that `scores` [K] are, of equal ones the first label first.
+
+    `top`: how many labels; None is as many as the classifier tells.
+    """
+    record = classifier.record
+    order = np.argsort(-scores, kind="stable")[: top or classifier.top]
+    return Guess(
+        path,
+        record.categories[order[0]],
+        {record.labels[i]: float(scores[i]) for i in order},
+    )

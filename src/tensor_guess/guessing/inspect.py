@@ -1,0 +1,128 @@
+"""What is in a frozen graph, whoever made it, and what of it is refused: nothing is computed."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DataType
+
+from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.errors import UserError, shown
+from tensor_guess.graphs import foreign, shapes
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.foreign import UNDER
+from tensor_guess.graphs.graph import cut
+from tensor_guess.graphs.network import check_row
+from tensor_guess.graphs.own import is_ours, record_of
+from tensor_guess.graphs.rewriting import rewritten
+from tensor_guess.guessing import loading
+from tensor_guess.guessing.loading import Given
+from tensor_guess.images.scaling import Scaling
+
+# More are not told.
+_REFUSALS = 20
+
+
+@dataclass
+class Inspection:
+    """What a graph is; `refused` says why it would not be used, and is empty where it would.
+
+    `inputs` and `outputs`: tensors with their type and shape as the graph declares them.
+    `head`: length of the bottleneck, number of scores.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    ops: dict[str, int]
+    inputs: list[str]
+    outputs: list[str]
+    made_by: str = "not known"
+    fed: Scaling | None = None
+    fed_to: str = ""
+    bottleneck: str = ""
+    head: tuple[int, int] | None = None
+    labels: tuple[str, ...] = ()
+    refused: list[str] = field(default_factory=list)
+
+
+def inspect(given: Given) -> Inspection:
+    """What the graph is. Raises UserError where there is none that can be read at all."""
+    path = loading.graph_path(given.path)
+    name = shown(path)
+    data = graphs.read(path)
+    graph = graphs.parse(data, name)
+    found = Inspection(
+        path=str(path),
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        ops=dict(sorted(Counter(node.op for node in graph.node).items())),
+        inputs=_inputs(graph),
+        outputs=_outputs(graph),
+    )
+    # One op may be refused at many nodes.
+    found.refused = list(islice(dict.fromkeys(graphs.faults(graph, name)), _REFUSALS))
+    if not found.refused:
+        try:
+            _look_into(found, graph, given)
+            # Whatever else guessing would refuse: labels that do not fit, shapes.
+            found.labels = loading.load(given).record.labels
+        except UserError as error:
+            found.refused.append(str(error))
+    return found
+
+
+def _look_into(found: Inspection, graph: GraphDef, given: Given) -> None:
+    """Adds what is known of a graph that holds only what is allowed."""
+    if is_ours(graph):
+        record = record_of(graph, shown(found.path))
+        found.made_by = f"tensor-guess, with {record.backbone}"
+        found.fed, found.fed_to, found.bottleneck = record.scaling, NETWORK_INPUT, BOTTLENECK
+        nodes, tensors = graph, (BOTTLENECK, record.final_tensor)
+        count: int | None = len(record.labels)
+    else:
+        graph = rewritten(graph)
+        flavour = foreign.flavour_of(graph, shown(found.path), given.fed)
+        found.made_by, found.fed, found.fed_to = flavour.maker, flavour.scaling, flavour.input
+        found.bottleneck = flavour.bottleneck or ""
+        nodes, count = foreign.renamed(graph, flavour), None
+        tensors = (f"{UNDER}{flavour.bottleneck}", f"{UNDER}{flavour.output}")
+    kept = cut(nodes, found.fed, tensors[1])
+    check_row(kept, tensors[1], count)
+    for reason in graphs.weight_faults(kept, shown(found.path)):
+        raise UserError(reason)
+    known = shapes.check(kept)
+    if found.bottleneck and known.get(tensors[0]):
+        found.head = (known[tensors[0]][-1], known[tensors[1]][-1])
+
+
+def _inputs(graph: GraphDef) -> list[str]:
+    return [
+        f"{shown(node.name)}:0 {_type(node.attr['dtype'].type)}"
+        + (f" {_sides(node.attr['shape'])}" if "shape" in node.attr else "")
+        for node in graph.node
+        if node.op == "Placeholder"
+    ]
+
+
+def _outputs(graph: GraphDef) -> list[str]:
+    """The tensors that nothing in the graph takes, but for constants."""
+    taken = {graphs.node_of(each) for node in graph.node for each in node.input}
+    return [
+        f"{shown(node.name)}:0"
+        for node in graph.node
+        if node.name not in taken and node.op not in ("Const", "NoOp", "Placeholder")
+    ]
+
+
+def _type(number: int) -> str:
+    name = DataType.Name(number) if number in DataType.values() else f"type {number}"
+    return name.removeprefix("DT_").lower()
+
+
+def _sides(attribute: AttrValue) -> str:
+    sides = ("?" if dim.size < 0 else str(dim.size) for dim in attribute.shape.dim)
+    return f"[{', '.join(sides)}]"

@@ -1,0 +1,126 @@
+"""What the user names -> a classifier: a tf_files folder, a graph alone, or ImageNet's network."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
+from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.evaluation import story
+from tensor_guess.graphs import classifier, files
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.classifier import Classifier, categories_of
+from tensor_guess.graphs.foreign import AS_FOUND, Fed
+from tensor_guess.graphs.own import Record, is_ours
+from tensor_guess.system import progress
+
+# Labels shown of ImageNet's thousand.
+_IMAGENET_TOP = 5
+
+
+@dataclass(frozen=True)
+class Imagenet:
+    """The built-in classifier, by its backbone; None is the default, as for training."""
+
+    backbone: str | None = None
+    offline: bool = False  # never use the network
+
+
+@dataclass(frozen=True)
+class Given:
+    """A classifier's folder or graph, and what its user says of it."""
+
+    path: Path
+    labels: Path | None = None  # None: those inside, or beside it
+    fed: Fed = AS_FOUND
+
+
+def load(which: Path | Given | Imagenet) -> Classifier:
+    """The classifier in a folder (TF_FILES), of a frozen graph, or the built-in one.
+
+    Raises UserError: not there, refused, damaged, a labels file that says otherwise; or a backbone
+    that cannot be had.
+    """
+    if isinstance(which, Imagenet):
+        return _builtin(which)
+    return _trained(which if isinstance(which, Given) else Given(which))
+
+
+def graph_path(path: Path) -> Path:
+    """The graph file that a classifier's folder, or the graph itself, is.
+
+    Raises WrongUsage where there is nothing, UserError where there is no graph.
+    """
+    if not os.path.exists(path):  # also where no file could be called so
+        raise WrongUsage(f"there is no classifier {shown(path)}: no such file or folder")
+    if not path.is_dir():
+        return path
+    found = files.find_graph(path)
+    if found is None:
+        raise UserError(
+            f"no classifier in {shown(path)} ({GRAPH} is missing); "
+            f"run ./train.sh {shown(path)} first"
+        )
+    return found
+
+
+def _trained(given: Given) -> Classifier:
+    path = graph_path(given.path)
+    name = shown(path)
+
+    def beside() -> tuple[str, ...]:
+        labels = given.labels or files.find_labels(path)
+        if labels is None:
+            raise UserError(f"{name} has no labels beside it ({LABELS}); say which by --labels")
+        return files.read_labels(labels, follow=given.labels is not None)
+
+    found = classifier.of_bytes(graphs.read(path), name, beside, given.fed)
+    # Of our own graphs the labels file is a copy of what is inside; any other is not about it.
+    copied = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
+    if copied and is_ours(found.graph) and (given.labels or os.path.lexists(copied)):
+        _check_labels(copied, path, found, asked=given.labels is not None)
+    return found
+
+
+def _builtin(which: Imagenet) -> Classifier:
+    # What downloads and freezes is of no use to a classifier of one's own.
+    from tensor_guess.backbones import imagenet, loading
+
+    if which.backbone:
+        backbone, instead = loading.load(which.backbone, offline=which.offline), ""
+    else:
+        backbone, instead = loading.load_default(offline=which.offline)
+    if instead:
+        progress.say(instead)
+    labels = imagenet.labels()
+    record = Record(
+        labels=labels,
+        categories=categories_of(labels),
+        scaling=backbone.scaling,
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        precision=PRECISIONS[0],
+        final_tensor=IMAGENET,
+    )
+    return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)
+
+
+def _check_labels(labels: Path, path: Path, found: Classifier, *, asked: bool) -> None:
+    """Raise UserError if a labels file says something else than the graph it belongs to.
+
+    A training that was interrupted leaves such a one too. model.json, which is written first, is of
+    another graph then: the labels inside the graph are used, and that is said.
+    """
+    if files.read_labels(labels, follow=asked) == found.record.labels:
+        return
+    model = None if asked else story.bytes_beside(path)
+    of = story.graph_of(model) if model else None
+    if not of or of == found.digest():
+        raise UserError(
+            f"{shown(labels)} does not have the labels that are inside {shown(path)}; "
+            "remove it (the graph has them) or train again"
+        )
+    progress.say(
+        f"{shown(labels)} is left from a training that did not end: the labels inside "
+        f"{shown(path)} are used; train again"
+    )

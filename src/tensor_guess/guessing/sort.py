@@ -1,0 +1,126 @@
+"""The job of sorting a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.guessing import loading
+from tensor_guess.guessing.copies import Copies
+from tensor_guess.guessing.guess import of_scores
+from tensor_guess.guessing.loading import Given, Imagenet
+from tensor_guess.guessing.manifest import Manifest
+from tensor_guess.images import encoded
+from tensor_guess.images.dataset import Files, LeftOut
+from tensor_guess.images.encoded import Picture
+from tensor_guess.images.pixels import Pixels, pixels
+from tensor_guess.images.scaling import Scaling
+from tensor_guess.system import progress
+from tensor_guess.system.durable import check_writable, make_folder, sweep
+from tensor_guess.system.reading import real
+
+_LARGE = 16_000_000  # bytes
+# What some file system forbids in names (FAT, NTFS), or a shell would trip over.
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+# Of a name's 255 bytes, what `-0.99621-1234567.heic` leaves.
+_MAX_BYTES = 220
+
+
+@dataclass
+class Sorted:
+    """What a run did: images copied, known already, and left out with their reasons."""
+
+    copied: int = 0
+    known: int = 0
+    hidden: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def sort(classifier: Path | Given | Imagenet, source: Path, destination: Path) -> Sorted:
+    """What was done: every image below `source` is copied to `destination` under its category.
+
+    Nothing is ever overwritten; what the manifest there knows is not copied again; sources are
+    only read. Raises WrongUsage where the folders contradict each other, UserError where the
+    classifier cannot be used or `destination` cannot be written.
+    """
+    source, destination = _checked(source, destination)
+    known = loading.load(classifier)
+    make_folder(destination)
+    check_writable(destination)
+    sweep(destination)
+    network = known.network(few=False)
+    done = Sorted()
+    with Manifest(destination, source, known.digest()) as manifest, Copies(manifest) as copies:
+        run = _Run(manifest, done, known.record.scaling)
+        for (path, picture), scores in network.run(run.to_guess(Files(source))):
+            guess = of_scores(path, known, scores)
+            copies.add(path, picture, file_name(guess.category), guess.scores)
+    done.copied = copies.count
+    done.left_out += copies.left_out
+    return done
+
+
+def file_name(category: str) -> str:
+    """The category as the start of a file name that is safe on any file system."""
+    safe = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", category)).lstrip("-. ").rstrip(". ")
+    if _RESERVED.match(safe) or not safe:
+        safe = f"_{safe}"
+    return safe.encode()[:_MAX_BYTES].decode(errors="ignore")
+
+
+@dataclass
+class _Run:
+    manifest: Manifest
+    done: Sorted
+    scaling: Scaling
+
+    def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
+        """The images that are not known yet; the others are counted or left out on the way."""
+        total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
+        found = encoded.ahead(self._look, files, weigh=lambda item: encoded.size_of(item[0]))
+        claimed: set[bytes] = set()
+        for (path, _), result in progress.track(found, total, "Sorting"):
+            if isinstance(result, Unreadable):
+                self._leave_out(path, str(result))
+                continue
+            picture, image = result
+            if image is None or picture.key in claimed:
+                self.done.known += 1
+            else:
+                claimed.add(picture.key)
+                yield (path, picture), image
+        self.done.hidden = files.hidden
+
+    def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, Pixels | None]:
+        path, reason = item
+        if reason:
+            raise Unreadable(reason)
+        picture = encoded.read(path, inside=self.manifest.source)
+        known = picture.key.hex() in self.manifest.known
+        image = None if known else pixels(picture, self.scaling)
+        # Many large files may wait to be guessed and copied.
+        return picture if len(picture.data) < _LARGE else encoded.let_go(picture), image
+
+    def _leave_out(self, path: Path, reason: str) -> None:
+        left_out = LeftOut(path, reason)
+        self.done.left_out.append(left_out)
+        self.manifest.left_out(path, reason)
+        progress.say(str(left_out))
+
+
+def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
+    if not source.is_dir():
+        raise WrongUsage(f"{shown(source)} is not a folder of pictures to sort")
+    if destination.exists() and not destination.is_dir():
+        raise WrongUsage(f"{shown(destination)} is not a folder to copy to")
+    real_source, real_destination = real(source), real(destination)
+    if real_destination.is_relative_to(real_source):
+        relation = "the same folder as" if real_source == real_destination else "inside"
+        raise WrongUsage(
+            f"DEST {shown(destination)} is {relation} SRC {shown(source)}; "
+            "choose a folder outside it, so that no copy is sorted again"
+        )
+    return real_source, real_destination

@@ -1,0 +1,240 @@
+"""A folder per category: folder -> labelled images -> split."""
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from tensor_guess.config import DATA
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.system import reading
+from tensor_guess.system.reading import real
+
+
+class Split(Enum):
+    """The part of the images that one belongs to."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TESTING = "testing"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not used, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"left out {shown(self.path)}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Category:
+    """One folder of images: `name` goes into file names, `label` is printed."""
+
+    name: str
+    label: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The categories, sorted by label, and what was passed over on the way."""
+
+    categories: tuple[Category, ...]
+    left_out: tuple[LeftOut, ...]
+    hidden: int
+
+
+@dataclass
+class Files:
+    """The files below a folder, subfolders too, in a fixed order; never outside it.
+
+    Iterating yields (path, None) or (path, reason why it is left out). Hidden files and folders
+    (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are passed over and counted in `hidden`.
+    """
+
+    root: Path
+    hidden: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[tuple[Path, str | None]]:
+        folders = [self.root]
+        while folders:
+            folder = folders.pop()
+            try:
+                names = sorted(os.listdir(folder))
+            except OSError as error:
+                yield folder, reason_of(error)
+                continue
+            deeper = []
+            for name in names:
+                path = folder / name
+                mode = _mode(path)
+                if name.startswith("."):
+                    self.hidden += 1
+                elif stat.S_ISLNK(mode):
+                    yield path, self._reason_against_link(path)
+                elif stat.S_ISDIR(mode):
+                    deeper.append(path)
+                else:
+                    yield path, None
+            folders.extend(reversed(deeper))
+
+    def _reason_against_link(self, path: Path) -> str | None:
+        if reading.leaves(path, self.root):
+            return reading.LEAVES
+        return "is a link to a folder" if path.is_dir() else None
+
+
+def label_of(folder_name: str) -> str:
+    """What is printed for a category: letters, marks and digits of any script, lower case.
+
+    Runs of anything else become one space: `Darth_Vader` -> `darth vader`. The same as
+    `retrain.py` for plain ASCII names.
+    """
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder_name).casefold())
+    kept = (c if unicodedata.category(c)[0] in "LM" or c.isdecimal() else " " for c in folded)
+    return re.sub(" +", " ", "".join(kept)).strip()
+
+
+def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:
+    """The categories of TF_FILES/data (or of `image_dir`), and their files; none is opened.
+
+    Raises WrongUsage where the folder is not of that form, UserError where it cannot be trained
+    on: no category or one, an empty one, two with one label.
+    """
+    data = image_dir or tf_files / DATA
+    try:
+        found = _read(data) if data.is_dir() else None
+    except OSError as error:
+        raise UserError(f"could not read {shown(data)}: {reason_of(error)}") from error
+    if not found:
+        raise _no_data(tf_files, data)
+    _check(data, found.categories)
+    return found
+
+
+def meant(given: Path) -> Path | None:
+    """The classifier's folder, where `given` is its data folder or a category in there."""
+    if given.name == DATA:
+        return given.parent
+    is_category = given.parent.name == DATA and not any(each.is_dir() for each in given.iterdir())
+    return given.parent.parent if is_category else None
+
+
+def of_files(folder: Path, files: Mapping[str, Sequence[Path]]) -> Dataset:
+    """The dataset of these files, by category; `folder` has them, and is for messages.
+
+    Raises UserError as `find` does.
+    """
+    categories = [Category(name, label_of(name), tuple(paths)) for name, paths in files.items()]
+    categories.sort(key=lambda category: category.label)
+    _check(folder, categories)
+    return Dataset(tuple(categories), (), 0)
+
+
+def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
+    """The split of each image of one category, given the SHA-256 of its bytes.
+
+    The hash as a percentage: below `validation` it is validation, below `validation + testing`
+    testing, else training, so that moving, renaming and adding move nothing. An empty part
+    (unless its percentage is 0) borrows the image with the lowest hash of the largest part, as
+    long as one is left for training.
+    """
+    parts = [_part(key, validation, testing) for key in keys]
+    lowest_first = sorted(range(len(keys)), key=lambda i: keys[i])
+    wanted = [Split.TRAINING]
+    wanted += [Split.TESTING] if testing else []
+    wanted += [Split.VALIDATION] if validation else []
+    for part in wanted:
+        if part not in parts and parts:
+            largest = max(wanted, key=parts.count)
+            if part is Split.TRAINING or parts.count(largest) > 1:
+                parts[next(i for i in lowest_first if parts[i] is largest)] = part
+    return parts
+
+
+def _read(data: Path) -> Dataset:
+    categories, left_out, hidden = [], [], 0
+    for entry in sorted(data.iterdir()):
+        if entry.name.startswith("."):
+            hidden += 1
+        elif entry.is_dir():
+            files = Files(real(entry))
+            found = list(files)
+            hidden += files.hidden
+            unused = [LeftOut(path, reason) for path, reason in found if reason]
+            paths = tuple(path for path, reason in found if not reason)
+            if unused and not paths:
+                raise UserError(f"no file of category {shown(entry.name)} is used; {unused[0]}")
+            left_out += unused
+            categories.append(Category(entry.name, label_of(entry.name), paths))
+        else:
+            left_out.append(LeftOut(entry, "lies beside the category folders, in none of them"))
+    categories.sort(key=lambda category: category.label)
+    return Dataset(tuple(categories), tuple(left_out), hidden)
+
+
+def _mode(path: Path) -> int:
+    """The kind of file that is there; 0 where that cannot be known: opening it says why."""
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
+def _part(key: bytes, validation: int, testing: int) -> Split:
+    percent = int.from_bytes(key[:8], "big") * 100 / 2**64
+    if percent < validation:
+        return Split.VALIDATION
+    return Split.TESTING if percent < validation + testing else Split.TRAINING
+
+
+def _no_data(tf_files: Path, data: Path) -> UserError:
+    if not tf_files.exists():
+        return WrongUsage(f"there is no folder {shown(tf_files)}")
+    if not tf_files.is_dir():
+        return WrongUsage(f"{shown(tf_files)} is not a folder")
+    if data != tf_files / DATA:
+        return WrongUsage(f"there is no folder {shown(data)} (--image_dir)")
+    folder = meant(tf_files.absolute())
+    if folder:
+        return WrongUsage(
+            f"{shown(tf_files)} is not the classifier's folder; did you mean {shown(folder)}?"
+        )
+    return UserError(
+        f"{shown(tf_files)} has no folder {DATA}; put pictures into "
+        f"{shown(data / '<category>')}, a folder for each category"
+    )
+
+
+def _check(data: Path, categories: Sequence[Category]) -> None:
+    if len(categories) < 2:
+        found = f"only {shown(categories[0].name)}" if categories else "no folder"
+        raise UserError(
+            f"{shown(data)} needs a folder of pictures for each of two or more categories; "
+            f"there is {found}"
+        )
+    named: dict[str, Category] = {}
+    for category in categories:
+        if not category.label:
+            raise UserError(
+                f"the folder {shown(data / category.name)} has no letter or digit in its name "
+                "to make a label of; rename it"
+            )
+        if not category.files:
+            raise UserError(
+                f"the folder {shown(data / category.name)} has no pictures; add some or remove it"
+            )
+        twin = named.setdefault(category.label, category)
+        if twin is not category:
+            raise UserError(
+                f"the folders {shown(twin.name)} and {shown(category.name)} in {shown(data)} "
+                f"would both be labelled {category.label!r}; rename or join them"
+            )

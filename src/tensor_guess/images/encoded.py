@@ -1,0 +1,191 @@
+"""Strangers' picture files, opened safely: file -> bytes and kind -> uint8 array."""
+
+import hashlib
+import logging
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from tensor_guess.errors import Unreadable
+from tensor_guess.images import camera_raw
+from tensor_guess.system import reading
+
+# `decoding` checks sizes, by kind, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+# Damaged metadata is no reason to print: a picture either decodes or is named with a reason.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+# A little more than 89 megapixels of uncompressed RGB.
+MAX_BYTES = 300_000_000
+# Files that are read ahead have so many bytes together, or are one.
+_AHEAD_BYTES = 64_000_000
+_CHUNK = 1_000_000
+
+KINDS = "JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC or AVIF"
+_EXTENSIONS = {
+    "JPEG": "jpg",
+    "PNG": "png",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "WEBP": "webp",
+    "TIFF": "tif",
+    "HEIF": "heic",
+    "AVIF": "avif",
+}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One file as it was read, once: everything later speaks of these very bytes.
+
+    `data` is b"" where they were let go.
+    """
+
+    data: bytes
+    kind: str
+    key: bytes  # SHA-256 of `data`, 32 raw bytes
+    status: os.stat_result
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return len(self.data) or self.status.st_size
+
+    @property
+    def extension(self) -> str:
+        """The true extension, without the dot: what the content is, not what the name says."""
+        return _EXTENSIONS[self.kind]
+
+
+def read(path: Path, *, inside: Path | None = None) -> Picture:
+    """The file's bytes, its kind by content and its SHA-256; nothing is decoded.
+
+    `inside`: see `reading.opened`. Raises Unreadable: not there, no regular file (a FIFO does not
+    hang), no picture, too large, outside of that folder.
+    """
+    with reading.opened(path, inside=inside) as file:
+        status = os.fstat(file.fileno())
+        start = file.read(64)
+        camera_raw.check(start)
+        kind = _kind(start)
+        file.seek(0)
+        data = reading.rest(file, MAX_BYTES)
+    camera_raw.check(data)
+    return Picture(data, kind, hashlib.sha256(data).digest(), status)
+
+
+def let_go(picture: Picture) -> Picture:
+    """The picture without its bytes, for `again` to read."""
+    return replace(picture, data=b"")
+
+
+def again(path: Path, picture: Picture) -> Iterator[bytes]:
+    """The picture's bytes, read again a piece at a time.
+
+    Raises Unreadable, after the last, where they are not those that were read before.
+    """
+    digest = hashlib.sha256()
+    with reading.opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            yield chunk
+    if digest.digest() != picture.key:
+        raise Unreadable("was changed while it was looked at")
+
+
+def size_of(path: Path) -> int:
+    """The bytes that the file has, or 0 where that cannot be known."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def ahead(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    window: int = 16,
+    weigh: Callable[[Item], int] = lambda _: 0,
+) -> Iterator[tuple[Item, Result | Unreadable]]:
+    """Each item with work(item), in order, computed by threads up to `window` items ahead.
+
+    `weigh`: the bytes that an item's file has; so many ahead have a bound too. Unreadable comes
+    back as the result; any other error is raised.
+    """
+
+    def attempt(item: Item) -> Result | Unreadable:
+        try:
+            return work(item)
+        except Unreadable as error:
+            return error
+
+    waiting: deque[tuple[Item, int, Future[Result | Unreadable]]] = deque()
+    upcoming = deque[tuple[Item, int]]()
+    source = ((item, weigh(item)) for item in items)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            while True:
+                while len(waiting) < window and (upcoming or _take(upcoming, source)):
+                    weight = upcoming[0][1] + sum(each for _, each, _ in waiting)
+                    if waiting and weight > _AHEAD_BYTES:
+                        break
+                    item, weight = upcoming.popleft()
+                    waiting.append((item, weight, pool.submit(attempt, item)))
+                if not waiting:
+                    return
+                item, _, future = waiting.popleft()
+                yield item, future.result()
+        finally:
+            for _, _, future in waiting:
+                future.cancel()
+
+
+def _take(into: deque[Item], source: Iterator[Item]) -> bool:
+    """Whether there was one more item to take."""
+    into.extend(islice(source, 1))
+    return bool(into)
+
+
+def _kind(start: bytes) -> str:
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if start.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if start.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if start.startswith(b"BM"):
+        return "BMP"
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if brand in _HEIF_BRANDS:
+        return "HEIF"
+    if brand in _AVIF_BRANDS:
+        return "AVIF"
+    raise Unreadable(_what_it_is_instead(start))
+
+
+def _what_it_is_instead(start: bytes) -> str:
+    if not start:
+        return "is empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer; `git lfs pull` fetches the picture"
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not a picture"
+    return f"is no picture of a known kind ({KINDS})"

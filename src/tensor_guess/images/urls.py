@@ -1,0 +1,96 @@
+"""Images by URL, fetched by a process that sees no classifier; guessing has no network.
+
+Where a launcher has fetched them, they lie in the folder that TENSOR_GUESS_FETCHED names.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.images import encoded
+from tensor_guess.system import apart, download, progress, scratch
+from tensor_guess.system.confinement import confine
+from tensor_guess.system.durable import make_folder
+
+MAX_BYTES = 50_000_000
+SECONDS = 120
+
+
+def is_url(image: str) -> bool:
+    """Whether the image is to be fetched: anything with a scheme."""
+    return "://" in image
+
+
+def named(image: str) -> str:
+    """The image as it may be told: of a URL without the name and password that may be in it."""
+    return download.named(image) if is_url(image) else image
+
+
+@contextmanager
+def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
+    """For each image as it was given, its path; URLs are fetched, and gone again afterwards.
+
+    What could not be fetched was said on stderr, and its path leads nowhere.
+    """
+    urls = [image for image in given if is_url(image)]
+    there = os.environ.get("TENSOR_GUESS_FETCHED")
+    if there or not urls:
+        yield _paths(given, Path(there or ""))
+        return
+    with scratch.folder() as folder:
+        _apart(folder, urls)
+        yield _paths(given, folder)
+
+
+def fetch(folder: Path, urls: Sequence[str]) -> int:
+    """How many of the URLs are pictures and in the folder now; of the others the reason is said.
+
+    From then on this process sees nothing but that folder, where the system can do that.
+    """
+    make_folder(folder)
+    if sys.platform == "linux":
+        certificates = [Path(os.environ["SSL_CERT_FILE"])] if "SSL_CERT_FILE" in os.environ else []
+        confine(certificates, folder.resolve(), network=True)
+    count = 0
+    for url in urls:
+        path = folder / _name(url)
+        try:
+            download.fetch(url, path, limit=MAX_BYTES)
+            encoded.read(path)
+            count += 1
+        except UserError as error:
+            progress.say(str(error))
+        except Unreadable as error:
+            path.unlink()
+            progress.say(f"{shown(url)} {error}")
+    return count
+
+
+def _paths(given: Sequence[str], folder: Path) -> list[Path]:
+    return [folder / _name(image) if is_url(image) else Path(image) for image in given]
+
+
+def _name(url: str) -> str:
+    digest = hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
+    last = re.sub(r"[^A-Za-z0-9.-]+", "_", url.partition("?")[0].rpartition("/")[2])
+    return f"{digest[:16]}-{last[-80:]}"
+
+
+def _apart(folder: Path, urls: Sequence[str]) -> None:
+    """Have `fetch-images` do what it can, in a process of its own."""
+    proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
+    certificates = {key: os.environ[key] for key in ("SSL_CERT_FILE",) if key in os.environ}
+    try:
+        apart.run(
+            ["fetch-images", "--", str(folder), *urls],
+            folder,
+            seconds=SECONDS * len(urls),
+            environ={**proxies, **certificates},
+        )
+    except apart.Failed as error:
+        progress.say(f"pictures are left out: {error}")

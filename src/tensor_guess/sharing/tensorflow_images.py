@@ -1,0 +1,136 @@
+"""What `preprocessing.pixels` does, in TensorFlow's ops: a SavedModel brings it along.
+
+The same decoder, and Pillow's arithmetic (src/libImaging/Resample.c of Pillow 13), so that pixels
+are equal, not near: one level of one pixel moves a score by more than 0.0001.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tensor_guess.images.scaling import Scaling
+
+# Weights are whole numbers of 1 / 2^22.
+_ONE = 1 << 22
+_EXIF = b"Exif\0\0"
+_ORIENTATION = 0x0112
+
+
+def pixels(data: Any, scaling: Scaling) -> Any:
+    """[S, S, 3] float32, RGB, 0 to 255, of a picture's bytes (a scalar string)."""
+    if scaling.classic:
+        whole = tf.io.decode_image(data, channels=3, expand_animations=False)
+        sides = [scaling.size, scaling.size]
+        return tf.compat.v1.image.resize_bilinear(whole[None], sides)[0]
+    decoded = _decoded(data, scaling.size)
+    squeezed = _squeezed(tf.cast(decoded, tf.float64), scaling.size)
+    return tf.cast(_upright(squeezed, _orientation(data)), tf.float32)
+
+
+def _decoded(data: Any, size: int) -> Any:
+    """[H, W, 3] uint8; a JPEG at the smallest scale that is at least twice `size`."""
+    start = tf.strings.substr(data, 0, 2)
+    return tf.case(
+        [
+            (start == b"\xff\xd8", lambda: _jpeg(data, 2 * size)),
+            (start == b"\x89P", lambda: _over_white(tf.io.decode_png(data, channels=4))),
+            (start == b"GI", lambda: tf.io.decode_gif(data)[0]),
+        ],
+        default=lambda: tf.io.decode_bmp(data, channels=3),
+    )
+
+
+def _jpeg(data: Any, size: int) -> Any:
+    shape = tf.io.extract_jpeg_shape(data)
+    factor = tf.minimum(shape[0], shape[1]) // size
+
+    def scaled(ratio: int) -> Any:
+        # The decoder that Pillow uses; TensorFlow's default is a coarser one.
+        return lambda: tf.io.decode_jpeg(
+            data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
+        )
+
+    which = tf.reduce_sum(tf.cast(factor >= tf.constant([2, 4, 8]), tf.int32))
+    return tf.switch_case(which, [scaled(ratio) for ratio in (1, 2, 4, 8)])
+
+
+def _over_white(image: Any) -> Any:
+    """[H, W, 3] of RGBA over white, rounded as Pillow's AlphaComposite.c does."""
+    image = tf.cast(image, tf.int32)
+    alpha = image[..., 3:]
+    blended = (image[..., :3] * alpha + 255 * (255 - alpha) + 128) * 128
+    return tf.cast(((blended // 256 + blended) // 256) // 128, tf.uint8)
+
+
+def _squeezed(image: Any, size: int) -> Any:
+    """Pillow's antialiased bilinear: each direction by itself, rounded to whole levels."""
+    shape = tf.shape(image)
+    height, width = shape[0], shape[1]
+    down, across = _weights(height, size), _weights(width, size)
+
+    def vertically(values: Any) -> Any:
+        return _rounded(tf.einsum("oh,hwc->owc", down, values))
+
+    def horizontally(values: Any) -> Any:
+        return _rounded(tf.einsum("ow,hwc->hoc", across, values))
+
+    return tf.cond(
+        # Where that is less work by a good deal.
+        (height > size) & (height - size > 2 * (width - size)),
+        lambda: horizontally(vertically(image)),
+        lambda: vertically(horizontally(image)),
+    )
+
+
+def _weights(length: Any, size: int) -> Any:
+    """[size, length]: how much each pixel counts for each of the `size` new ones."""
+    length = tf.cast(length, tf.float64)
+    # Dividing by a constant, TensorFlow would multiply by its reciprocal: not quite the same.
+    scale = length / tf.where(length > 0, tf.constant(size, tf.float64), 1)
+    reach = tf.maximum(scale, 1)
+    centre = ((tf.range(size, dtype=tf.float64) + 0.5) * scale)[:, None]
+    pixel = tf.range(length, dtype=tf.float64)[None]
+    near = (pixel >= tf.floor(centre - reach + 0.5)) & (pixel < tf.floor(centre + reach + 0.5))
+    weight = tf.maximum(1 - tf.abs((pixel - centre + 0.5) * (1 / reach)), 0)
+    weight = tf.where(near, weight, 0)
+    return tf.floor(weight / tf.reduce_sum(weight, 1, keepdims=True) * _ONE + 0.5)
+
+
+def _rounded(sums: Any) -> Any:
+    """Sums of levels and weights as levels; in float64 all of this is exact."""
+    return tf.clip_by_value(tf.floor((sums + _ONE // 2) / _ONE), 0, 255)
+
+
+def _orientation(data: Any) -> Any:
+    """1 to 8: EXIF's tag of that name, in its first directory (EXIF 2.32), or 1 where there is
+    none."""
+    exif = tf.strings.split(data, _EXIF, maxsplit=1)[1:]
+    start = tf.strings.substr(tf.strings.reduce_join(exif), 0, 65536)
+    return tf.cond(tf.strings.length(start) > 14, lambda: _tag(start), lambda: 1)
+
+
+def _tag(exif: Any) -> Any:
+    octets = tf.cast(tf.io.decode_raw(exif, tf.uint8), tf.int32)
+    little = octets[0] == ord("I")
+
+    def number(two: Any) -> Any:
+        return tf.where(little, two[..., 0] + 256 * two[..., 1], 256 * two[..., 0] + two[..., 1])
+
+    # The offset has four bytes, of which a directory within 64 KB needs two.
+    at = number(tf.where(little, octets[4:6], octets[6:8]))
+    end = tf.shape(octets)[0]
+    at = tf.minimum(at, end - 2)
+    count = tf.minimum(number(octets[at : at + 2]), (end - at - 2) // 12)
+    entries = tf.reshape(octets[at + 2 : at + 2 + 12 * count], (-1, 12))
+    found = tf.where(number(entries[:, 0:2]) == _ORIENTATION, number(entries[:, 8:10]), 0)
+    value = tf.reduce_max(tf.concat([found, [1]], 0))
+    return tf.where(value <= 8, value, 1)
+
+
+def _upright(image: Any, orientation: Any) -> Any:
+    """The square image as `orientation` says it is to be seen."""
+    image = tf.where(orientation >= 5, tf.transpose(image, (1, 0, 2)), image)
+    mirrored = tf.reduce_any(orientation == tf.constant([2, 3, 6, 7]))
+    upside_down = tf.reduce_any(orientation == tf.constant([3, 4, 7, 8]))
+    image = tf.where(mirrored, image[:, ::-1], image)
+    return tf.where(upside_down, image[::-1], image)

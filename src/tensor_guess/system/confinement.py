@@ -1,0 +1,132 @@
+"""A process gives up the network, and every file it was not given, for a stranger's program.
+
+Linux only: seccomp for sockets, Landlock for files (kernel 5.13 and newer).
+
+System call numbers and structures are from linux/landlock.h, linux/seccomp.h, linux/filter.h and
+linux/prctl.h.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tensor_guess.config import SOURCE
+from tensor_guess.errors import UserError
+
+_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER_MODE = 1, 38, 22, 2
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_IO_URING_SETUP = 425  # it can open sockets too
+# machine -> its number in seccomp's data, and of socket()
+_MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_X32 = 0x40000000  # x86-64's second table of system calls
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_PATH_BENEATH = 1
+_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_ALL_OF_ABI_1 = (1 << 13) - 1
+
+CPU_SECONDS = 300
+ADDRESS_SPACE = 16 << 30
+# The variable in which a process finds who started it, if that is to be its end too.
+STARTED_BY = "TENSOR_GUESS_STARTED_BY"
+# Whoever needs memory most takes it from this process first (proc(5)).
+_FIRST_TO_GO = "1000"
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed when `parent` ends, which started it; where it has, at once."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def confine(
+    readable: Sequence[Path], writable: Path | None = None, *, network: bool = False
+) -> None:
+    """Let this process see only the system, `readable` and `writable`, and no network.
+
+    It can write nowhere but in the folder `writable`, its time and memory are bounded, and it ends
+    with the process that started it, if that says so. To be called before any thread is started.
+    Raises UserError where the system cannot do that.
+    """
+    if STARTED_BY in os.environ:
+        end_with(int(os.environ[STARTED_BY]))
+    _at_most(resource.RLIMIT_CPU, CPU_SECONDS)
+    _at_most(resource.RLIMIT_AS, ADDRESS_SPACE)
+    _at_most(resource.RLIMIT_CORE, 0)
+    if writable is None:
+        _at_most(resource.RLIMIT_FSIZE, 0)  # also where there is no Landlock
+        # TensorFlow asks for the temporary folder when it is imported, and puts nothing there.
+        tempfile.tempdir = os.devnull
+    if sys.platform != "linux" or platform.machine() not in _MACHINES:
+        raise UserError("a stranger's module is only loaded on Linux, or in a container")
+    Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _leave_only(libc, [*_system(), *readable], writable)
+    if not network:
+        _refuse_sockets(libc)
+
+
+def _at_most(resource_: int, limit: int) -> None:
+    """Set the limit, unless there is a lower one already."""
+    _, already = resource.getrlimit(resource_)
+    most = limit if already == resource.RLIM_INFINITY else min(limit, already)
+    resource.setrlimit(resource_, (most, most))
+
+
+def _system() -> list[Path]:
+    """What Python and its packages are read from."""
+    folders = ["/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", sys.prefix]
+    folders += [os.devnull, "/dev/urandom"]
+    return [*map(Path, folders), Path(sys.base_prefix), Path(sys.executable).resolve(), SOURCE]
+
+
+def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], writable: Path | None) -> None:
+    """Put other files out of reach, where the kernel has Landlock."""
+    attributes = struct.pack("Q", _ALL_OF_ABI_1)
+    ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return  # an old kernel: there is still no network, and in a container little to see
+    for path in [*filter(Path.exists, readable), *([writable] if writable else [])]:
+        access = _READ_FILE | _EXECUTE | (_READ_DIR if path.is_dir() else 0)
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        rule = struct.pack("=Qi", _ALL_OF_ABI_1 if path == writable else access, handle)
+        _checked(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
+        os.close(handle)
+    _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+    os.close(ruleset)
+
+
+def _refuse_sockets(libc: ctypes.CDLL) -> None:
+    machine, socket = _MACHINES[platform.machine()]
+    # code, jumps where true and where false, operand; the last two are: refuse, allow
+    program = [
+        (_LOAD, 0, 0, 4),
+        (_EQUAL, 0, 4, machine),
+        (_LOAD, 0, 0, 0),
+        (_AT_LEAST, 2, 0, _X32),
+        (_EQUAL, 1, 0, socket),
+        (_EQUAL, 0, 1, _IO_URING_SETUP),
+        (_RETURN, 0, 0, _REFUSE),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    filter_ = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
+    _checked(libc.prctl(_SET_SECCOMP, _FILTER_MODE, filter_, 0, 0))
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise UserError(f"a stranger's module cannot be confined here: {reason}; use a container")

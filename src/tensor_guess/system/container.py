@@ -1,0 +1,66 @@
+"""What the program does only where the launcher started it in a container."""
+
+import os
+import signal
+from collections.abc import Mapping
+
+from tensor_guess.errors import UserError, shown
+
+# The launcher's variables (src/launcher/container.bash): paths on the host, its umask.
+_SEEN = "TENSOR_GUESS_SEEN_"
+_UMASK = "TENSOR_GUESS_UMASK"
+
+
+class EngineTrouble(UserError):
+    """The container engine, not the program or its user, is what keeps the work from being done."""
+
+    exit_code = 125
+
+
+def enter(environ: Mapping[str, str] = os.environ) -> None:
+    """Nothing comes back; outside a container nothing happens.
+
+    Files get the modes that they would get on the host. Raises EngineTrouble where the engine
+    does not see the folders that the launcher sees.
+    """
+    if os.getpid() == 1:
+        _be_init()
+    if _UMASK in environ:
+        os.umask(int(environ[_UMASK], 8))
+    for name in sorted(environ):
+        if name.startswith(_SEEN) and not _is_there(environ[name]):
+            raise EngineTrouble(
+                f"the container engine does not see {shown(os.path.dirname(environ[name]))} as "
+                "this machine does: it runs elsewhere, or shares only some folders (Docker "
+                "Desktop: Settings, Resources, File sharing); add the folder there, or set "
+                "TENSOR_GUESS_LAUNCHER=local"
+            )
+
+
+def _is_there(path: str) -> bool:
+    """Whether the path is there and, with a / at its end, not empty; True where nobody can tell."""
+    try:
+        os.lstat(path)
+        return not path.endswith("/") or any(True for _ in os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def _be_init() -> None:
+    """Nothing comes back, in a child process; this one hands signals to it and reaps.
+
+    The kernel ignores SIGTERM for process 1, and orphans end up as its children. Engines have an
+    init for that (`--init`), but not all of them.
+    """
+    child = os.fork()
+    if child == 0:
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: os.kill(child, received))
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)

@@ -1,0 +1,229 @@
+"""The only way a file gets its final name: complete, on disk, or not at all."""
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.system.reading import real
+
+_PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
+_ABANDONED_SECONDS = 24 * 3600
+# What file systems without hard links (exFAT, some network shares) answer to link().
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+# And some to fsync() of a folder.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
+
+
+def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | None = None) -> None:
+    """Nothing comes back; `data` is at `path`, durably, or the old state is untouched.
+
+    Raises as `stage` and `Staged.commit` do.
+    """
+    with stage(path, data, mtime_ns=mtime_ns) as staged:
+        staged.commit(replace=replace)
+        with _writing(path):
+            _sync(path.parent)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file that is complete and on disk, under a temporary name beside its final one.
+
+    Several can be staged before the first is committed: a disk that is full is known by then.
+    Leaving the `with` block removes what was not committed.
+    """
+
+    path: Path
+    temporary: Path
+
+    def commit(self, *, replace: bool = True) -> None:
+        """Nothing comes back; the file has its final name, durably once its folder is synced.
+
+        Raises FileExistsError where `replace` is False and the name is taken, UserError where the
+        system refuses.
+        """
+        with _writing(self.path):
+            if replace:
+                os.replace(self.temporary, self.path)
+            else:
+                _link(self.temporary, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # committed; or the disk is gone, and nothing can be done
+            os.unlink(self.temporary)
+
+
+def stage(path: Path, data: bytes | Iterator[bytes], *, mtime_ns: int | None = None) -> Staged:
+    """`data`, written and synced under a temporary name in the folder of `path`.
+
+    `mtime_ns`: modification time the file gets. Raises UserError where the system refuses
+    (read-only, disk full), and whatever an iterator of data raises; nothing is left behind then.
+    """
+    staged = Staged(path, _temporary(path))
+    with _writing(path):
+        try:
+            _write(staged.temporary, data, mtime_ns)
+        except BaseException:
+            staged.__exit__()
+            raise
+    return staged
+
+
+def sync_folder(folder: Path) -> None:
+    """Nothing comes back; the names in the folder are on disk. Raises UserError."""
+    with _writing(folder):
+        _sync(folder)
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A path of that name where a file or folder can be made, for `publish_made`; then it is gone.
+
+    It is on the same disk. Raises UserError where the system refuses.
+    """
+    folder = _temporary(path)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+    try:
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_made(made: Path, path: Path) -> None:
+    """Nothing comes back; the file or folder `made` is at `path`, whole and durably.
+
+    Raises UserError where there is something already, or the system refuses.
+    """
+    try:
+        for each in (made, *made.rglob("*")):
+            _sync(each)
+        if made.is_dir():
+            made.rename(path)
+        else:
+            _link(made, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+
+
+def check_new(path: Path, pictures: Path) -> None:
+    """Nothing comes back: `path` is not there, can be, and would not lie among `pictures`.
+
+    Raises WrongUsage or UserError: said before the work rather than after it.
+    """
+    if os.path.lexists(path):
+        raise taken(path)
+    folder = real(path).parent
+    if not folder.is_dir():
+        raise WrongUsage(f"there is no folder {shown(path.parent)} for {shown(path.name)}")
+    if folder.is_relative_to(real(pictures)):
+        raise WrongUsage(f"{shown(path)} would lie among the pictures; choose another folder")
+    check_writable(folder)
+
+
+def taken(path: Path) -> WrongUsage:
+    """What is raised where something is there that is not to be replaced."""
+    return WrongUsage(f"{shown(path)} is there already; remove it or choose another name")
+
+
+def make_folder(path: Path) -> None:
+    """Nothing comes back; the folder is there, with its parents, or UserError says why not."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"could not make the folder {shown(path)}: {reason_of(error)}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Nothing comes back, or UserError: said before the work rather than after it."""
+    probe = _temporary(folder / "probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {shown(folder)}: {reason_of(error)}; "
+            "make it writable or work on a copy of it"
+        ) from error
+
+
+def sweep(folder: Path) -> None:
+    """Nothing comes back; what killed runs left half-written in the folder, a day ago, is gone."""
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another run swept it, or it is not ours to remove
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system refuses is a UserError; that a name is taken stays what it is."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
+
+
+def _write(path: Path, data: bytes | Iterator[bytes], mtime_ns: int | None) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    try:
+        for part in (data,) if isinstance(data, bytes) else data:
+            left = memoryview(part)
+            while left:
+                left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if mtime_ns is not None:
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Without links the name is reserved first, so that nobody's file is replaced.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network shares sync no folder; the names in it are then as safe as they can be.
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,277 @@
+"""The job of teaching: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
+
+import hashlib
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess import __version__
+from tensor_guess.backbones import loading
+from tensor_guess.backbones.loading import Backbone
+from tensor_guess.bottlenecks import gathering
+from tensor_guess.bottlenecks.cache import Rows
+from tensor_guess.bottlenecks.examples import Examples, arrange
+from tensor_guess.config import (
+    FINAL_TENSOR,
+    GRAPH,
+    LABELS,
+    Training,
+)
+from tensor_guess.errors import UserError, shown
+from tensor_guess.evaluation import story as stories
+from tensor_guess.evaluation.accuracy import Accuracy, NearCopies, Pictures, confusion, near_copies
+from tensor_guess.graphs import classifier
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.network import has_bf16
+from tensor_guess.graphs.own import Head, Record, check_final_tensor, with_head
+from tensor_guess.images.dataset import Dataset, LeftOut, Split
+from tensor_guess.system import progress
+from tensor_guess.system.durable import check_writable, make_folder
+from tensor_guess.training import head as heads
+from tensor_guess.training import outputs
+from tensor_guess.training.head import Look
+from tensor_guess.training.outputs import Outputs
+from tensor_guess.training.summaries import Summaries
+
+# Below this, `retrain.py` warned too.
+_FEW_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train on, with what, and where everything goes (None: into TF_FILES)."""
+
+    tf_files: Path
+    options: Training
+    backbone: str | None = None  # None: the classifier's own, else the default
+    bottleneck_tensor: str | None = None  # of a backbone that is a frozen graph
+    precision: str = "float32"
+    final_tensor: str = FINAL_TENSOR
+    offline: bool = False  # never use the network
+    image_dir: Path | None = None
+    output_graph: Path | None = None
+    output_labels: Path | None = None
+    bottleneck_dir: Path | None = None
+    summaries_dir: Path | None = None
+    intermediate_dir: Path | None = None
+    intermediate_frequency: int = 0
+
+    @property
+    def outputs(self) -> Outputs:
+        """Where the frozen graph and the labels file go."""
+        return Outputs(
+            self.output_graph or self.tf_files / GRAPH,
+            self.output_labels or self.tf_files / LABELS,
+        )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it: the accuracy on the testing split, what it got wrong, what was left out."""
+
+    accuracy: Accuracy
+    misclassified: tuple[tuple[Path, str], ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def train(job: Job) -> Trained:
+    """What came of training; the classifier is in TF_FILES when this returns.
+
+    Raises UserError (or WrongUsage) where it cannot: nothing is half-written then.
+    """
+    if job.backbone:
+        loading.check_name(job.backbone)
+    source = gathering.find(job.tf_files, job.image_dir, job.bottleneck_dir)
+    check_writable(job.tf_files)
+    outputs.check(job.outputs, source.photos)
+    for folder in (job.bottleneck_dir, job.summaries_dir, job.intermediate_dir):
+        if folder:
+            outputs.check_apart(folder / "x", source.photos)
+    if job.precision == "bf16" and not has_bf16():
+        raise UserError("this CPU does not compute in bf16; train with --precision float32")
+    backbone, instead = loading.choose(
+        job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
+    )
+    check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
+    if source.data:
+        _say_found(source.data)
+    gathered = gathering.gather(source, backbone, job.precision)
+    data, rows, backbone = gathered.data, gathered.rows, gathered.backbone
+    examples = arrange(data, rows, job.options)
+    _say_parts(examples, rows)
+    bottlenecks = rows.bottlenecks[examples.rows]
+    record = _record(job, data, backbone)
+    head = _steps(job, examples, bottlenecks, backbone, record)
+    result, metrics = _test(job.options, examples, bottlenecks, head)
+    _write(job, backbone, head, record, _story(job, examples, instead, metrics))
+    progress.say(f"wrote {shown(job.outputs.graph)}")
+    if instead:
+        progress.say(instead)
+    return result
+
+
+def _steps(
+    job: Job,
+    examples: Examples,
+    bottlenecks: NDArray[np.float32],
+    backbone: Backbone,
+    record: Record,
+) -> Head:
+    summaries = Summaries(job.summaries_dir)
+    with progress.bar("Training", job.options.steps) as show, summaries:
+
+        def look(at: Look, head: Head) -> None:
+            show(at.step + 1)
+            summaries.add(at)
+            _log(at)
+            every = job.intermediate_frequency
+            if job.intermediate_dir and every and at.step and at.step % every == 0:
+                make_folder(job.intermediate_dir)
+                graph = with_head(backbone.graph, head, record)
+                path = job.intermediate_dir / f"intermediate_{at.step}.pb"
+                outputs.publish_graph(path, graphs.serialise(graph))
+
+        parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
+        return heads.train(bottlenecks, *parts, job.options, look)
+
+
+def _test(
+    options: Training, examples: Examples, bottlenecks: NDArray[np.float32], head: Head
+) -> tuple[Trained, dict[str, object]]:
+    """The accuracy on the testing split, near copies of training images not counted."""
+    training = np.concatenate(examples.of(Split.TRAINING))
+    held_out = np.concatenate(examples.of(Split.TESTING))
+    truth = np.array(examples.truth, np.intp)
+    copies = near_copies(
+        *(Pictures(bottlenecks[each], truth[each]) for each in (held_out, training))
+    )
+    tested = held_out[~copies.own]
+    if 0 <= options.test_batch_size < len(tested):
+        random = np.random.default_rng(options.seed)
+        tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
+    truth = truth[tested]
+    found = heads.found_of(bottlenecks, tested, head)
+    taken = confusion(truth, found, len(head.biases))
+    accuracy = Accuracy(int(taken.trace()), len(tested))
+    wrong = tuple(
+        (examples.paths[i], examples.data.categories[k].label)
+        for i, k in zip(tested[found != truth], found[found != truth], strict=True)
+    )
+    _say_copies(examples, held_out, copies)
+    low, high = accuracy.interval()
+    metrics: dict[str, object] = {
+        "test_accuracy": accuracy.value if accuracy.count else None,
+        "test_count": accuracy.count,
+        "test_interval_95": [low, high],
+        "test_near_copies": int(copies.own.sum()),
+        "test_confusion": taken.tolist(),
+    }
+    return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
+
+
+def _record(job: Job, data: Dataset, backbone: Backbone) -> Record:
+    return Record(
+        labels=tuple(category.label for category in data.categories),
+        categories=tuple(category.name for category in data.categories),
+        scaling=backbone.scaling,
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        precision=job.precision,
+        final_tensor=job.final_tensor,
+    )
+
+
+def _story(
+    job: Job, examples: Examples, instead: str, metrics: dict[str, object]
+) -> dict[str, object]:
+    """What model.json says besides the record."""
+    counts: dict[str, Counter[str]] = {each.name: Counter() for each in examples.data.categories}
+    for part, k in zip(examples.parts, examples.truth, strict=True):
+        counts[examples.data.categories[k].name][part.value] += 1
+    libraries = ("numpy", "openvino", "pillow")
+    return {
+        "training": asdict(job.options),
+        "counts": counts,
+        "left_out": len(examples.left_out),
+        "data_sha256": examples.digest(),
+        "metrics": metrics,
+        "notice": instead,
+        "versions": {
+            "tensor-guess": __version__,
+            "python": platform.python_version(),
+            **{library: version(library) for library in libraries},
+        },
+    }
+
+
+def _write(
+    job: Job, backbone: Backbone, head: Head, record: Record, story: dict[str, object]
+) -> None:
+    graph = graphs.serialise(with_head(backbone.graph, head, record))
+    name = shown(job.outputs.graph)
+    # What guessing would refuse takes nothing's place.
+    if classifier.of_bytes(graph, name, lambda: ()).record != record:
+        raise UserError(f"{name} is not written: it would not be read as it was meant")
+    labels = "".join(f"{label}\n" for label in record.labels).encode()
+    model = stories.written(record, hashlib.sha256(graph).hexdigest(), story)
+    outputs.publish_classifier(job.outputs, graph, labels, model)
+
+
+def _say_found(data: Dataset) -> None:
+    for category in data.categories:
+        count = len(category.files)
+        few = f" (fewer than {_FEW_IMAGES}: more would help)" if count < _FEW_IMAGES else ""
+        progress.say(f"{shown(category.name)}: {count} files{few}")
+    if data.hidden:
+        progress.say(f"{data.hidden} hidden files passed over")
+
+
+def _say_parts(examples: Examples, rows: Rows) -> None:
+    for left_out in examples.left_out:
+        progress.say(str(left_out))
+    if examples.copies:
+        progress.say(
+            f"{examples.copies} files are copies of others in their category: counted once"
+        )
+    parts = Counter(part.value for part in examples.parts)
+    cached = len(rows.paths) - rows.computed - rows.taken
+    taken = f"{rows.taken} taken, " if rows.taken else ""
+    progress.say(
+        f"{len(examples.paths)} pictures ({_listed(parts)}); "
+        f"bottlenecks: {rows.computed} computed, {taken}{cached} from the cache"
+    )
+
+
+def _say_copies(examples: Examples, held_out: NDArray[np.intp], copies: NearCopies) -> None:
+    own, other = copies.own, copies.other & ~copies.own
+    if own.any():
+        progress.say(f"{own.sum()} test pictures are near copies of training ones: not counted")
+    if other.any():
+        first = shown(examples.paths[held_out[other.argmax()]])
+        progress.say(
+            f"{other.sum()} test pictures are near copies of training ones in another category: "
+            f"counted; look at their labels, e.g. {first}"
+        )
+
+
+def _listed(parts: Counter[str]) -> str:
+    return ", ".join(f"{parts[part.value]} {part.value}" for part in Split)
+
+
+def _log(at: Look) -> None:
+    """The lines of `retrain.py`, for whoever reads its logs; a terminal has the bar."""
+    if progress.on_terminal():
+        return
+    now = datetime.now()
+    progress.say(f"{now}: Step {at.step}: Train accuracy = {100 * at.train_accuracy:.1f}%")
+    progress.say(f"{now}: Step {at.step}: Cross entropy = {at.cross_entropy:f}")
+    progress.say(
+        f"{now}: Step {at.step}: Validation accuracy = "
+        f"{100 * at.validation_accuracy:.1f}% (N={at.validation_count})"
+    )

@@ -1,0 +1,112 @@
+"""The program as it is called: what it prints where, and its exit codes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from made.place import ROOT, Run
+from tensor_guess.commands.main import cli
+
+PHOTO = ROOT / "test_data/photo01.jpg"
+OTHER = ROOT / "test_data/photo02.png"
+
+
+def test_a_guess_prints_every_label_best_first(trained: Path, run: Run) -> None:
+    done = run("guess", trained, PHOTO)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"dark knight \(score = 0\.\d{5}\)\nsnow queen \(score = 0\.\d{5}\)\n", done.stdout
+    )
+
+
+def test_several_guesses_are_blocks(trained: Path, run: Run) -> None:
+    one, other = (run("guess", trained, path).stdout for path in (PHOTO, OTHER))
+    both = run("guess", trained, PHOTO, OTHER).stdout
+    assert both == f"{PHOTO}:\n{one}\n{OTHER}:\n{other}\n"
+
+
+def test_json_is_an_object_a_line(trained: Path, run: Run) -> None:
+    lines = run("guess", trained, PHOTO, OTHER, "--json").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [each["image"] for each in found] == [str(PHOTO), str(OTHER)]
+    assert [each["category"] for each in found] == ["dark_knight", "snow_queen"]
+    for each in found:
+        assert each.keys() == {"image", "label", "category", "score", "scores"}
+        assert each["scores"][each["label"]] == each["score"]
+
+
+def test_exit_codes_of_guesses(trained: Path, tmp_path: Path, run: Run) -> None:
+    missing = tmp_path / "missing.jpg"
+    some = run("guess", trained, PHOTO, missing)
+    assert some.returncode == 3
+    assert some.stderr == f"left out {missing}: no such file or directory\n"
+    assert str(PHOTO) in some.stdout
+    none = run("guess", trained, missing)
+    assert (none.returncode, none.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train",), "Missing argument 'TF_FILES'"),
+        (("train", "x", "--how_many_trainin_steps", "3"), "Did you mean '--how-many-training-ste"),
+        (("train", "x", "--steps", "0"), "Invalid value for '--steps'"),
+        (("train", "x", "--learning_rate", "fast"), "Invalid value for '--learning-rate'"),
+        (("train", "x", "--testing_percentage=60", "--validation_percentage=40"), "too little"),
+        (("guess", "x"), "Missing argument 'IMAGE...'"),
+        (("classify-dir", "x", "y"), "Missing argument 'DEST'"),
+        (("frobnicate",), "No such command 'frobnicate'"),
+        (("guess", "/no/such/folder", "x.jpg"), "no such file or folder"),
+    ],
+)
+def test_wrong_usage_is_2_and_said_before_any_work(
+    run: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_flag_of_retrain_is_accepted(trained: Path, run: Run) -> None:
+    """The flags, by their names in TensorFlow's retrain.py, all generations."""
+    flags = """
+        image_dir output_graph output_labels intermediate_output_graphs_dir
+        intermediate_store_frequency summaries_dir how_many_training_steps learning_rate
+        testing_percentage validation_percentage eval_step_interval train_batch_size
+        test_batch_size validation_batch_size print_misclassified_test_images model_dir
+        bottleneck_dir final_tensor_name flip_left_right random_crop random_scale
+        random_brightness architecture tfhub_module saved_model_dir checkpoint_path
+        logging_verbosity
+    """.split()
+    known = {name for option in cli.commands["train"].params for name in option.opts}
+    assert {f"--{flag.replace('_', '-')}" for flag in flags} <= known
+    documented = (ROOT / "docs/flags.md").read_text()
+    assert [flag for flag in flags if f"`--{flag}`" not in documented] == []
+
+
+def test_every_option_is_in_the_help_and_in_the_docs(run: Run) -> None:
+    documented = (ROOT / "docs/flags.md").read_text()
+    for name, command in cli.commands.items():
+        said = run(name, "--help").stdout
+        for option in command.params:
+            if option.opts[0].startswith("--") and not getattr(option, "hidden", False):
+                assert option.opts[0] in said
+                assert option.opts[0].replace("-", "_")[2:] in documented.replace("-", "_")
+
+
+def test_help_and_mistakes_are_answered_without_the_heavy_libraries(run: Run) -> None:
+    for arguments in (("--help",), ("train", "--help"), ("guess", "--top-secret")):
+        done = run(*arguments, flags=("-X", "importtime"))
+        assert not re.search(r"\| +(openvino|numpy|tensorflow|PIL)$", done.stderr, re.MULTILINE)
+
+
+def test_where_the_cache_is_not_trusted_only_what_needs_it_ends(trained: Path, run: Run) -> None:
+    reason = "no backbone is taken from /tmp/x: it is theirs"
+    told = {"TENSOR_GUESS_DISTRUST": reason}
+    for needs in (("backbones",), ("guess", "imagenet", PHOTO), ("fetch", "efficientnet_lite0")):
+        done = run(*needs, environ=told)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tensor-guess: {reason}\n")
+    assert run("guess", trained, PHOTO, environ=told).returncode == 0

@@ -1,0 +1,267 @@
+"""Sorted copies: every picture once, nothing overwritten, nothing outside DEST."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from made.hostile_pictures import LEFT_OUT
+from made.place import ROOT, Run
+from made.raw_pictures import RAW
+from tensor_guess.config import MANIFEST
+from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.guessing import sort as sorting
+from tensor_guess.guessing.sort import file_name, sort
+from tensor_guess.images import encoded
+from tensor_guess.images.encoded import Picture
+
+PHOTOS = ROOT / "test_data"
+HOSTILE_NAMES = (
+    b"new\nline.jpg",
+    b"-rf.jpg",
+    b"quote'\".jpg",
+    b"latin1_\xe9.jpg",
+    b"\x1b[31mred.jpg",
+    b" leading and trailing .jpg",
+    b"n" * 251 + b".jpg",
+    "東京 é.jpg".encode(),
+    b"no_extension",
+    b"comma,semi;colon&$(touch x).jpg",
+)
+
+
+def test_every_picture_is_copied_byte_for_byte(trained: Path, tmp_path: Path) -> None:
+    done = sort(trained, PHOTOS, tmp_path / "new" / "sorted")
+    assert (done.copied, done.left_out) == (12, [])
+    assert _digests(tmp_path / "new" / "sorted") == _digests(PHOTOS)
+
+
+def test_names_say_category_score_and_true_kind(trained: Path, tmp_path: Path) -> None:
+    sort(trained, PHOTOS, tmp_path / "sorted")
+    lines = _copied(tmp_path / "sorted")
+    for line in lines:
+        best = max(line["scores"].values())
+        stem, _, extension = line["copied_to"].rpartition(".")
+        assert stem.startswith(f"{line['label'].replace(' ', '_')}-{best:.5f}")
+        with Image.open(tmp_path / "sorted" / line["copied_to"]) as image:
+            assert image.format in {"jpg": ("JPEG",), "webp": ("WEBP",)}.get(
+                extension, (extension.upper(),)
+            )
+    assert next(x for x in lines if x["image"] == "photo09.jpg")["copied_to"].endswith(".png")
+
+
+def test_running_again_copies_nothing_twice_whatever_the_name(
+    trained: Path, tmp_path: Path
+) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    sort(trained, source, tmp_path / "sorted")
+    before = _state(tmp_path / "sorted")
+    (source / "photo01.jpg").rename(source / "renamed.jpg")
+    shutil.copy(source / "photo02.png", source / "copy.png")
+    done = sort(trained, source, tmp_path / "sorted")
+    assert (done.copied, done.known) == (0, 13)
+    assert _state(tmp_path / "sorted") == before
+
+
+def test_nothing_is_ever_overwritten(trained: Path, tmp_path: Path) -> None:
+    sort(trained, PHOTOS, tmp_path / "first")
+    (tmp_path / "sorted").mkdir()
+    for path in _files(tmp_path / "first"):
+        (tmp_path / "sorted" / path.name).write_bytes(b"somebody's own")
+    done = sort(trained, PHOTOS, tmp_path / "sorted")
+    assert done.copied == 12
+    own = [p for p in _files(tmp_path / "sorted") if p.read_bytes() == b"somebody's own"]
+    assert len(own) == 12
+    assert all("-2." in line["copied_to"] for line in _copied(tmp_path / "sorted"))
+
+
+def test_hostile_names_stay_inside(trained: Path, tmp_path: Path, run: Run) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    data = (PHOTOS / "photo01.jpg").read_bytes()
+    for number, name in enumerate(HOSTILE_NAMES):
+        # Trailing bytes make each a picture of its own.
+        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(data + bytes([number]))
+    Path(os.fsdecode(bytes(source) + b"/bad\x1b[31m\xff.jpg")).write_bytes(b"no picture")
+    done = run("classify-dir", trained, source, tmp_path / "sorted")
+    assert done.returncode == 3
+    assert "\x1b" not in done.stdout + done.stderr
+    assert len(_copied(tmp_path / "sorted")) == len(HOSTILE_NAMES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["photos", "sorted"]
+    names = {line["image"] for line in _copied(tmp_path / "sorted")}
+    assert names == {os.fsdecode(name) for name in HOSTILE_NAMES}
+
+
+def test_what_is_no_picture_is_named_and_the_rest_goes_on(trained: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    (source / "notes.txt").write_text("not a picture")
+    (source / "empty.jpg").touch()
+    os.mkfifo(source / "pipe.jpg")
+    (source / "leaves.jpg").symlink_to(ROOT / "tf_files/data/snow_queen/snow_queen_01.jpg")
+    (source / ".DS_Store").touch()
+    done = sort(trained, source, tmp_path / "sorted")
+    assert (done.copied, done.hidden) == (12, 1)
+    reasons = {each.path.name: each.reason for each in done.left_out}
+    assert reasons.keys() == {"notes.txt", "empty.jpg", "pipe.jpg", "leaves.jpg"}
+    assert reasons["pipe.jpg"] == "is not a regular file"
+    assert reasons["leaves.jpg"] == "is a link that leaves the folder"
+    lines = [json.loads(x) for x in (tmp_path / "sorted" / MANIFEST).read_text().splitlines()]
+    assert {x["image"]: x["left_out"] for x in lines if "left_out" in x} == reasons
+
+
+@pytest.mark.parametrize("name", [*LEFT_OUT, "raw.tif"])
+def test_one_hostile_picture_costs_only_itself(trained: Path, tmp_path: Path, name: str) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    (source / name).write_bytes(RAW["DNG"] if name == "raw.tif" else LEFT_OUT[name]())
+    done = sort(trained, source, tmp_path / "sorted")
+    assert done.copied == 12
+    assert [each.path.name for each in done.left_out] == [name]
+
+
+def test_a_large_file_that_changes_meanwhile_is_left_out(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "_LARGE", 0)
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    looked = encoded.let_go
+
+    def changes(picture: Picture) -> Picture:
+        if picture.key == digest:
+            (source / "photo01.jpg").write_bytes(b"something else")
+        return looked(picture)
+
+    digest = encoded.read(source / "photo01.jpg").key
+    monkeypatch.setattr(encoded, "let_go", changes)
+    done = sort(trained, source, tmp_path / "sorted")
+    assert done.copied == 11
+    reasons = {each.path.name: each.reason for each in done.left_out}
+    assert reasons == {"photo01.jpg": "was changed while it was looked at"}
+    assert len(_files(tmp_path / "sorted")) == 11
+
+
+def test_the_time_a_photo_was_taken_is_kept(trained: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    os.utime(source / "photo01.jpg", ns=(1, 1_234_567_890_000_000_000))
+    sort(trained, source, tmp_path / "sorted")
+    copied = {line["image"]: line["copied_to"] for line in _copied(tmp_path / "sorted")}
+    copy = tmp_path / "sorted" / copied["photo01.jpg"]
+    assert copy.stat().st_mtime_ns == 1_234_567_890_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "said"),
+    [
+        ("photos", "photos", "the same folder as"),
+        ("photos", "photos/sorted", "inside"),
+        ("photos", "link/sorted", "inside"),
+        ("photos", "photos/photo01.jpg", "not a folder to copy to"),
+        ("nothing", "sorted", "not a folder of pictures"),
+        ("photos/photo01.jpg", "sorted", "not a folder of pictures"),
+    ],
+)
+def test_folders_that_contradict_each_other(
+    trained: Path, tmp_path: Path, source: str, destination: str, said: str
+) -> None:
+    shutil.copytree(PHOTOS, tmp_path / "photos")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(WrongUsage, match=said):
+        sort(trained, tmp_path / source, tmp_path / destination)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bad_classifier_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no classifier"):
+        sort(tmp_path, PHOTOS, tmp_path / "sorted")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
+def test_a_killed_run_is_finished_by_the_next(
+    trained: Path, tmp_path: Path, cache: Path, kills: int
+) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    data = (PHOTOS / "photo01.jpg").read_bytes()
+    for number in range(kills * 4):
+        (source / f"{number}.jpg").write_bytes(data + number.to_bytes(2, "big"))
+    command: list[str | Path] = [sys.executable, "-I", "-u", ROOT / "src"]
+    command += ["classify-dir", trained, source, tmp_path / "sorted"]
+    for killed in range(kills):
+        run = subprocess.Popen(command, env={"TENSOR_GUESS_CACHE": str(cache)})
+        # Killed as soon as it has copied a few more: in the midst of its work.
+        while run.poll() is None and len(_files(tmp_path / "sorted")) < killed * 3 + 1:
+            pass
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    sort(trained, source, tmp_path / "sorted")
+    assert _digests(tmp_path / "sorted") == _digests(source)
+    assert len(_files(tmp_path / "sorted")) == kills * 4
+
+
+def test_real_photos_come_under_their_category(
+    shared: Path, vader_elsa: Path, tmp_path: Path
+) -> None:
+    sort(vader_elsa, shared / "vader_elsa/test", tmp_path / "sorted")
+    assert _digests(tmp_path / "sorted") == _digests(shared / "vader_elsa/test")
+    lines = _copied(tmp_path / "sorted")
+    right = [x for x in lines if x["image"].startswith("s") == (x["label"] == "darth vader")]
+    assert len(lines) == 25
+    assert len(right) >= 24
+
+
+@given(st.text(max_size=300))
+def test_any_category_becomes_a_safe_file_name(category: str) -> None:
+    name = file_name(category)
+    assert 0 < len(name.encode()) <= 220
+    assert not set(name) & set('<>:"/\\|?*\0\n')
+    assert not name.startswith(("-", ".", " "))
+    assert not name.endswith((".", " "))
+    assert file_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("category", "name"),
+    [
+        ("darth_vader", "darth_vader"),
+        ("cereal_box ", "cereal_box"),
+        ("東京", "東京"),
+        ("a/b:c", "a_b_c"),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("--help", "help"),
+        ("...", "_"),
+    ],
+)
+def test_file_names_of_odd_categories(category: str, name: str) -> None:
+    assert file_name(category) == name
+
+
+def _files(folder: Path) -> list[Path]:
+    """The pictures there, without the manifest and what is being written."""
+    if not folder.is_dir():
+        return []
+    return [p for p in folder.rglob("*") if p.name != MANIFEST and not p.name.startswith(".")]
+
+
+def _digests(folder: Path) -> set[str]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in _files(folder)}
+
+
+def _state(folder: Path) -> dict[str, tuple[int, int]]:
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in _files(folder)}
+
+
+def _copied(folder: Path) -> list[dict[str, Any]]:
+    lines = map(json.loads, (folder / MANIFEST).read_text().splitlines())
+    return [line for line in lines if "copied_to" in line]

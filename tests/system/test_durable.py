@@ -1,0 +1,345 @@
+"""A file under its final name is complete, whatever happens while it is written."""
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made.place import ROOT
+from made.steps import STEPS, die_at, ended_of, full_from
+from tensor_guess.errors import UserError
+from tensor_guess.system.durable import (
+    check_writable,
+    draft,
+    make_folder,
+    publish,
+    publish_made,
+    stage,
+    sweep,
+)
+
+OLD, NEW = b"old" * 5000, b"new" * 7000
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_is_published_is_there_and_nothing_else(tmp_path: Path, replace: bool) -> None:
+    publish(tmp_path / "a.pb", NEW, replace=replace, mtime_ns=1_234_567_890_000_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
+    assert (tmp_path / "a.pb").read_bytes() == NEW
+    assert (tmp_path / "a.pb").stat().st_mtime == 1_234_567_890
+
+
+def test_the_old_file_is_replaced_only_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "a.pb"
+    path.write_bytes(OLD)
+    with pytest.raises(FileExistsError):
+        publish(path, NEW, replace=False)
+    assert path.read_bytes() == OLD
+    publish(path, NEW)
+    assert path.read_bytes() == NEW
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "new\nline", "-rf", "a'b\"c", "東京", "\udcff"])
+def test_any_name_that_the_system_takes_is_published(tmp_path: Path, name: str) -> None:
+    publish(tmp_path / name, NEW, replace=False)
+    assert (tmp_path / name).read_bytes() == NEW
+
+
+def test_a_link_under_the_final_name_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(OLD)
+    (tmp_path / "a").symlink_to("theirs")
+    with pytest.raises(FileExistsError):
+        publish(tmp_path / "a", NEW, replace=False)
+    publish(tmp_path / "a", NEW)
+    assert (tmp_path / "theirs").read_bytes() == OLD
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("there", [True, False], ids=["old file there", "none there"])
+def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
+    tmp_path: Path, there: bool, replace: bool, after: bool
+) -> None:
+    path = tmp_path / "a.pb"
+
+    def write(nth: int) -> None:
+        die_at(nth, after=after)
+        publish(path, NEW, replace=replace, mtime_ns=0)
+
+    seen = set()
+    for nth in range(1, 100):
+        path.unlink(missing_ok=True)
+        if there:
+            path.write_bytes(OLD)
+        ended = ended_of(partial(write, nth))
+        found = path.read_bytes() if path.exists() else None
+        assert found in ({OLD} if there else {None}) | ({NEW} if replace or not there else set())
+        seen.add(found)
+        if ended != -signal.SIGKILL:
+            break
+    # The loop went through all steps, and both ends of the story were seen.
+    assert ended == (1 if there and not replace else 0)
+    assert nth > 4
+    assert len(seen) == (1 if there and not replace else 2)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_crash_at_any_step_leaves_what_others_made_whole_or_not_there(
+    tmp_path: Path, kind: str, after: bool
+) -> None:
+    path = tmp_path / "exported"
+    parts = [path] if kind == "file" else [path / "model.xml", path / "assets" / "labels.txt"]
+
+    def write(nth: int) -> None:
+        with draft(path) as made:
+            for part in parts:
+                target = made / part.relative_to(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(NEW)
+            die_at(nth, after=after)
+            publish_made(made, path)
+
+    seen = set()
+    for nth in range(1, 100):
+        for each in tmp_path.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        ended = ended_of(partial(write, nth))
+        seen.add(path.exists())
+        if path.exists():
+            assert [part.read_bytes() for part in parts] == [NEW] * len(parts)
+        if ended != -signal.SIGKILL:
+            break
+    assert (ended, seen, leftovers(tmp_path)) == (0, {False, True}, [])
+    assert nth > 4
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_error_at_any_step_is_said_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool, step: str
+) -> None:
+    path, real, said = tmp_path / "a.pb", getattr(os, step), set()
+    for nth in range(1, 5):
+        path.write_bytes(OLD) if replace else path.unlink(missing_ok=True)
+        calls = 0
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == nth:  # noqa: B023 # called in this round only
+                raise OSError(errno.EIO, "Input/output error")
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, step, fail)
+        try:
+            publish(path, NEW, replace=replace, mtime_ns=0)
+        except UserError as error:
+            said.add(str(error))
+        monkeypatch.undo()
+        found = path.read_bytes() if path.exists() else None
+        assert found in {OLD if replace else None, NEW}
+    unused = {"link" if replace else "replace", "rename", "mkdir", "unlink"}
+    assert said == (set() if step in unused else {f"could not write {path}: input/output error"})
+
+
+def test_a_disk_that_is_full_from_any_step_on_leaves_the_old_files_or_the_new(
+    tmp_path: Path,
+) -> None:
+    """What belongs together is staged first: then there is room for all of it or for none."""
+    names, seen = ("a", "b"), set()
+
+    def write(nth: int) -> None:
+        full_from(nth)
+        with stage(tmp_path / "a", NEW) as a, stage(tmp_path / "b", NEW) as b:
+            ready.touch()
+            a.commit()
+            b.commit()
+
+    ready = tmp_path / "ready"
+    for nth in range(1, 100):
+        for name in names:
+            (tmp_path / name).write_bytes(OLD)
+        ready.unlink(missing_ok=True)
+        ended = ended_of(partial(write, nth))
+        if not ready.exists():
+            assert [(tmp_path / name).read_bytes() for name in names] == [OLD, OLD]
+        assert leftovers(tmp_path) == []
+        seen.add(ready.exists())
+        if ended == 0:
+            break
+    assert (ended, seen) == (0, {False, True})
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_syncs_no_folders_is_published_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    publish(tmp_path / "a", NEW)
+    assert (tmp_path / "a").read_bytes() == NEW
+
+
+NO_LINKS = OSError(errno.EPERM, "Operation not permitted")
+
+
+def refuse_links(*_: Any, **__: Any) -> None:
+    raise NO_LINKS
+
+
+def test_without_hard_links_nothing_is_replaced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", refuse_links)  # as exFAT does
+    path = tmp_path / "a.jpg"
+    publish(path, NEW, replace=False)
+    assert path.read_bytes() == NEW
+    with pytest.raises(FileExistsError):
+        publish(path, OLD, replace=False)
+    assert path.read_bytes() == NEW
+    assert leftovers(tmp_path) == []
+
+
+def test_without_hard_links_a_failing_rename_leaves_no_empty_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", refuse_links)
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(UserError, match="input/output error"):
+        publish(tmp_path / "a.jpg", NEW, replace=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from tensor_guess.system.durable import publish
+for n in itertools.count():
+    publish(Path(sys.argv[1]), (b"%08d" % n) * 200_000)
+    if n == 1:
+        print("writing", flush=True)
+"""
+
+
+def killed_while_writing(path: Path, wait: float) -> None:
+    source = ROOT / "src"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, path],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(source)},
+    ) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"writing\n"
+        # Not a wait for something to happen: the moment of the kill is what varies.
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            path.read_bytes()
+        writer.kill()
+
+
+def whole(data: bytes) -> bool:
+    return len(data) == 1_600_000 and data == data[:8] * 200_000
+
+
+@pytest.mark.parametrize("wait", [0, 0.003, 0.007, 0.012, 0.02])
+def test_a_kill_at_random_leaves_a_complete_file(tmp_path: Path, wait: float) -> None:
+    killed_while_writing(tmp_path / "a", wait)
+    assert whole((tmp_path / "a").read_bytes())
+
+
+@pytest.mark.long
+def test_a_hundred_kills_at_random_leave_complete_files(tmp_path: Path) -> None:
+    for n in range(100):
+        killed_while_writing(tmp_path / "a", n / 2000)
+        assert whole((tmp_path / "a").read_bytes())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk, and not everywhere")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_full_disk_is_said_and_leaves_what_was_there(small_disk: Path, replace: bool) -> None:
+    path = small_disk / "a.pb"
+    if replace:
+        path.write_bytes(OLD)
+    with pytest.raises(UserError, match=r"a\.pb: no space left on device"):
+        publish(path, bytes(2_000_000), replace=replace)
+    assert [each.name for each in small_disk.iterdir()] == (["a.pb"] if replace else [])
+    assert not replace or path.read_bytes() == OLD
+    publish(path, NEW, replace=replace)  # what failed has given its space back
+    assert path.read_bytes() == NEW
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match=r"cannot write to .*missing: no such file or directory"):
+        check_writable(tmp_path / "missing")
+    with pytest.raises(UserError, match=r"could not write .*: no such file or directory"):
+        publish(tmp_path / "missing" / "a", NEW)
+
+
+def test_a_folder_is_made_with_its_parents_or_it_is_said_why_not(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="could not make the folder"):
+            make_folder(path)
+
+
+def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
+    # A child that dies while it writes leaves a real temporary name.
+    def write() -> None:
+        die_at(1, after=True)
+        publish(tmp_path / "a", NEW)
+
+    assert [ended_of(write), ended_of(write)] == [-signal.SIGKILL] * 2
+    old, recent = (tmp_path / name for name in leftovers(tmp_path))
+    two_days_ago = time.time() - 2 * 24 * 3600
+    theirs = tmp_path / ".somebody's.tmp"
+    theirs.touch()
+    draft = old.with_name(f"{old.stem}-folder{old.suffix}")
+    (draft / "model").mkdir(parents=True)
+    for path in (old, theirs, draft):
+        os.utime(path, (two_days_ago, two_days_ago))
+    odd = old.with_name(f"{old.stem}-link{old.suffix}")
+    odd.symlink_to(tmp_path / "nothing")
+    sweep(tmp_path)
+    # What cannot be looked at (here a link to nothing) does not stop the run.
+    assert sorted(tmp_path.iterdir()) == sorted([recent, theirs, odd])

@@ -1,0 +1,253 @@
+"""The head: learns what can be learned, gives every category its due, always the same."""
+
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from tensor_guess.config import Training
+from tensor_guess.errors import UserError
+from tensor_guess.graphs.own import Head
+from tensor_guess.training import head as heads
+from tensor_guess.training.head import Look, scores_of, softmax, train
+
+Floats = NDArray[np.float32]
+SHORT = Training(steps=300)
+NOBODY: list[NDArray[np.intp]] = []
+
+
+def parts(truth: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(truth == k) for k in range(truth.max() + 1)]
+
+
+def clusters(
+    count: int, width: int, classes: int, spread: float
+) -> tuple[Floats, list[NDArray[np.intp]]]:
+    """Bottlenecks around one centre a category, like those of a network: none below zero."""
+    random = np.random.default_rng(2)
+    centres = random.uniform(0, 1, (classes, width))
+    truth = np.arange(count) % classes
+    rows = centres[truth] + spread * random.normal(size=(count, width))
+    return np.maximum(rows, 0).astype(np.float32), parts(truth)
+
+
+def trained(
+    bottlenecks: Floats,
+    training: Sequence[NDArray[np.intp]],
+    options: Training = SHORT,
+    validation: Sequence[NDArray[np.intp]] = (),
+) -> tuple[Head, list[Look]]:
+    looks: list[Look] = []
+    nobody = [np.empty(0, np.intp)] * len(training)
+    head = train(
+        bottlenecks, training, validation or nobody, options, lambda look, _: looks.append(look)
+    )
+    return head, looks
+
+
+def same(one: Head, other: Head) -> bool:
+    return (one.weights.tobytes(), one.biases.tobytes()) == (
+        other.weights.tobytes(),
+        other.biases.tobytes(),
+    )
+
+
+LOGITS = arrays.arrays(
+    np.float32,
+    arrays.array_shapes(min_dims=2, max_dims=2, max_side=6),
+    elements=st.floats(-(2.0**100), 2.0**100, width=32),
+)
+
+
+@given(LOGITS)
+def test_scores_are_a_distribution_in_the_order_of_the_logits(logits: Floats) -> None:
+    scores = softmax(logits)
+    assert scores.dtype == np.float32
+    assert ((scores >= 0) & (scores <= 1)).all()
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    for row, given_ in zip(scores, logits, strict=True):
+        assert (np.diff(row[np.argsort(given_)]) >= 0).all()
+
+
+def test_scores_are_those_of_the_formula() -> None:
+    logits = np.array([[0, np.log(2), np.log(5)], [700, 700, 700]], np.float32)
+    np.testing.assert_allclose(softmax(logits), [[1 / 8, 2 / 8, 5 / 8], [1 / 3] * 3], rtol=1e-5)
+    head = Head(np.eye(3, dtype=np.float32), np.array([0, 0, np.log(2)], np.float32))
+    np.testing.assert_allclose(scores_of(np.zeros((1, 3), np.float32), head), [[0.25, 0.25, 0.5]])
+
+
+def test_categories_that_can_be_told_apart_are() -> None:
+    bottlenecks, training = clusters(200, 64, 5, 0.2)
+    head, looks = trained(bottlenecks, training, Training(steps=2000))
+    found = scores_of(bottlenecks, head).argmax(axis=1)
+    assert (found == np.arange(200) % 5).mean() == 1
+    assert looks[-1].cross_entropy < looks[0].cross_entropy / 2
+    assert looks[-1].train_accuracy > 0.95
+
+
+def test_nothing_is_learned_from_noise_but_the_looks_say_so() -> None:
+    random = np.random.default_rng(4)
+    bottlenecks = random.uniform(size=(400, 32)).astype(np.float32)
+    truth = random.integers(0, 2, 400)
+    training, validation = (
+        [each[each < 200] for each in parts(truth)],
+        [each[each >= 200] for each in parts(truth)],
+    )
+    options = Training(steps=500, validation_batch_size=-1)
+    _, looks = trained(bottlenecks, training, options, validation)
+    assert 0.35 < looks[-1].validation_accuracy < 0.65
+
+
+def test_ten_times_as_many_images_do_not_make_a_category_likelier() -> None:
+    # Bottlenecks that say nothing: all that can be learned is how often each is drawn.
+    bottlenecks = np.zeros((110, 4), np.float32)
+    training = [np.arange(100), np.arange(100, 110)]
+    head, _ = trained(bottlenecks, training, Training(steps=3000))
+    np.testing.assert_allclose(scores_of(bottlenecks[:1], head), [[0.5, 0.5]], atol=0.05)
+
+
+def test_every_image_of_a_category_is_drawn() -> None:
+    # Image n alone has number n: its weights move only when it is drawn.
+    count = 60
+    training = [np.arange(0, 20), np.arange(20, count)]
+    head, _ = trained(np.eye(count, dtype=np.float32), training, Training(steps=200))
+    assert (head.weights[:20, 0] > 0).all()
+    assert (head.weights[20:, 1] > 0).all()
+    # The 20 are drawn twice as often as each of the 40.
+    ratio = head.weights[:20, 0].mean() / head.weights[20:, 1].mean()
+    assert 1.6 < ratio < 2.4
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_others() -> None:
+    bottlenecks, training = clusters(60, 32, 3, 1)
+    head, looks = trained(bottlenecks, training)
+    again, looks_again = trained(bottlenecks, training)
+    assert same(head, again)
+    assert repr(looks) == repr(looks_again)
+    other, _ = trained(bottlenecks, training, replace(SHORT, seed=1))
+    assert not same(head, other)
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_the_number_of_threads_does_not_change_a_byte(classes: int) -> None:
+    bottlenecks, training = clusters(400, 2048, classes, 1)
+    heads = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads, user_api="blas"):
+            heads.append(trained(bottlenecks, training, Training(steps=50))[0])
+    assert same(heads[0], heads[1])
+    assert same(heads[0], heads[2])
+
+
+def test_the_bottlenecks_are_left_as_they_are() -> None:
+    bottlenecks, training = clusters(60, 32, 3, 1)
+    before = bottlenecks.copy()
+    trained(bottlenecks, training)
+    np.testing.assert_array_equal(bottlenecks, before)
+
+
+@pytest.mark.parametrize(
+    ("steps", "interval", "expected"),
+    [(25, 10, [0, 10, 20, 24]), (21, 10, [0, 10, 20]), (1, 10, [0]), (3, 1, [0, 1, 2])],
+)
+def test_a_look_is_taken_every_so_often_and_at_the_end(
+    steps: int, interval: int, expected: list[int]
+) -> None:
+    bottlenecks, training = clusters(30, 8, 3, 1)
+    options = Training(steps=steps, eval_step_interval=interval)
+    _, looks = trained(bottlenecks, training, options)
+    assert [look.step for look in looks] == expected
+    # Before the first step every category is as likely as any other.
+    assert looks[0].cross_entropy == pytest.approx(np.log(3), rel=1e-5)
+
+
+@pytest.mark.parametrize(("size", "count"), [(100, 100), (7, 7), (-1, 9)])
+def test_validation_counts_what_it_was_asked_to(size: int, count: int) -> None:
+    bottlenecks, training = clusters(30, 8, 3, 0.01)
+    validation = [each[-3:] for each in training]
+    options = Training(steps=1500, validation_batch_size=size)
+    _, looks = trained(bottlenecks, [each[:-3] for each in training], options, validation)
+    assert {look.validation_count for look in looks} == {count}
+    assert looks[-1].validation_accuracy == 1
+
+
+def test_without_validation_images_its_accuracy_is_unknown() -> None:
+    bottlenecks, training = clusters(30, 8, 3, 1)
+    for size in (100, -1):
+        _, looks = trained(bottlenecks, training, Training(steps=3, validation_batch_size=size))
+        assert all(look.validation_count == 0 for look in looks)
+        assert all(np.isnan(look.validation_accuracy) for look in looks)
+
+
+def test_a_category_without_validation_images_does_not_disturb() -> None:
+    bottlenecks, training = clusters(30, 8, 3, 1)
+    validation = [training[0][:2], np.empty(0, np.intp), training[2][:2]]
+    _, looks = trained(bottlenecks, training, SHORT, validation)
+    assert looks[-1].validation_count == 100
+
+
+def classic_run(shared: Path) -> tuple[Floats, NDArray[np.intp]]:
+    """What a real retrain.py computed in 2018: Inception's 2048 numbers for 2 x 150 photos."""
+    folder = shared / "classic_run_2018" / "bottlenecks"
+    rows, truth = [], []
+    for k, category in enumerate(sorted(folder.iterdir())):
+        for path in sorted(category.glob("*.txt")):
+            rows.append(np.array(path.read_text().split(","), np.float32))
+            truth.append(k)
+    return np.stack(rows), np.array(truth)
+
+
+def test_real_bottlenecks_are_learned_as_well_as_scikit_learn_does(shared: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
+    bottlenecks, truth = classic_run(shared)
+    assert bottlenecks.shape == (300, 2048)
+    right = {"ours": 0, "scikit-learn": 0}
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    for known, held_out in folds.split(bottlenecks, truth):
+        training = [known[truth[known] == k] for k in (0, 1)]
+        head, _ = trained(bottlenecks, training, Training())
+        found = scores_of(bottlenecks[held_out], head).argmax(axis=1)
+        right["ours"] += int((found == truth[held_out]).sum())
+        model = LogisticRegression(max_iter=1000).fit(bottlenecks[known], truth[known])
+        right["scikit-learn"] += int(
+            (model.predict(bottlenecks[held_out]) == truth[held_out]).sum()
+        )
+    assert right["ours"] / 300 >= 0.92
+    assert right["ours"] >= right["scikit-learn"] - 6
+
+
+def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    bottlenecks, training = clusters(200, 64, 5, 0.2)
+    options = Training(steps=50, train_batch_size=300)
+    whole, looks = trained(bottlenecks, training, options)
+    monkeypatch.setattr(heads, "_PIECE", 7)
+    pieces, same_looks = trained(bottlenecks, training, options)
+    np.testing.assert_allclose(pieces.weights, whole.weights, atol=1e-5)
+    assert [look.train_accuracy for look in same_looks] == [look.train_accuracy for look in looks]
+
+
+def test_the_largest_batches_take_little_memory() -> None:
+    bottlenecks, training = clusters(200, 512, 5, 0.2)
+    options = Training(steps=2, train_batch_size=1_000_000, validation_batch_size=1_000_000)
+    tracemalloc.start()
+    trained(bottlenecks, training, options, training)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300_000_000
+
+
+@pytest.mark.parametrize("rate", [1e38, 1e300])
+def test_weights_that_grow_without_end_are_an_error(rate: float) -> None:
+    bottlenecks, training = clusters(50, 8, 2, 0.2)
+    with pytest.raises(UserError, match="choose a smaller --learning_rate"):
+        trained(bottlenecks, training, Training(steps=30, learning_rate=rate))

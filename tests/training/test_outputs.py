@@ -1,0 +1,287 @@
+"""What training leaves takes only its own place, all at once, and only if guessing can read it."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from made.graphs import copy_of, head_for, record_for
+from made.place import ROOT, Run
+from made.steps import die_at, ended_of, full_from
+from tensor_guess.backbones.loading import Backbone
+from tensor_guess.config import GRAPH, LABELS, RECORD
+from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.evaluation import story
+from tensor_guess.graphs.graph import serialise
+from tensor_guess.graphs.own import with_head
+from tensor_guess.guessing.loading import load
+from tensor_guess.training import outputs
+from tensor_guess.training.outputs import Outputs, publish_classifier
+
+FEW = ("--backbone", "efficientnet_lite0", "--steps", "20")
+OURS = (RECORD, LABELS, GRAPH)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two categories of eight pictures, not trained on yet."""
+    for category in ("dark_knight", "snow_queen"):
+        (tmp_path / "tf_files/data" / category).mkdir(parents=True)
+        for path in sorted((ROOT / "tf_files/data" / category).iterdir())[:8]:
+            shutil.copy(path, tmp_path / "tf_files/data" / category)
+    return tmp_path / "tf_files"
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Every file below the folder but the cache, by name, and the digest of its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if "bottlenecks" not in path.parts
+    }
+
+
+def test_what_a_killed_training_left_half_written_is_swept_a_day_later(folder: Path) -> None:
+    old, young = (folder / f".tensor-guess-{n}123456789abcdef.tmp" for n in range(2))
+    for path in (old, young):
+        path.write_bytes(b"half a graph")
+    os.utime(old, (0, 0))
+    outputs.check(Outputs(folder / GRAPH, folder / LABELS), folder / "data")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+# --- what is not ours is never replaced
+
+
+def _tensorflow_js(folder: Path) -> list[object]:
+    (folder / "app").mkdir()
+    (folder / "app/model.json").write_text('{"format": "layers-model", "generatedBy": "keras"}')
+    return ["--output_graph", folder / "app/graph.pb"]
+
+
+def _notes(folder: Path) -> list[object]:
+    (folder / "notes.txt").write_text("Dear diary,\n")
+    return ["--output_labels", folder / "notes.txt"]
+
+
+def _page(folder: Path) -> list[object]:
+    (folder / GRAPH).write_text("\n\n<html>not found</html>")
+    return []
+
+
+def _link(folder: Path) -> list[object]:
+    (folder / "kept.txt").write_text("dark knight\n")
+    (folder / LABELS).symlink_to("kept.txt")
+    return []
+
+
+def _fifo(folder: Path) -> list[object]:
+    os.mkfifo(folder / RECORD)
+    return []
+
+
+def _photo_as_labels(folder: Path) -> list[object]:
+    return ["--output_labels", next(folder.glob("data/snow_queen/*"))]
+
+
+def _photo_as_graph(folder: Path) -> list[object]:
+    return ["--output_graph", next(folder.glob("data/dark_knight/*"))]
+
+
+def _beside_photos(folder: Path) -> list[object]:
+    return ["--output_graph", folder / "data/dark_knight/new.pb"]
+
+
+def _in_a_linked_category(folder: Path) -> list[object]:
+    (folder / "data/snow_queen").rename(folder.parent / "photos")
+    (folder / "data/snow_queen").symlink_to(folder.parent / "photos")
+    return ["--output_labels", folder.parent / "photos/new.txt"]
+
+
+def _bottlenecks_there(folder: Path) -> list[object]:
+    return ["--bottleneck_dir", folder / "data/snow_queen/cache"]
+
+
+def _one_file(folder: Path) -> list[object]:
+    return ["--output_graph", folder / "x", "--output_labels", folder / "x"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (_tensorflow_js, "model.json is not a model.json that training wrote"),
+        (_notes, "notes.txt is not a labels file"),
+        (_page, f"{GRAPH} is not a frozen graph"),
+        (_link, f"{LABELS} is not a labels file (is a link), and nothing else is replaced"),
+        (_fifo, "is not a model.json that training wrote (is not a regular file)"),
+        (_photo_as_labels, "would lie among the pictures"),
+        (_photo_as_graph, "would lie among the pictures"),
+        (_beside_photos, "would lie among the pictures"),
+        (_in_a_linked_category, "would lie among the pictures"),
+        (_bottlenecks_there, "would lie among the pictures"),
+        (_one_file, "cannot be one file"),
+    ],
+)
+def test_what_training_did_not_write_is_refused_before_the_work(
+    folder: Path, run: Run, given: Callable[[Path], list[object]], said: str
+) -> None:
+    options = given(folder)
+    before = state(folder.parent)
+    done = run("train", folder, *FEW, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert state(folder.parent) == before
+
+
+def test_what_training_wrote_is_replaced_damaged_too(folder: Path, run: Run) -> None:
+    assert run("train", folder, *FEW).returncode == 0
+    good = state(folder)
+    os.truncate(folder / GRAPH, 5000)
+    (folder / LABELS).write_text("elsa\nan old one\n")
+    assert run("train", folder, *FEW).returncode == 0
+    assert state(folder) == good
+    for name in OURS:
+        (folder / name).write_bytes(b"")
+    assert run("train", folder, *FEW).returncode == 0
+    assert state(folder) == good
+
+
+# --- a classifier that guessing refuses takes nobody's place
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        ("--learning_rate=nan", 2, "nan is no finite number"),
+        ("--learning_rate=inf", 2, "inf is no finite number"),
+        ("--learning_rate=1e38", 1, "choose a smaller --learning_rate than 1e+38"),
+        ("--final_tensor_name=Mul", 2, "is another tensor's"),
+        ("--final_tensor_name=bottleneck", 2, "is another tensor's"),
+        ("--final_tensor_name=final_training_ops/logits", 2, "is another tensor's"),
+        ("--final_tensor_name=a:0", 2, "is no name that a tensor can have"),
+        ("--final_tensor_name=", 2, "is no name that a tensor can have"),
+        ("--train_batch_size=2000000000", 2, "is not in the range"),
+        ("--validation_batch_size=2000000000", 2, "is not in the range"),
+    ],
+)
+def test_a_senseless_training_leaves_the_classifier_as_it_was(
+    folder: Path, run: Run, option: str, code: int, said: str
+) -> None:
+    assert run("train", folder, *FEW).returncode == 0
+    before = state(folder)
+    done = run("train", folder, *FEW, option)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+    assert state(folder) == before
+
+
+# --- at every step: a crash, a full disk
+
+
+@pytest.fixture
+def two(tiny: Backbone) -> list[tuple[bytes, bytes, bytes]]:
+    """Two classifiers of other labels: graph, labels file and model.json."""
+    found = []
+    for labels in (("a", "b", "c"), ("d", "e", "f")):
+        record = record_for(tiny)
+        record = type(record)(**{**record.__dict__, "labels": labels, "categories": labels})
+        graph = serialise(with_head(tiny.graph, head_for(12), record))
+        lines = "".join(f"{label}\n" for label in labels).encode()
+        found.append((graph, lines, story.written(record, sha256(graph).hexdigest(), {})))
+    return found
+
+
+@pytest.mark.parametrize("how", ["killed before", "killed after", "full"])
+def test_after_every_step_of_publishing_one_of_the_two_classifiers_is_there(
+    tmp_path: Path, two: list[tuple[bytes, bytes, bytes]], how: str
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    for nth in count(1):
+        publish_classifier(where, *two[0])
+
+        def publish_the_other(nth: int = nth) -> None:
+            if how == "full":
+                full_from(nth)
+            else:
+                die_at(nth, after=how == "killed after")
+            publish_classifier(where, *two[1])
+
+        ended = ended_of(publish_the_other)
+        labels = load(tmp_path).record.labels
+        assert labels in (("a", "b", "c"), ("d", "e", "f"))
+        outputs.check(where, tmp_path / "data")  # and can be replaced
+        if ended == 0:
+            break
+        if how == "full":
+            assert not list(tmp_path.glob(".*")), "what could not be committed is gone"
+    assert nth > 12
+    assert labels == ("d", "e", "f")
+
+
+def test_a_full_disk_is_one_sentence(
+    tmp_path: Path, two: list[tuple[bytes, bytes, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    publish_classifier(where, *two[0])
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(UserError, match=r"could not write .*model.json: no space left"):
+        publish_classifier(where, *two[1])
+    assert load(tmp_path).record.labels == ("a", "b", "c")
+
+
+def test_labels_of_an_interrupted_training_are_told_and_not_used(
+    tmp_path: Path,
+    two: list[tuple[bytes, bytes, bytes]],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    publish_classifier(Outputs(tmp_path / GRAPH, tmp_path / LABELS), *two[0])
+    (tmp_path / RECORD).write_bytes(two[1][2])
+    (tmp_path / LABELS).write_bytes(two[1][1])
+    assert load(tmp_path).record.labels == ("a", "b", "c")
+    said = capfd.readouterr().err
+    assert "is left from a training that did not end" in said
+    assert said.count("\n") == 1
+    (tmp_path / RECORD).write_bytes(two[0][2])
+    with pytest.raises(UserError, match="does not have the labels that are inside"):
+        load(tmp_path)
+
+
+def test_other_programs_graphs_are_graphs_too(ours: GraphDef, tmp_path: Path) -> None:
+    where = Outputs(tmp_path / "theirs.pb", tmp_path / "theirs.txt")
+    graph = copy_of(ours)
+    graph.node[0].name = "n" * 300
+    where.graph.write_bytes(serialise(graph))
+    outputs.check(where, tmp_path / "data")
+    for start in (b"\n", b"\n\n", b"\n\n\n\n\n\n", b"\n" + b"\xff" * 15, b"\xff\xd8\xff", b"PK"):
+        where.graph.write_bytes(start)
+        with pytest.raises(WrongUsage, match="is not a frozen graph"):
+            outputs.check(where, tmp_path / "data")
+
+
+def test_a_model_json_of_ours_is_known_by_what_every_version_wrote(
+    tmp_path: Path, two: list[tuple[bytes, bytes, bytes]]
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    model = json.loads(two[0][2])
+    del model["graph_sha256"]
+    where.model.write_text(json.dumps(model))
+    outputs.check(where, tmp_path / "data")
+    del model["backbone_sha256"]
+    for text in (json.dumps(model), "[" * 100_000, "[]", "half"):
+        where.model.write_text(text)
+        with pytest.raises(WrongUsage, match=r"is not a model\.json that training wrote"):
+            outputs.check(where, tmp_path / "data")

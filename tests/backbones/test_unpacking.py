@@ -215,7 +215,7 @@ def test_a_hostile_archive_is_one_sentence_at_once(
     start = time.process_time()
     with pytest.raises(UserError, match=sentence) as raised:
         unpacking.unpack(path, tmp_path / "in/to", "module.tar.gz")
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 2  # a header of 3 GB took 80
     assert str(raised.value).startswith("module.tar.gz ")
     assert str(raised.value).isprintable()
     assert [each.name for each in tmp_path.iterdir()] in ([], ["in"])

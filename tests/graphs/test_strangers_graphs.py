@@ -295,10 +295,18 @@ def test_the_classifier_that_attacks_start_from_is_a_good_one(tmp_path: Path, ca
     assert (code, err, len(out.splitlines())) == (0, "", 2)
 
 
+@pytest.fixture(scope="module")
+def starting(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Seconds of processor time that the program takes to refuse a file that says nothing."""
+    path = tmp_path_factory.mktemp("nothing") / "x.pb"
+    path.touch()
+    return min(guess(path, cache).processor_seconds for _ in range(3))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize(("spoil", "said"), ATTACKS.values(), ids=ATTACKS.keys())
 def test_an_attack_is_refused_in_a_sentence_at_once(
-    spoil: Callable[[Classifier], None], said: str, tmp_path: Path, cache: Path
+    spoil: Callable[[Classifier], None], said: str, tmp_path: Path, cache: Path, starting: float
 ) -> None:
     classifier = Classifier()
     spoil(classifier)
@@ -309,7 +317,7 @@ def test_an_attack_is_refused_in_a_sentence_at_once(
     assert said in done.err
     assert done.err.endswith("\n")
     assert done.err[:-1].isprintable()
-    assert done.processor_seconds < SECONDS  # others use the processors too
+    assert done.processor_seconds - starting < SECONDS
     assert done.peak < BYTES
     assert len(done.err) < 1000
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.pb", "x.txt"]
@@ -343,26 +351,28 @@ BOMBS = {
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS.keys())
 def test_a_small_file_that_parses_to_much_is_refused_before_it_is_parsed(
-    data: bytes, tmp_path: Path, cache: Path
+    data: bytes, tmp_path: Path, cache: Path, starting: float
 ) -> None:
     (tmp_path / "x.pb").write_bytes(data)
     done = guess(tmp_path / "x.pb", cache)
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
-    assert done.processor_seconds < SECONDS
+    assert done.processor_seconds - starting < SECONDS
     assert done.peak < BYTES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize("start", [b"\n", field(1, b"")[:1] + b"\xff\xff\xff\xff\x07", b"\x12"])
-def test_a_hole_of_two_gigabytes_is_not_read(start: bytes, tmp_path: Path, cache: Path) -> None:
+def test_a_hole_of_two_gigabytes_is_not_read(
+    start: bytes, tmp_path: Path, cache: Path, starting: float
+) -> None:
     with (tmp_path / "x.pb").open("wb") as file:
         file.write(start)
         file.truncate(2**31 - 1)  # sparse: takes no space
     done = guess(tmp_path / "x.pb", cache)
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
-    assert done.processor_seconds < SECONDS
+    assert done.processor_seconds - starting < SECONDS
     assert done.peak < BYTES
 
 

@@ -12,21 +12,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from made.place import ROOT
 import numpy as np
 import pytest
 from PIL import Image
 
-from tensor_guess.images import decoding
-from tensor_guess.images import encoded
-from tensor_guess.system import reading
+from made.place import ROOT
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.cache import ROWS, Cache, Rows, compute, fingerprint, length_of
 from tensor_guess.config import BOTTLENECK, GRAPH
-from tensor_guess.images.dataset import label_of
 from tensor_guess.graphs.network import Network
+from tensor_guess.images import decoding, encoded
+from tensor_guess.images.dataset import label_of
 from tensor_guess.images.scaling import Scaling
-
+from tensor_guess.system import reading
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tensor_guess.bottlenecks.cache import Rows
-from tensor_guess.config import Training
-from tensor_guess.images.dataset import Category, Dataset, LeftOut, Split
-from tensor_guess.errors import UserError
 from tensor_guess.bottlenecks.examples import Examples, arrange
+from tensor_guess.config import Training
+from tensor_guess.errors import UserError
+from tensor_guess.images.dataset import Category, Dataset, LeftOut, Split
 
 OPTIONS = Training()
 

@@ -9,18 +9,17 @@ import pytest
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from made.strangers import made
-from tensor_guess.backbones import loading
-from tensor_guess.backbones import handles
-from tensor_guess.images import encoded
+from tensor_guess.backbones import handles, loading
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.cache import length_of
-from tensor_guess.graphs.builder import Builder
 from tensor_guess.bottlenecks.classic import Group, index, read
+from tensor_guess.bottlenecks.same_backbone import ALIKE, alike, reason_against, reason_in_names
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, GRAPH, NETWORK_INPUT
+from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.network import Network
+from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
-from tensor_guess.bottlenecks.same_backbone import ALIKE, alike, reason_against, reason_in_names
 from tensor_guess.images.scaling import Scaling
 
 HANDLE = "https://tfhub.dev/google/small/1"

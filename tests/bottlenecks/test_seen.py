@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tensor_guess.images import encoded
 from tensor_guess.bottlenecks.seen import Seen
+from tensor_guess.images import encoded
 
 LONG_AGO = 10**18
 

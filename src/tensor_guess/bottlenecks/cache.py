@@ -21,20 +21,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.images import encoded
-from tensor_guess.system import progress
-from tensor_guess.system import reading
-from tensor_guess.graphs import shapes
 from tensor_guess.backbones.loading import Backbone
+from tensor_guess.bottlenecks.seen import Seen
 from tensor_guess.config import BOTTLENECK
-from tensor_guess.images.dataset import LeftOut
-from tensor_guess.system.durable import make_folder, publish, sweep
 from tensor_guess.errors import Unreadable, shown
+from tensor_guess.graphs import shapes
 from tensor_guess.graphs.graph import cut
 from tensor_guess.graphs.network import Network
+from tensor_guess.images import encoded
+from tensor_guess.images.dataset import LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.bottlenecks.seen import Seen
+from tensor_guess.system import progress, reading
+from tensor_guess.system.durable import make_folder, publish, sweep
 
 # Counts up when the same image would be squeezed to other pixels.
 PREPROCESSING = 1

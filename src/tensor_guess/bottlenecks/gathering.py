@@ -9,20 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.bottlenecks import classic as classic_bottlenecks
-from tensor_guess.images import dataset
-from tensor_guess.images import encoded
-from tensor_guess.system import progress
-from tensor_guess.system import reading
 from tensor_guess.backbones.loading import Backbone
+from tensor_guess.bottlenecks import classic as classic_bottlenecks
 from tensor_guess.bottlenecks.cache import Rows, compute, length_of, peek
 from tensor_guess.bottlenecks.classic import Group, Stored, spread
+from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason_in_names
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
-from tensor_guess.images.dataset import Dataset, LeftOut
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs.network import Network
+from tensor_guess.images import dataset, encoded
+from tensor_guess.images.dataset import Dataset, LeftOut
+from tensor_guess.system import progress, reading
 from tensor_guess.system.reading import real
-from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason_in_names
 
 # So many photos are computed and compared with what was stored of them.
 COMPARED = 8

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.images import encoded
-from tensor_guess.system import progress
-from tensor_guess.system import reading
-from tensor_guess.system.durable import publish
 from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.images import encoded
+from tensor_guess.system import progress, reading
+from tensor_guess.system.durable import publish
 
 # A file changed just before it was hashed may change again within one tick of its clock.
 _TICK_NS = 2_000_000_000

@@ -1,7 +1,5 @@
 """What is said while a job works is on stderr; a bar only where somebody watches."""
 
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from made.place import ROOT
+from made.terminal import on_terminal
 from tensor_guess.system import progress
 
 SOURCE = ROOT / "src"
@@ -17,32 +16,41 @@ from tensor_guess.system import progress
 progress.say("a line")
 print(sum(progress.track(iter(range(300)), 300, "Counting")))
 """
+LEARN = """
+from tensor_guess.system import progress
+with progress.bar("Learning", 3) as show:
+    for step in range(3):
+        show(step + 1, f"[b]loss[/b] {1 / (step + 1):.3f}")
+"""
 
 
-def test_without_a_terminal_there_are_lines_and_no_bar() -> None:
+@pytest.mark.parametrize(
+    ("work", "printed", "said"), [(COUNT, b"44850\n", b"a line\n"), (LEARN, b"", b"")]
+)
+def test_without_a_terminal_there_are_lines_and_no_bar(
+    work: str, printed: bytes, said: bytes
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COUNT], env={"PYTHONPATH": str(SOURCE)}, capture_output=True
+        [sys.executable, "-c", work], env={"PYTHONPATH": str(SOURCE)}, capture_output=True
     )
-    assert done.stdout == b"44850\n"
-    assert done.stderr == b"a line\n"
+    assert done.stdout == printed
+    assert done.stderr == said
 
 
 def test_on_a_terminal_a_bar_counts_on_stderr_only() -> None:
-    ours, theirs = pty.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", COUNT],
-            env={"PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "120"},
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-        )
-        assert done.stdout == b"44850\n"
-        drawn = os.read(ours, 65536).decode()
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    printed, drawn = on_terminal([sys.executable, "-c", COUNT], {"PYTHONPATH": str(SOURCE)})
+    assert printed == "44850\n"
     assert "Counting" in drawn
     assert "300/300" in drawn
+
+
+def test_on_a_terminal_the_last_note_stays_when_the_bar_is_gone() -> None:
+    _, drawn = on_terminal([sys.executable, "-c", LEARN], {"PYTHONPATH": str(SOURCE)})
+    # A note is text, whatever brackets it has.
+    bar, _, left = drawn.rpartition("\x1b[2K")  # clears a line
+    assert "3/3" in bar
+    assert "\r\n[b]loss[/b] 0.333\r\n" in bar
+    assert left == "[b]loss[/b] 0.333\r\n"
 
 
 def test_items_come_one_by_one_as_they_are_asked_for() -> None:

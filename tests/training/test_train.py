@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from made.place import ROOT, Run
+from made.terminal import on_terminal
 from tensor_guess.config import GRAPH, LABELS, RECORD
 
 LITE = ("--backbone", "efficientnet_lite0")
@@ -47,6 +49,28 @@ def test_the_log_has_the_classic_lines(tf_files: Path, run: Run) -> None:
             assert f": Step {step}: {what}" in log
     assert ": Step 10: " not in log
     assert "dark_knight: 10 files (fewer than 20" in log
+
+
+def test_on_a_terminal_accuracy_and_loss_stand_below_the_bar(tf_files: Path, cache: Path) -> None:
+    program = [sys.executable, "-I", ROOT / "src"]
+    printed, drawn = on_terminal(
+        [*program, "train", tf_files, *LITE, "--steps", 2000, "--eval_step_interval", 1],
+        {"TENSOR_GUESS_CACHE": str(cache)},
+    )
+    assert printed.startswith("Final test accuracy = ")
+    number, percent = r"\d\.\d{6}", r"\d+\.\d%"
+    looks = re.findall(
+        rf"(\d+)/2000.*\r\n"
+        rf"(Train accuracy {percent}, cross entropy {number}, validation accuracy {percent})\r",
+        drawn,
+    )
+    steps = [int(step) for step, _ in looks]
+    assert steps == sorted(steps)
+    assert steps[-1] == 2000
+    assert len({results for _, results in looks}) > 1  # they change as it goes
+    # When the bar is gone, the last results are still there.
+    assert f"\x1b[2K{looks[-1][1]}\r\nwrote {tf_files / GRAPH}\r\n" in drawn
+    assert ": Step " not in drawn
 
 
 def test_the_same_pictures_give_the_same_bytes_whatever_their_names(

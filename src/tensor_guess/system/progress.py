@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
 
@@ -38,13 +38,23 @@ def on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
+class Show(Protocol):
+    """Takes how much is done and what there is to say of it, in one line."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function that takes how much is done; on a terminal a bar shows it, with rate and time."""
+def bar(what: str, total: int) -> Iterator[Show]:
+    """Yield a function that takes how much is done.
+
+    On a terminal a bar shows it, with rate and time; below it stands the latest note, and the last
+    one is left there when the work is done.
+    """
     if not on_terminal():
-        yield lambda done: None
+        yield lambda done, note="": None
         return
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -61,6 +71,13 @@ def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:.0f}/s" if speed else "")
 
+    class Noted(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            for each in self.tasks:
+                if each.fields["note"]:
+                    yield Text(each.fields["note"])
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -68,9 +85,12 @@ def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda done: shown.update(task, completed=done)
+    with Noted(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total, note="")
+        yield lambda done, note="": shown.update(task, completed=done, note=note)
+    last = shown.tasks[0].fields["note"]
+    if last:
+        say(last)
 
 
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

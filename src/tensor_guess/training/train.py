@@ -127,7 +127,7 @@ def _steps(
     with progress.bar("Training", job.options.steps) as show, summaries:
 
         def look(at: Look, head: Head) -> None:
-            show(at.step + 1)
+            show(at.step + 1, _results(at))
             summaries.add(at)
             _log(at)
             every = job.intermediate_frequency
@@ -264,8 +264,17 @@ def _listed(parts: Counter[str]) -> str:
     return ", ".join(f"{parts[part.value]} {part.value}" for part in Split)
 
 
+def _results(at: Look) -> str:
+    """What stands below the bar on a terminal."""
+    validated = f", validation accuracy {100 * at.validation_accuracy:.1f}%"
+    return (
+        f"Train accuracy {100 * at.train_accuracy:.1f}%, cross entropy {at.cross_entropy:f}"
+        f"{validated if at.validation_count else ''}"
+    )
+
+
 def _log(at: Look) -> None:
-    """The lines of `retrain.py`, for whoever reads its logs; a terminal has the bar."""
+    """Log the lines of `retrain.py`, for whoever reads its logs; a terminal has the bar."""
     if progress.on_terminal():
         return
     now = datetime.now()

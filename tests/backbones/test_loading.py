@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-import tensor_guess
+import tensor_guess.backbones
 from made.place import ROOT
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.catalogue import CATALOGUE, PackagedWeights
@@ -230,7 +230,7 @@ def test_several_runs_that_freeze_at_once_end_with_one_file(
 def no_tensorflow(tiny: loading.Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be frozen by Keras is the tiny backbone's graph."""
     frozen = SimpleNamespace(freeze=lambda name, size, weights: tiny.graph)
-    monkeypatch.setattr(tensor_guess, "keras_backbones", frozen, raising=False)
+    monkeypatch.setattr(tensor_guess.backbones, "keras_networks", frozen, raising=False)
     monkeypatch.setitem(sys.modules, "tensor_guess.backbones.keras_networks", frozen)
 
 

@@ -97,6 +97,11 @@ def test_every_module_has_its_tests() -> None:
     assert without == {"images.scaling"}  # has nothing to test
 
 
+def test_every_file_of_the_launcher_has_its_tests() -> None:
+    files = {path.stem for path in ROOT.glob("src/launcher/*.bash")}
+    assert files == {path.stem[5:] for path in ROOT.glob("tests/launcher/test_*.py")}
+
+
 def imported(said: str) -> set[str]:
     """The packages that `-X importtime` saw being imported."""
     lines = [line for line in said.splitlines() if line.startswith("import time:")]

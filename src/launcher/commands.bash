@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
 # The program's command lines: what is a path in them. Sourced by launch.bash.
 
-# Every argument and option of every subcommand (tests/test_launch.py compares it with the CLI):
+# Every argument and option of every subcommand (tests/launcher/test_commands.py compares it with the CLI):
 #   read        a path that is only read; its folder is mounted
 #   images      the same, and its name as it was typed is printed with the results
 #   classifier  a classifier's folder or a graph, or the word `imagenet`; only read

@@ -1,0 +1,126 @@
+"""Which arguments and options are paths, as the program reads them."""
+
+import subprocess
+import time
+
+import click
+import pytest
+
+from made.launcher import Launcher, classifier
+from made.place import ROOT
+from tensor_guess.commands.main import cli
+
+# `handle` may be a path.
+PATH_KINDS = {"read", "images", "classifier", "train", "pictures", "folder", "file"}
+
+
+def table() -> dict[str, list[tuple[str, str]]]:
+    """The launcher's table: subcommand -> (name, kind)."""
+    script = 'ROOT=.; source src/launcher/launch.bash; printf "%s" "${COMMANDS}"'
+    text = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for line in text.decode().strip().splitlines():
+        command, name, kind = line.split()
+        rows.setdefault(command, []).append((name, kind))
+    return rows
+
+
+def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
+    said = {}
+    for name, command in cli.commands.items():
+        if command.hidden:  # the program calls itself: never by way of a launcher
+            continue
+        said[name] = [
+            (row, isinstance(each.type, click.Path), getattr(each, "is_flag", False))
+            for each in command.params
+            for row in (
+                [*each.opts, *each.secondary_opts]
+                if isinstance(each, click.Option)
+                else [f"{each.name}".upper() + ("..." if each.nargs == -1 else "")]
+            )
+        ]
+    known = {
+        name: [(row, kind in PATH_KINDS, kind == "flag") for row, kind in rows]
+        for name, rows in table().items()
+    }
+    assert known.keys() == said.keys()
+    for name, rows in known.items():
+        assert sorted(rows) == sorted(said[name])
+        # Positional ones in their order.
+        assert [r for r in rows if r[0][0] != "-"] == [r for r in said[name] if r[0][0] != "-"]
+
+
+def test_options_are_understood_in_every_spelling(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "out").mkdir()
+    (docker.here / "pics").mkdir()
+    done = docker(
+        "train", "--output_graph=out/g.pb", tf, "--image-dir", "pics", "--steps=5",
+        "--summaries_dir", "new/s", "--print_misclassified_test_images", "--output-labels", "l/x",
+    )  # fmt: skip
+    assert done.mounts[f"{docker.here}/out"] == "rw"
+    assert done.mounts[f"{docker.here}/pics"] == "ro"
+    assert done.mounts[f"{docker.here}/new/s"] == "rw"
+    assert f"{docker.here}/l" not in done.mounts
+    assert done.passed == [
+        "train", "--output_graph=out/g.pb", str(tf), "--image-dir", "pics", "--steps=5",
+        "--summaries_dir", "new/s", "--print_misclassified_test_images", "--output-labels", "l/x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify-dir", "tf", "src", "new", "too many"),
+        ("classify-dir", "tf", "src", "new", "--no-such-option"),
+        ("classify-dir", "tf", "src", "new", "--help"),
+        ("classify-dirs", "tf", "src", "new"),
+        ("train", "tf", "--bottleneck-dir"),
+    ],
+)
+def test_what_the_program_will_refuse_gets_and_makes_nothing(
+    docker: Launcher, arguments: tuple[str, ...]
+) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    done = docker(*arguments)
+    assert done.mounts == {}
+    assert done.passed == list(arguments)
+    assert not (docker.here / "new").exists()
+
+
+def test_the_builtin_classifier_is_a_word_and_a_folder_of_that_name_a_path(
+    docker: Launcher,
+) -> None:
+    classifier(docker.here / "imagenet")
+    (docker.here / "p").mkdir()
+    (docker.here / "p" / "x.jpg").touch()
+    given = ("guess", "imagenet", "p/x.jpg", "--offline")
+    assert f"{docker.here}/imagenet" not in docker(*given).mounts
+    assert f"{docker.here}/imagenet" in docker("guess", "./imagenet", "p/x.jpg").mounts
+
+
+def test_a_graph_named_by_an_option_leaves_the_folders_to_be_sorted(docker: Launcher) -> None:
+    for name in ("theirs", "photos"):
+        (docker.here / name).mkdir()
+    (docker.here / "theirs/output_graph.pb").touch()
+    done = docker("classify-dir", "photos", "--graph", "theirs/output_graph.pb", "sorted")
+    inside = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert inside == {
+        str(docker.here / "theirs"): "ro",
+        str(docker.here / "photos"): "ro",
+        str(docker.here / "sorted"): "rw",
+    }
+
+
+def test_2000_pictures_are_one_mount_and_a_moment(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "p").mkdir()
+    photos = [f"p/{number}.jpg" for number in range(2000)]
+    for photo in photos:
+        (docker.here / photo).touch()
+    begun = time.monotonic()
+    done = docker("guess", "tf", *photos)
+    assert time.monotonic() - begun < 5
+    assert len(done.mounts) == 3
+    assert done.passed[2:] == photos

@@ -1,0 +1,133 @@
+"""Whether an engine answers, and when the image is built."""
+
+import os
+import time
+
+import pytest
+
+from made.launcher import Done, Launcher
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run"
+OFF = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [(DENIED, "sudo usermod -aG docker"), (OFF, "sudo systemctl start docker")],
+)
+def test_a_docker_that_does_not_answer_is_said_with_the_cure(
+    docker: Launcher, said: str, cure: str
+) -> None:
+    # As Docker 20 does: `info` with a format does not say why.
+    docker.does("docker-info", "echo 'answer= []'; exit 0")
+    docker.does("docker-version", f"echo; echo '{said}' >&2; exit 1")
+    done = docker("--help")
+    assert done.calls[-1][0] == "python"
+    assert cure in done.err
+    assert done.err.endswith("; going on without it\n")
+    assert done.err.count("\n") == 1
+
+
+def test_an_engine_that_hangs_is_given_3_seconds(docker: Launcher) -> None:
+    docker.install("podman")
+    begun, waiting = time.monotonic(), []
+    for name in ("docker", "podman"):
+        docker.does(f"{name}-info", "exec sleep 60")
+        docker.environ["TENSOR_GUESS_LAUNCHER"] = name
+        waiting.append(docker.start("--help"))
+    assert [docker.finish(process).code for process in waiting] == [125, 125]
+    assert 2 < time.monotonic() - begun < 6
+    assert sorted(call[:2] for call in docker.calls()) == [["docker", "info"], ["podman", "info"]]
+
+
+def test_podman_under_the_name_of_docker_is_no_docker(docker: Launcher) -> None:
+    docker.install("podman")
+    docker.does("docker-info", "echo 'Error: template' >&2; exit 125")
+    docker.does("docker-version", "exit 125")
+    docker.does("docker---version", "echo podman version 4.3.1; exit")
+    done = docker("--help")
+    assert done.run[0] == "podman"
+    assert done.err == ""
+
+
+def built(done: Done) -> bool:
+    """Whether the image was built."""
+    return any(call[1] == "build" for call in done.calls)
+
+
+@pytest.fixture
+def builder(own: Launcher) -> Launcher:
+    """A launcher whose docker keeps the label of the last build, as a real one would."""
+    own.install("docker")
+    label = own.folder / "label"
+    own.does("docker-build", f"echo Step 1; printf '%s\\n' \"$@\" >'{label}'; exit")
+    own.does("docker-image", f"[[ $2 == inspect ]] && sed -n 's/^tensor-guess.inputs=//p' "
+                                  f"'{label}' 2>/dev/null; exit")  # fmt: skip
+    return own
+
+
+def test_the_image_is_built_once_and_that_is_said_before(builder: Launcher) -> None:
+    done = builder("--help")
+    assert built(done)
+    assert done.out == ""
+    assert "about 500 MB to download" in done.err
+    assert done.err.index("building the image") < done.err.index("Step 1")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert build[-1] == str(builder.clone)
+    tag = build[build.index("--tag") + 1]
+    assert done.calls[-1][-2:] == [tag, "--help"]
+    again = builder("--help")
+    assert not built(again)
+    assert again.err == ""
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "requirements.lock", "src/tensor_guess/errors.py",
+                                  "src/tensor_guess/new.py", ".dockerignore"])  # fmt: skip
+def test_the_image_is_built_again_when_an_input_changes(builder: Launcher, name: str) -> None:
+    builder("--help")
+    with open(builder.clone / name, "a") as file:
+        file.write("\n# changed\n")
+    assert built(builder("--help"))
+
+
+def test_what_is_no_input_does_not_build_it_again(builder: Launcher) -> None:
+    builder("--help")
+    for name in ("src/tensor_guess/__pycache__/errors.pyc", "src/tensor_guess/.errors.py.swp",
+                 "src/tensor_guess/errors.py~", "README.md", "tf_files/x.jpg"):  # fmt: skip
+        (builder.clone / name).parent.mkdir(exist_ok=True)
+        (builder.clone / name).write_text("junk")
+    os.utime(builder.clone / "Dockerfile")
+    assert not built(builder("--help"))
+
+
+def test_a_failed_build_is_125_and_no_fallback(builder: Launcher) -> None:
+    builder.does("docker-build", "echo 'no space left' >&2; exit 1")
+    done = builder("--help")
+    assert done.code == 125
+    assert "no space left" in done.err
+    assert "could not build the image" in done.err
+    assert [call[0] for call in done.calls if call[0] == "python"] == []
+    assert [call for call in done.calls if call[1] == "run"] == []
+
+
+def test_proxies_reach_the_build_and_the_run_by_name_only(builder: Launcher) -> None:
+    builder.environ["https_proxy"] = "http://user:secret@proxy:3128"
+    done = builder("--help")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert build[build.index("--build-arg") + 1] == "https_proxy"
+    assert "secret" not in str(done.calls)
+    assert "https_proxy" in done.calls[-1]
+
+
+def test_the_images_that_this_clone_built_before_are_removed(builder: Launcher) -> None:
+    builder.does("docker-image", "[[ $2 == ls ]] && echo tensor-guess:0123 && echo other:1; exit")
+    done = builder("--help")
+    assert [call[3:] for call in done.calls if call[1:3] == ["image", "rm"]] == [
+        ["tensor-guess:0123"]
+    ]
+
+
+def test_an_image_of_the_users_own_is_not_built(docker: Launcher) -> None:
+    done = docker("--help")
+    assert not built(done)
+    assert done.run[-2:] == ["stand-in", "--help"]

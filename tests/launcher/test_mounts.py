@@ -1,0 +1,203 @@
+"""Which folders a container is shown, and whether it may write to them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from made.launcher import Launcher, classifier
+
+
+def test_training_writes_to_its_folder_only_and_reads_the_pictures(docker: Launcher) -> None:
+    folder = classifier(docker.here / "tf_files")
+    done = docker("tf_files", script="train.sh")
+    cache = docker.folder / "home" / ".cache" / "tensor-guess"
+    assert done.mounts == {str(folder): "rw", f"{folder}/data": "ro", str(cache): "rw"}
+    assert "--network" not in done.run
+    assert "--memory" not in done.run
+    assert done.passed == ["train", "tf_files"]
+
+
+def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    done = docker("tf", "src", "new/dest", script="classify_dir.sh")
+    assert {path: mode for path, mode in done.mounts.items() if "home" not in path} == {
+        f"{docker.here}/tf": "ro",
+        f"{docker.here}/src": "ro",
+        f"{docker.here}/new/dest": "rw",
+    }
+    assert done.options("--network") == ["none"]
+    assert done.options("--memory") == ["2g"]
+
+
+def test_what_is_not_there_is_left_to_the_program(docker: Launcher) -> None:
+    done = docker("guess", "tf", "nope.jpg", "no/such.jpg")
+    assert list(done.mounts) == [str(docker.folder / "home/.cache/tensor-guess")]
+    assert done.passed == ["guess", "tf", "nope.jpg", "no/such.jpg"]
+
+
+def test_each_folder_is_mounted_once_and_the_widest(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    for name in ("p/1.jpg", "p/2.jpg", "p/q/3.jpg", "p/q/r/4.jpg", "o/5.jpg"):
+        (docker.here / name).parent.mkdir(parents=True, exist_ok=True)
+        (docker.here / name).touch()
+    photos = ("p/q/r/4.jpg", "p/1.jpg", "--json", "p/2.jpg", "p/q/3.jpg", "o/5.jpg")
+    done = docker("guess", "tf", *photos)
+    inside = {path for path in done.mounts if path.startswith(str(docker.here))}
+    assert inside == {f"{docker.here}/{name}" for name in ("tf", "p", "o")}
+
+
+def test_pictures_stay_readonly_within_a_folder_that_is_written_to(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "all" / "photos").mkdir(parents=True)
+    done = docker("classify-dir", "tf", "all/photos", "all")
+    assert done.mounts[f"{docker.here}/all"] == "rw"
+    assert done.mounts[f"{docker.here}/all/photos"] == "ro"
+
+
+def test_a_frozen_graph_as_backbone_is_mounted(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "graphs").mkdir()
+    (docker.here / "graphs" / "mine.pb").touch()
+    done = docker("train", tf, "--backbone", "graphs/mine.pb")
+    assert done.mounts[f"{docker.here}/graphs"] == "ro"
+    assert done.passed[-1] == "graphs/mine.pb"
+    assert len(docker("train", tf, "--architecture=inception_v3").mounts) == 3
+
+
+def test_a_graph_of_another_program_is_seen_with_its_labels(docker: Launcher) -> None:
+    (docker.here / "theirs").mkdir()
+    (docker.here / "names").mkdir()
+    for name in ("theirs/output_graph.pb", "theirs/output_labels.txt", "names/l.txt", "photo.jpg"):
+        (docker.here / name).touch()
+    arguments = "photo.jpg --graph=theirs/output_graph.pb --labels names/l.txt --input_mean 0"
+    done = docker("guess", *arguments.split())
+    assert done.passed == ["guess", *arguments.split()]
+    # What is mounted once is not mounted again below.
+    assert done.mounts[str(docker.here)] == "ro"
+    assert not [path for path, mode in done.mounts.items() if mode == "rw"]
+
+
+@pytest.mark.parametrize("given", ["./theirs", "./theirs/output_graph.pb"])
+def test_a_classifier_to_start_from_is_no_module_to_be_loaded(docker: Launcher, given: str) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "theirs").mkdir()
+    (docker.here / "theirs/output_graph.pb").touch()
+    done = docker("train", tf, "--from", given)
+    assert done.mounts[str(docker.here / "theirs")] == "ro"
+    assert done.passed[-2:] == ["--from", given]
+
+
+def test_linked_categories_are_mounted_readonly(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.folder / "cats").mkdir()
+    (docker.folder / "dogs").mkdir()
+    (tf / "data" / "cats").symlink_to(docker.folder / "cats")
+    (tf / "data" / "dogs").symlink_to("../../../dogs")
+    done = docker("train", "tf")
+    assert done.mounts[f"{docker.folder}/cats"] == "ro"
+    assert done.mounts[f"{docker.folder}/dogs"] == "ro"
+
+
+def test_linked_data_is_mounted(docker: Launcher) -> None:
+    tf = docker.here / "tf"
+    tf.mkdir()
+    (docker.folder / "disk" / "data").mkdir(parents=True)
+    (tf / "data").symlink_to(docker.folder / "disk" / "data")
+    (docker.folder / "more").mkdir()
+    (docker.folder / "disk" / "data" / "more").symlink_to(docker.folder / "more")
+    done = docker("train", "tf")
+    assert done.mounts[f"{docker.folder}/disk/data"] == "ro"
+    assert done.mounts[f"{docker.folder}/more"] == "ro"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "guess tf x.jpg",
+        "inspect tf",
+        "share tf a.zip",
+        "export tf a",
+        "train tf",
+        "train t --from tf",
+    ],
+)
+def test_links_in_a_strangers_classifier_show_nothing_more(
+    docker: Launcher, arguments: str
+) -> None:
+    tf, private = classifier(docker.here / "tf"), docker.folder / "private"
+    classifier(docker.here / "t")
+    private.mkdir()
+    (private / "key").touch()
+    for name in ("retrained_graph.pb", "x.pb", "retrained_labels.txt", "x.txt", "model.json"):
+        (tf / name).unlink(missing_ok=True)
+        (tf / name).symlink_to(private / "key")
+    (tf / "bottlenecks").symlink_to(private)
+    done = docker(*arguments.split())
+    assert len(done.runs) == 1
+    assert [path for path in done.mounts if path.startswith(str(private))] == []
+
+
+@pytest.mark.parametrize(
+    "folder",
+    "/ /etc /etc/ssl /usr /usr/share /bin /lib /proc /proc/self /sys /dev /dev/shm /var /var/lib "
+    "/var/log /run /opt //etc /usr/../etc ../../../../../../../../../etc".split(),
+)
+def test_system_folders_are_refused(docker: Launcher, folder: str) -> None:
+    classifier(docker.here / "tf")
+    for arguments in (
+        ("classify-dir", "tf", folder, "dest"),
+        ("classify-dir", "tf", "tf", f"{folder}/tensor-guess-test/new"),
+        ("train", "tf", f"--image-dir={folder}"),
+    ):
+        if "tensor-guess-test" in arguments[-1] and folder in ("/", "/opt", "/var/lib"):
+            continue  # people's own folders can be in there
+        done = docker(*arguments)
+        assert done.code == 2, arguments
+        assert "system's folder" in done.err
+        assert [call for call in done.calls if call[1] == "run"] == []
+        assert not (docker.here / "dest").exists()
+        assert not Path(f"{folder}/tensor-guess-test").exists()
+
+
+def test_a_link_into_a_system_folder_is_refused(docker: Launcher) -> None:
+    (docker.here / "innocent").symlink_to("/etc")
+    (docker.here / "photo.jpg").symlink_to("/etc/hostname")
+    tf = classifier(docker.here / "tf")
+    assert docker("classify-dir", tf, "innocent", "dest").code == 2
+    assert docker("guess", tf, "photo.jpg").code == 2
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_dest_is_made_and_goes_again_where_nothing_came_of_it(docker: Launcher, code: int) -> None:
+    docker.does("docker-run", f"exit {code}")
+    (docker.here / "src").mkdir()
+    done = docker("classify-dir", classifier(docker.here / "tf"), "src", "a/b/dest")
+    assert done.code == code
+    assert (docker.here / "a" / "b" / "dest").exists() is (code == 0)
+    assert (docker.here / "a").exists() is (code == 0)
+
+
+def test_dest_stays_where_something_is_in_it(docker: Launcher) -> None:
+    docker.does("docker-run", f"touch '{docker.here}/dest/picture'; exit 3")
+    (docker.here / "src").mkdir()
+    assert docker("classify-dir", classifier(docker.here / "tf"), "src", "dest").code == 3
+    assert [path.name for path in (docker.here / "dest").iterdir()] == ["picture"]
+
+
+def test_an_empty_dest_that_was_there_stays(docker: Launcher) -> None:
+    docker.does("docker-run", "exit 1")
+    (docker.here / "src").mkdir()
+    (docker.here / "dest").mkdir()
+    docker("classify-dir", classifier(docker.here / "tf"), "src", "dest")
+    assert (docker.here / "dest").is_dir()
+
+
+def test_photo_folders_are_not_touched(docker: Launcher) -> None:
+    (docker.here / "src").mkdir()
+    (docker.here / "src" / "x.jpg").touch()
+    before = os.stat(docker.here / "src").st_mtime_ns
+    done = docker("classify-dir", classifier(docker.here / "tf"), "src", "dest")
+    assert os.stat(docker.here / "src").st_mtime_ns == before
+    assert f"{docker.here}/src/" in " ".join(done.options("--env"))

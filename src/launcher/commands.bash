@@ -1,129 +1,109 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# The program's command lines: what is a path in them. Sourced by launch.bash.
+# Takes the program's command lines apart, to find the paths in them. Sourced by launch.bash.
 
-# Every argument and option of every subcommand (tests/launcher/test_commands.py compares it with the CLI):
+# Every argument and option, below the subcommands that have it (tests/launcher/test_commands.py
+# compares this with the CLI). The kinds:
 #   read        a path that is only read; its folder is mounted
-#   images      the same, and its name as it was typed is printed with the results
+#   images      the same, but printed with the results as it was typed
 #   classifier  a classifier's folder or a graph, or the word `imagenet`; only read
 #   handle      a path that is read, or a URL, or the name of a backbone
 #   train       a classifier's folder that is written to
 #   pictures    a folder of categories, which may be links
-#   folder      a folder that is written to, and made where it is not there
-#   file        a file that is written, or a folder that is not there yet
+#   folder      a folder that is written to; created if it is missing
+#   file        a file that is written, or a folder that does not exist yet
 #   backbone    the name of a backbone; no path
-#   value, flag no path: the option takes a value, or none
-# A last argument that ends in ... may come again and again.
+#   offline     no path: the option itself, which forbids every download
+#   flag, value no path: an option without and with a value
+# An argument that ends in ... comes last and may be repeated.
 COMMANDS='
-train TF_FILES train
-train --image-dir pictures
-train --output-graph file
-train --output-labels file
-train --bottleneck-dir folder
-train --summaries-dir folder
-train --intermediate-output-graphs-dir folder
-train --steps value
-train --how-many-training-steps value
-train --learning-rate value
-train --train-batch-size value
-train --validation-batch-size value
-train --test-batch-size value
-train --testing-percentage value
-train --validation-percentage value
-train --eval-step-interval value
-train --seed value
-train --backbone handle
-train --architecture handle
-train --tfhub-module handle
-train --from handle
-train --bottleneck-tensor-name value
-train --precision value
-train --final-tensor-name value
-train --offline flag
-train --intermediate-store-frequency value
-train --print-misclassified-test-images flag
-train --model-dir value
-train --saved-model-dir value
-train --checkpoint-path value
-train --logging-verbosity value
-train --flip-left-right flag
-train --random-crop value
-train --random-scale value
-train --random-brightness value
-guess TF_FILES classifier
-guess IMAGE... images
-guess --image images
-guess --graph classifier
-guess --labels read
-guess --input-height value
-guess --input-width value
-guess --input-mean value
-guess --input-std value
-guess --input-layer value
-guess --output-layer value
-guess --num-top-predictions value
-guess --backbone backbone
-guess --offline flag
-guess --top value
-guess --json flag
-classify-dir TF_FILES classifier
-classify-dir SRC read
-classify-dir DEST folder
-classify-dir --graph classifier
-classify-dir --labels read
-classify-dir --input-height value
-classify-dir --input-width value
-classify-dir --input-mean value
-classify-dir --input-std value
-classify-dir --input-layer value
-classify-dir --output-layer value
-classify-dir --backbone backbone
-classify-dir --offline flag
-inspect TF_FILES classifier
-inspect --graph classifier
-inspect --labels read
-inspect --input-height value
-inspect --input-width value
-inspect --input-mean value
-inspect --input-std value
-inspect --input-layer value
-inspect --output-layer value
-inspect --json flag
-export TF_FILES classifier
-export --graph classifier
-export --labels read
-export --input-height value
-export --input-width value
-export --input-mean value
-export --input-std value
-export --input-layer value
-export --output-layer value
-export DEST file
-export --format value
-export --quantize flag
-export --pictures pictures
-share TF_FILES classifier
-share OUT file
-share --labels read
-share --intended-use value
-share --licence value
-verify ZIP read
-fetch BACKBONE... handle
-fetch-images FOLDER folder
-fetch-images URL... value
-backbones --json flag
+train
+  TF_FILES train
+  --image-dir pictures
+  --output-graph file
+  --output-labels file
+  --bottleneck-dir folder
+  --summaries-dir folder
+  --intermediate-output-graphs-dir folder
+  --steps value
+  --how-many-training-steps value
+  --learning-rate value
+  --train-batch-size value
+  --validation-batch-size value
+  --test-batch-size value
+  --testing-percentage value
+  --validation-percentage value
+  --eval-step-interval value
+  --seed value
+  --backbone handle
+  --architecture handle
+  --tfhub-module handle
+  --from handle
+  --bottleneck-tensor-name value
+  --precision value
+  --final-tensor-name value
+  --intermediate-store-frequency value
+  --print-misclassified-test-images flag
+  --model-dir value
+  --saved-model-dir value
+  --checkpoint-path value
+  --logging-verbosity value
+  --flip-left-right flag
+  --random-crop value
+  --random-scale value
+  --random-brightness value
+train,guess,classify-dir
+  --offline offline
+guess,classify-dir,inspect,export,share
+  TF_FILES classifier
+  --labels read
+guess,classify-dir,inspect,export
+  --graph classifier
+  --input-height value
+  --input-width value
+  --input-mean value
+  --input-std value
+  --input-layer value
+  --output-layer value
+guess,classify-dir
+  --backbone backbone
+guess,inspect,backbones
+  --json flag
+guess
+  IMAGE... images
+  --image images
+  --num-top-predictions value
+  --top value
+classify-dir
+  SRC read
+  DEST folder
+export
+  DEST file
+  --format value
+  --quantize flag
+  --pictures pictures
+share
+  OUT file
+  --intended-use value
+  --licence value
+verify
+  ZIP read
+fetch
+  BACKBONE... handle
+fetch-images
+  FOLDER folder
+  URL... value
 '
 
-# The command line, taken apart: what each part is, what stands before its value, its value.
+# A command line, taken apart: what each part is, what stands before its value, and its value.
 KINDS=() PREFIXES=() VALUES=()
-# Takes a command line apart, as the program will; fails where the program will refuse it.
+# Take a command line apart as the program will; fail if the program will refuse it.
 # Usage: parse SUBCOMMAND [ARGUMENT...]
 parse() {
-  local command=${1:-} name options=1 positional=0
-  REPEATED=''
-  [[ ${COMMANDS} == *$'\n'"${command} "* ]] || return 1
+  local name kind options=1 positional=0
+  find_rows "${1:-}" || return
   shift
-  # Where --graph is given, it is TF_FILES.
+  # The graph takes the place of TF_FILES.
   for name in "$@"; do
     [[ ${name} != -- ]] || break
     [[ ${name%%=*} != --graph ]] || positional=1
@@ -134,21 +114,21 @@ parse() {
       options=''
       item flag '' --
     elif [[ -z ${options} || $1 != -?* ]]; then
-      if [[ -z ${REPEATED} ]]; then
-        kind_of_positional "${command}" "$((++positional))" || return 1
-      fi
-      item "${REPEATED:-${KIND}}" '' "$1"
+      kind=${POSITIONALS[positional]:-${REPEATED}}
+      [[ -n ${kind} ]] || return
+      ((++positional))
+      item "${kind}" '' "$1"
     else
-      kind_of "${command} ${name//_/-}" || return 1
+      kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
+      elif [[ ${KIND} == flag || ${KIND} == offline ]]; then
+        item "${KIND}" '' "$1"
       else
+        (($# > 1)) || return
         item flag '' "$1"
-        if [[ ${KIND} != flag ]]; then
-          (($# > 1)) || return 1
-          item "${KIND}" '' "$2"
-          shift
-        fi
+        item "${KIND}" '' "$2"
+        shift
       fi
     fi
     shift
@@ -162,27 +142,30 @@ item() {
   VALUES+=("$3")
 }
 
-# KIND is that of the row that starts so.
-# Usage: kind_of "SUBCOMMAND NAME"
-kind_of() {
-  local rest=${COMMANDS#*$'\n'"$1 "}
-  KIND=${rest%%$'\n'*}
-  [[ ${rest} != "${COMMANDS}" ]]
-}
-
-# KIND is that of a positional argument; REPEATED too, where all that follow are.
-# Usage: kind_of_positional SUBCOMMAND NUMBER
-kind_of_positional() {
-  local command name kind number=0
-  while read -r command name kind; do
-    if [[ ${command} == "$1" && ${name} != --* ]]; then
-      KIND=${kind}
-      ((++number < $2)) || return 0
-      if [[ ${name} == *... ]]; then
-        REPEATED=${kind}
-        return
-      fi
+# Set what a subcommand takes: POSITIONALS, the kinds of its arguments in their order; REPEATED,
+# the kind of all that follow them; OPTIONS, lines of a name and a kind. Fail if there is none.
+# Usage: find_rows SUBCOMMAND
+find_rows() {
+  local commands name kind
+  POSITIONALS=() REPEATED='' OPTIONS=$'\n'
+  while read -r name kind; do
+    if [[ -z ${kind} ]]; then
+      commands=,${name},
+    elif [[ ${commands} == *,"$1",* && $1 != *,* ]]; then
+      case ${name} in
+      --*) OPTIONS+="${name} ${kind}"$'\n' ;;
+      *...) REPEATED=${kind} ;;
+      *) POSITIONALS+=("${kind}") ;;
+      esac
     fi
   done <<<"${COMMANDS}"
-  return 1
+  [[ ${#POSITIONALS[@]} -gt 0 || -n ${REPEATED} || ${OPTIONS} != $'\n' ]]
+}
+
+# Set KIND to that of an option; fail if the subcommand has no such option.
+# Usage: kind_of NAME
+kind_of() {
+  local rest=${OPTIONS#*$'\n'"$1 "}
+  KIND=${rest%%$'\n'*}
+  [[ ${rest} != "${OPTIONS}" ]]
 }

@@ -1,9 +1,6 @@
 # shellcheck shell=bash
 # One run of the program in a container. Sourced by launch.bash.
 
-# What `imagenet` is where no backbone was asked for.
-DEFAULT_BACKBONE=inception_v3
-
 # Runs the program and exits with its code.
 # Usage: run_in_container [SUBCOMMAND [ARGUMENT...]]
 run_in_container() {
@@ -16,7 +13,7 @@ run_in_container() {
   plan "$@"
   [[ -z ${COMPLETE} ]] || plan_cache "$1"
   prepare_image
-  fetch_first "$@"
+  fetch_first
   RUN=("${ENGINE}" run --rm --name "${NAME}")
   confine "${1:-}"
   show_folders
@@ -57,7 +54,6 @@ plan_cache() {
 
 # Guessing has no network, and a module is a stranger's program: what is needed of either is
 # fetched by a run of its own, which sees neither pictures nor classifiers.
-# Usage: fetch_first [ARGUMENT...]
 fetch_first() {
   [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
   if [[ ${#URLS[@]} -gt 0 ]]; then
@@ -66,7 +62,7 @@ fetch_first() {
     apart fetch-images -- "${FETCHED}" "${URLS[@]}" || true
     add_mount ro "${FETCHED}"
   fi
-  [[ -z ${BUILTIN} || -n ${DISTRUST} ]] || fetch_builtin "$@"
+  [[ -z ${BUILTIN} || -n ${OFFLINE} || -n ${DISTRUST} ]] || fetch_builtin
 }
 
 # FETCHED is a new folder for pictures.
@@ -90,17 +86,14 @@ apart() {
   return "${status}"
 }
 
-# Usage: fetch_builtin [ARGUMENT...]
+# Fetch the backbone of the built-in classifier, unless it was fetched before.
 fetch_builtin() {
-  local name=${BACKBONE:-${DEFAULT_BACKBONE}} argument kept
-  for argument in "$@"; do
-    [[ ${argument} != --offline ]] || return 0
-  done
-  for kept in "${CACHE}/backbones/${name}"-*.pb; do
+  local kept
+  for kept in "${CACHE}/backbones/${BACKBONE}"-*.pb; do
     [[ ! -e ${kept} ]] || return 0
   done
   # Where it fails it says why, and the program what it does instead.
-  apart fetch -- "${name}" || true
+  apart fetch -- "${BACKBONE}" || true
 }
 
 # RUN gets what keeps the program in: docs/design.md says what for.
@@ -144,7 +137,7 @@ memory() {
     return
   fi
   for graph in "${CLASSIFIER}" "${CLASSIFIER%/}"/*.pb \
-    "${CACHE}/backbones/${BACKBONE:-${DEFAULT_BACKBONE}}"-*.pb; do
+    "${CACHE}/backbones/${BACKBONE}"-*.pb; do
     if [[ -f ${graph} && -n $(find -L "${graph}" -prune -size +400000) ]]; then
       printf '4g'
       return

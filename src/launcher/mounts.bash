@@ -10,8 +10,9 @@ SOURCES=() TARGETS=() MODES=()
 MADE=()
 # What the program must find in the container; with a / at the end: and not empty.
 SEEN=()
-# Set where the program will take the command line; where the classifier is the built-in one.
-COMPLETE='' BUILTIN=''
+# Each is set if it holds: the program will take the command line; the classifier is the built-in
+# one; nothing may be downloaded.
+COMPLETE='' BUILTIN='' OFFLINE=''
 # The backbone that was asked for by name; the module that is to be one; images by URL.
 BACKBONE='' MODULE='' URLS=()
 # The classifier's folder or graph, or the zip that one was shared as.
@@ -46,6 +47,7 @@ plan() {
       is_graph "${TYPED}" || [[ $1 == fetch || ${TYPED} != */* ]] || MODULE=${TYPED}
       ;;
     backbone) BACKBONE=${TYPED} ;;
+    offline) OFFLINE=1 ;;
     train) plan_classifier "${TYPED}" rw ;;
     pictures)
       plan_read "${TYPED}"
@@ -56,6 +58,15 @@ plan() {
     esac
     PASSED+=("${PREFIXES[i]}${TYPED}")
   done
+  [[ -z ${BUILTIN} || -n ${BACKBONE} ]] || default_backbone
+}
+
+# Set BACKBONE to the one that is used if none was asked for, which config.py alone names.
+default_backbone() {
+  local before='DEFAULT_BACKBONES = ("'
+  BACKBONE=$(<"${ROOT}/src/tensor_guess/config.py")
+  BACKBONE=${BACKBONE#*"${before}"}
+  BACKBONE=${BACKBONE%%\"*}
 }
 
 # A path that is read. With `shown`, it is passed as typed even where a link leads to its folder.

@@ -15,13 +15,18 @@ PATH_KINDS = {"read", "images", "classifier", "train", "pictures", "folder", "fi
 
 
 def table() -> dict[str, list[tuple[str, str]]]:
-    """The launcher's table: subcommand -> (name, kind)."""
+    """Return the launcher's table: subcommand -> (name, kind)."""
     script = 'ROOT=.; source src/launcher/launch.bash; printf "%s" "${COMMANDS}"'
     text = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
     rows: dict[str, list[tuple[str, str]]] = {}
+    commands: list[str] = []
     for line in text.decode().strip().splitlines():
-        command, name, kind = line.split()
-        rows.setdefault(command, []).append((name, kind))
+        if line.startswith(" "):
+            name, kind = line.split()
+            for command in commands:
+                rows.setdefault(command, []).append((name, kind))
+        else:
+            commands = line.split(",")
     return rows
 
 
@@ -40,7 +45,7 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
             )
         ]
     known = {
-        name: [(row, kind in PATH_KINDS, kind == "flag") for row, kind in rows]
+        name: [(row, kind in PATH_KINDS, kind in {"flag", "offline"}) for row, kind in rows]
         for name, rows in table().items()
     }
     assert known.keys() == said.keys()
@@ -75,6 +80,7 @@ def test_options_are_understood_in_every_spelling(docker: Launcher) -> None:
         ("classify-dir", "tf", "src", "new", "--no-such-option"),
         ("classify-dir", "tf", "src", "new", "--help"),
         ("classify-dirs", "tf", "src", "new"),
+        ("guess,classify-dir", "tf", "src", "new"),
         ("train", "tf", "--bottleneck-dir"),
     ],
 )
@@ -98,6 +104,11 @@ def test_the_builtin_classifier_is_a_word_and_a_folder_of_that_name_a_path(
     given = ("guess", "imagenet", "p/x.jpg", "--offline")
     assert f"{docker.here}/imagenet" not in docker(*given).mounts
     assert f"{docker.here}/imagenet" in docker("guess", "./imagenet", "p/x.jpg").mounts
+
+
+def test_offline_is_an_option_and_not_a_picture_of_that_name(docker: Launcher) -> None:
+    assert len(docker("guess", "imagenet", "--offline", "x.jpg").runs) == 1
+    assert len(docker("guess", "imagenet", "--", "--offline").runs) == 2
 
 
 def test_a_graph_named_by_an_option_leaves_the_folders_to_be_sorted(docker: Launcher) -> None:

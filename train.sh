@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Teach a classifier from TF_FILES/data/<category>/*.
+# Train a classifier from TF_FILES/data/<category>/*.
 #
 # Usage: ./train.sh TF_FILES [options]
 #        ./train.sh --help

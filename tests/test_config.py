@@ -36,8 +36,8 @@ def test_the_cache_is_the_users_else(unset: str | None, monkeypatch: pytest.Monk
 
 
 def test_what_the_launcher_does_not_trust_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENSOR_GUESS_DISTRUST", "no backbone is taken from /tmp/x: it is theirs")
-    with pytest.raises(UserError, match=r"^no backbone is taken from /tmp/x: it is theirs$"):
+    monkeypatch.setenv("TENSOR_GUESS_DISTRUST", "not using the backbones in /tmp/x: it is theirs")
+    with pytest.raises(UserError, match=r"^not using the backbones in /tmp/x: it is theirs$"):
         cache_folder()
 
 

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# The folder of backbones, and of the Python environment if the clone is read-only. Sourced by
-# launch.bash.
+# The cache: the folder of backbones, and of the Python environment if the clone is read-only.
+# Sourced by launch.bash.
 
-# CACHE is the folder, absolute; it need not be there.
+# Set CACHE to the folder's absolute path; it need not exist.
 find_cache() {
   here
   find_home
@@ -11,17 +11,17 @@ find_cache() {
   CACHE=${ABSOLUTE}
 }
 
-# Makes the folder, which others cannot write to then. Fails if it can be neither found nor made.
+# Create the folder so that only its user can write to it. Fail if it cannot be created.
 make_cache() {
   find_cache
   (umask go-w && mkdir -p -- "${CACHE}") 2>/dev/null
 }
 
-# DISTRUST is why no backbone is to be taken from CACHE or kept there, as a sentence; empty: none.
+# Set DISTRUST to a sentence that says why CACHE must not be used for backbones; empty if it may be.
 check_cache() {
   DISTRUST=''
   if ! is_cache_own && ! is_cache_shared; then
-    DISTRUST="no backbone is taken from $(printable "${CACHE}"): ${WHY}; set TENSOR_GUESS_CACHE to a folder of your own"
+    DISTRUST="not using the backbones in $(printable "${CACHE}"): ${WHY}; set TENSOR_GUESS_CACHE to a folder of your own"
     return
   fi
   sweep "${CACHE}"/backbones/.tensor-guess-*.tmp
@@ -35,8 +35,8 @@ is_cache_shared() {
   [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads
 }
 
-# HUB_CACHE is where tensorflow_hub keeps modules that it has unpacked; empty if that is not known,
-# or not to be trusted.
+# Set HUB_CACHE to the folder in which tensorflow_hub keeps unpacked modules; empty if it is unknown
+# or not trusted.
 find_hub_cache() {
   HUB_CACHE=''
   [[ -d ${TFHUB_CACHE_DIR:-} ]] || return 0
@@ -44,6 +44,6 @@ find_hub_cache() {
   if is_safe "${ABSOLUTE}" || is_shared "${ABSOLUTE}"; then
     HUB_CACHE=${ABSOLUTE}
   else
-    say "no module is taken from TFHUB_CACHE_DIR: ${WHY}"
+    say "not using the modules in TFHUB_CACHE_DIR: ${WHY}"
   fi
 }

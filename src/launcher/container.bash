@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# One run of the program in a container. Sourced by launch.bash.
+# Runs the program in a container. Sourced by launch.bash.
 
-# Runs the program and exits with its code.
+# Run the program and exit with its code.
 # Usage: run_in_container [SUBCOMMAND [ARGUMENT...]]
 run_in_container() {
   local status=0
@@ -24,17 +24,17 @@ run_in_container() {
   exit "${status}"
 }
 
-# An engine takes its arguments as UTF-8 text and would change any other byte.
+# Refuse names that are not valid UTF-8: an engine would replace their bytes.
 # Usage: check_names [NAME...]
 check_names() {
   local LC_ALL=C
   if [[ $* == *[!$'\t\n'\ -~]* ]] && command -v iconv >/dev/null; then
     printf '%s' "$*" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1 ||
-      fail 'a name that is not valid UTF-8 cannot be given to a container; rename it, give the folder it is in, or set TENSOR_GUESS_LAUNCHER=local' 2
+      fail 'a name that is not valid UTF-8 cannot be passed to a container; rename it, pass the folder it is in, or set TENSOR_GUESS_LAUNCHER=local' 2
   fi
 }
 
-# The folder of backbones, made here so that it is the user's own; without it the program does.
+# Create the cache here, so that it belongs to the user, and mount it. The program works without.
 # Usage: plan_cache SUBCOMMAND
 plan_cache() {
   local there=1
@@ -52,31 +52,31 @@ plan_cache() {
   esac
 }
 
-# Guessing has no network, and a module is a stranger's program: what is needed of either is
-# fetched by a run of its own, which sees neither pictures nor classifiers.
+# Download what this run needs. Guessing has no internet access, and a module is someone else's
+# code, so each download is a separate run that sees neither pictures nor classifiers.
 fetch_first() {
   [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
   if [[ ${#URLS[@]} -gt 0 ]]; then
     make_fetched
-    # What could not be fetched was said; the program leaves it out.
+    # A failed download has been reported; the program skips that picture.
     apart fetch-images -- "${FETCHED}" "${URLS[@]}" || true
     add_mount ro "${FETCHED}"
   fi
   [[ -z ${BUILTIN} || -n ${OFFLINE} || -n ${DISTRUST} ]] || fetch_builtin
 }
 
-# FETCHED is a new folder for pictures.
+# Set FETCHED to a new temporary folder for downloaded pictures.
 make_fetched() {
   absolute "${TMPDIR:-/tmp}"
   local prefix=${ABSOLUTE%/}/.tensor-guess-fetched.
   sweep "${prefix}"????????
   FETCHED=$(mktemp -d "${prefix}XXXXXXXX") ||
-    fail "could not make a folder for pictures in $(printable "${ABSOLUTE}"); set TMPDIR to one that can be written"
+    fail "could not create a folder for pictures in $(printable "${ABSOLUTE}"); set TMPDIR to a writable folder"
   real_folder "${FETCHED}"
   FETCHED=${REAL}
 }
 
-# Gives back its exit code; a signal ends this run with it.
+# Run a subcommand in a container of its own and return its exit code; if a signal stopped it, exit.
 # Usage: apart SUBCOMMAND [ARGUMENT...]
 apart() {
   local status=0
@@ -92,18 +92,18 @@ fetch_builtin() {
   for kept in "${CACHE}/backbones/${BACKBONE}"-*.pb; do
     [[ ! -e ${kept} ]] || return 0
   done
-  # Where it fails it says why, and the program what it does instead.
+  # On failure it says why, and the program says what it uses instead.
   apart fetch -- "${BACKBONE}" || true
 }
 
-# RUN gets what keeps the program in: docs/design.md says what for.
+# Add to RUN the options that confine the program; docs/design.md gives the reasons.
 # Usage: confine SUBCOMMAND
 confine() {
   local group
   RUN+=(--read-only --cap-drop ALL --security-opt no-new-privileges)
-  # Podman would put writable folders over /run and /var/tmp.
+  # Podman would mount writable folders over /run and /var/tmp.
   [[ ${ENGINE} != podman ]] || RUN+=(--read-only-tmpfs=false)
-  # Instead of relabelling people's folders where SELinux is on.
+  # With SELinux, the alternative would be to relabel people's folders.
   RUN+=(--security-opt label=disable)
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
@@ -113,7 +113,7 @@ confine() {
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
   esac
-  # In a rootless Docker, root is this user.
+  # In rootless Docker, root is this user.
   [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0
   RUN+=(--user "$(id -u):$(id -g)")
   if [[ -n ${ROOTLESS} ]]; then
@@ -127,8 +127,8 @@ confine() {
   done
 }
 
-# Prints how much memory such a run gets: some five times its graph, of which VGG16's has half a
-# gigabyte. Other runtimes' converters take fifty times a graph.
+# Print the memory limit: about five times the graph, which is half a gigabyte for VGG16. The
+# converters of other runtimes need fifty times the graph.
 # Usage: memory SUBCOMMAND
 memory() {
   local graph
@@ -146,23 +146,23 @@ memory() {
   printf '2g'
 }
 
-# Whether the engine can start an init; Podman's is a package of its own.
+# Succeed if the engine can start an init; Podman's is a separate package.
 has_init() {
   [[ ${ENGINE} == docker ]] || command -v catatonit >/dev/null ||
     [[ -x /usr/libexec/podman/catatonit || -x /usr/lib/podman/catatonit ]]
 }
 
-# RUN gets the folders, and the variables that the program needs.
+# Add to RUN the mounts, and the variables that the program needs.
 show_folders() {
   local i scratch=/tmp name number=0
   for ((i = 0; i < ${#TARGETS[@]}; i++)); do
     is_shown "${i}" || RUN+=(--mount "$(mount_option "${i}")")
     [[ ${MODES[i]} == ro ]] || leave_nonce "${SOURCES[i]}" "${TARGETS[i]}"
-    # Nothing else can be mounted where the user's own /tmp is.
+    # The user's own /tmp is mounted here, so the scratch folder goes elsewhere.
     [[ ${TARGETS[i]} != /tmp ]] || scratch=/run/tensor-guess
   done
   RUN+=(--tmpfs "${scratch}" --env "HOME=${scratch}" --env "TMPDIR=${scratch}")
-  # Docker makes the folder where it is not mounted; Podman wants it to be there.
+  # Docker creates a working folder that is not mounted; Podman requires it to exist.
   if [[ ${ENGINE} == podman ]] && ! is_mounted "${HERE}" && ! is_system "${HERE}"; then
     escaped "target=${HERE}"
     RUN+=(--mount "type=tmpfs,${ESCAPED},ro=true,tmpfs-mode=0555")
@@ -178,11 +178,11 @@ show_folders() {
   for name in NO_COLOR HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || RUN+=(--env "${name}")
   done
-  # A terminal joins stdout and stderr, so only where the user sees both on one anyway.
+  # A terminal merges stdout and stderr: only if the user sees both on one anyway.
   if [[ -t 0 && -t 1 && -t 2 ]]; then RUN+=(--interactive --tty); fi
 }
 
-# Prints a mount as the engine takes it.
+# Print a mount in the form that --mount takes.
 # Usage: mount_option NUMBER
 mount_option() {
   local option
@@ -194,8 +194,8 @@ mount_option() {
   printf '%s' "${option}"
 }
 
-# Leaves a file that the program must find: an engine on another machine may have a folder of the
-# same name. It has such a name as the program gives to what is only half written.
+# Leave a file that the program must find: an engine on another machine may have a folder of the
+# same name. The file is named like the program's own unfinished files.
 # Usage: leave_nonce FOLDER FOLDER_IN_CONTAINER
 leave_nonce() {
   local name
@@ -206,8 +206,8 @@ leave_nonce() {
   SEEN+=("$2/${name}")
 }
 
-# Runs a command, handing signals on to it by what KILL SIGNAL does; gives back its exit code.
-# STOPPED is set if there was one.
+# Run a command and return its exit code. Signals are passed on by calling KILL SIGNAL; STOPPED is
+# set if there was one.
 # Usage: supervise KILL COMMAND [ARGUMENT...]
 supervise() {
   local status=0
@@ -219,7 +219,7 @@ supervise() {
   if [[ -t 0 && -t 1 && -t 2 ]]; then
     "$@" <&0 &
   else
-    # In a process group of its own Ctrl-C does not reach the client as well: once is enough.
+    # In its own process group the client does not get Ctrl-C a second time.
     set -m
     "$@" </dev/null &
     set +m
@@ -237,7 +237,7 @@ supervise() {
 # Usage: hand_on SIGNAL
 hand_on() {
   SIGNALLED=1 STOPPED=1
-  # It fails as long as the container is not there yet.
+  # It fails until the container exists.
   until "${KILL}" "$1" >/dev/null 2>&1; do
     kill -0 "${CLIENT}" 2>/dev/null || return 0
     sleep 0.1
@@ -250,17 +250,17 @@ kill_container() { "${ENGINE}" kill --signal "$1" "${NAME}"; }
 # Usage: kill_client SIGNAL
 kill_client() { kill -s "$1" "${CLIENT}"; }
 
-# Says what an exit code means that the engine or the kernel gave.
+# Explain an exit code that comes from the engine or the kernel.
 # Usage: explain CODE
 explain() {
   case $1 in
-  125) say "${ENGINE} could not run the container (see above); TENSOR_GUESS_LAUNCHER=local does without" ;;
-  132) say 'the processor refused an instruction (132): the image is for another kind of machine' ;;
-  137) say "the program was killed (137), most likely out of memory; give the engine's machine more, or set TENSOR_GUESS_LAUNCHER=local" ;;
+  125) say "${ENGINE} could not run the container (see above); TENSOR_GUESS_LAUNCHER=local runs without one" ;;
+  132) say 'illegal instruction (132): the image was built for another kind of machine' ;;
+  137) say "the program was killed (137), most likely out of memory; give the container engine more, or set TENSOR_GUESS_LAUNCHER=local" ;;
   esac
 }
 
-# Removes what was only there for the run.
+# Remove what existed only for this run.
 clean_up() {
   local status=$? folder
   [[ ${#NONCES[@]} -eq 0 ]] || rm -f -- "${NONCES[@]}"

@@ -1,26 +1,26 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# The container engine: whether it answers, what kind it is, and the program's image on it.
+# The container engine: whether it answers, what kind it is, and the program's image.
 # Sourced by launch.bash.
 
-# Seconds that an engine has to answer.
+# Seconds within which an engine must answer.
 PATIENCE=3
 # The label that holds the digest of what an image was built from.
 INPUTS_LABEL=tensor-guess.inputs
 
-# ENGINE is the program that is run. ROOTLESS and REMAPPED are set or empty: it runs as this user;
-# it maps uids to others. LIMITS are the cgroup controllers it can use ('all' for Docker).
+# ENGINE is the command to run. ROOTLESS is set if it runs as this user, REMAPPED if it maps user
+# ids to others. LIMITS holds the cgroup controllers it can use ('all' for Docker).
 ENGINE='' ROOTLESS='' REMAPPED='' LIMITS=''
-# Why an installed engine is not used, with the cure; empty where it is not installed.
+# Why an installed engine is not used, and the remedy; empty if it is not installed.
 TROUBLE=''
 
-# ANSWER is what a command printed on both streams, in PATIENCE seconds at most; SILENT is set
-# where they were not enough.
+# Set ANSWER to what a command prints on both streams within PATIENCE seconds; SILENT is set if it
+# takes longer.
 # Usage: ask COMMAND [ARGUMENT...]
 ask() {
   local process line end=$((SECONDS + PATIENCE))
   ANSWER='' SILENT=''
-  # macOS has no timeout(1), so the builtin read waits. The first line is the process to end.
+  # macOS has no timeout(1), so the builtin read waits. The first line is the process to kill.
   # shellcheck disable=SC2016 # sh expands them
   exec 9< <(exec sh -c 'echo "$$"; exec "$@" 2>&1' sh "$@")
   read -r process <&9
@@ -34,7 +34,7 @@ ask() {
   exec 9<&-
 }
 
-# Whether an engine answers: ENGINE and what is known of it, else TROUBLE.
+# Set ENGINE and what is known of it if that engine answers; else fail, with the reason in TROUBLE.
 # Usage: probe docker|podman
 probe() {
   TROUBLE=''
@@ -57,14 +57,14 @@ probe_docker() {
   return 1
 }
 
-# Prints what is wrong with Docker, going by ANSWER.
+# Print what is wrong with Docker, judging by ANSWER.
 docker_trouble() {
   if [[ -n ${SILENT} ]]; then
     printf 'Docker is installed but does not answer within %s seconds; restart it (Linux: sudo systemctl restart docker; macOS and Windows: Docker Desktop)' "${PATIENCE}"
   elif [[ ${ANSWER} == *'permission denied'* ]]; then
     printf "Docker is installed but this user may not use its socket; run 'sudo usermod -aG docker %s' and log in again, or set up rootless Docker" "$(id -un 2>/dev/null || id -u)"
   elif [[ $(docker --version 2>/dev/null) != podman* ]]; then
-    printf 'Docker is installed but its daemon does not run; start it (Linux: sudo systemctl start docker; macOS and Windows: open Docker Desktop)'
+    printf 'Docker is installed but its daemon is not running; start it (Linux: sudo systemctl start docker; macOS and Windows: open Docker Desktop)'
   fi
 }
 
@@ -73,22 +73,22 @@ probe_podman() {
     'answer={{.Host.Security.Rootless}} {{.Host.CgroupsVersion}} {{.Host.OCIRuntime.Name}} {{.Host.CgroupControllers}}'
   if [[ ${ANSWER} == *answer=true* ]]; then
     ROOTLESS=1
-    # Without cgroups v2 a rootless Podman refuses every limit.
+    # Without cgroups v2, rootless Podman rejects every limit.
     [[ ${ANSWER} != *'answer=true v2'* ]] || LIMITS=${ANSWER#*answer=}
     return
   elif [[ ${ANSWER} == *answer=false* ]]; then
     LIMITS=all
     return
   fi
-  TROUBLE="Podman is installed but does not work; 'podman info' says why"
+  TROUBLE="Podman is installed but does not work; run 'podman info' to see why"
   return 1
 }
 
-# Whether the engine can limit: memory or pids.
+# Succeed if the engine can limit this: memory or pids.
 # Usage: can_limit CONTROLLER
 can_limit() { [[ ${LIMITS} == all || ${LIMITS} == *[\[\ ]"$1"[\]\ ]* ]]; }
 
-# Prints the SHA-256 of everything the image is built from.
+# Print the SHA-256 of everything that the image is built from.
 digest_of_inputs() {
   local sha256=(sha256sum)
   command -v sha256sum >/dev/null || sha256=(shasum -a 256)
@@ -100,13 +100,13 @@ digest_of_inputs() {
   )
 }
 
-# IMAGE is the image to run, built where it is not there yet.
+# Set IMAGE to the image to run, and build it if it does not exist.
 prepare_image() {
   local digest found
   IMAGE=${TENSOR_GUESS_IMAGE:-}
   [[ -z ${IMAGE} ]] || return 0
   digest=$(digest_of_inputs)
-  # A name of its own for each digest: another clone cannot swap the image before it is run.
+  # The name contains the digest, so that no other clone can swap the image before it runs.
   IMAGE=tensor-guess:${digest:0:16}
   found=$("${ENGINE}" image inspect --format "{{index .Config.Labels \"${INPUTS_LABEL}\"}}" \
     "${IMAGE}" 2>/dev/null) || true
@@ -122,14 +122,14 @@ build_image() {
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
   done
-  say "building the image ${IMAGE}, as it is not there yet or the program has changed"
-  say 'the first time: about 500 MB to download, 1.9 GB on disk; 2 to 10 minutes'
+  say "building the image ${IMAGE}: it does not exist yet, or the program has changed"
+  say 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
   "${build[@]}" "${ROOT}" >&2 ||
-    fail "could not build the image (${ENGINE} says why above); see that the network and the disk allow it and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
+    fail "could not build the image (${ENGINE} says why above); check the internet connection and the free disk space and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
   remove_old_images "${clone}"
 }
 
-# Removes what this clone built before; an image that is in use stays.
+# Remove the images that this clone built before; one that is in use stays.
 # Usage: remove_old_images LABEL
 remove_old_images() {
   local name

@@ -31,8 +31,8 @@ source "${ROOT}/src/launcher/container.bash"
 # Usage: launch SUBCOMMAND [ARGUMENT...]
 launch() {
   local engine
-  # A stream that is closed would be taken by the next file that is opened. To this stdout nothing
-  # can be written: what is printed must not seem to have been.
+  # The next file opened would take the place of a closed stream. This stdout is read-only, so that
+  # printing to it fails rather than seems to succeed.
   [[ -e /dev/fd/0 ]] || exec </dev/null
   [[ -e /dev/fd/1 ]] || exec 1</dev/null
   [[ -e /dev/fd/2 ]] || exec 2>/dev/null
@@ -40,8 +40,8 @@ launch() {
   '')
     for engine in docker podman; do
       if probe "${engine}"; then run_in_container "$@"; fi
-      # What is not installed is no trouble.
-      [[ -z ${TROUBLE} ]] || say "${TROUBLE}; going on without it"
+      # An engine that is not installed causes no trouble.
+      [[ -z ${TROUBLE} ]] || say "${TROUBLE}; continuing without it"
     done
     run_local "$@"
     ;;
@@ -52,7 +52,7 @@ launch() {
     ;;
   local) run_local "$@" ;;
   *)
-    fail "TENSOR_GUESS_LAUNCHER is '$(printable "${TENSOR_GUESS_LAUNCHER}")'; it can be docker, podman or local" 2
+    fail "TENSOR_GUESS_LAUNCHER is '$(printable "${TENSOR_GUESS_LAUNCHER}")'; it must be docker, podman or local" 2
     ;;
   esac
 }

@@ -1,29 +1,29 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# What of the host a container gets to see: from a command line to mounts. Sourced by launch.bash.
+# Decides what a container sees of the host: from a command line to mounts. Sourced by launch.bash.
 
-# The program's arguments, as it gets them.
+# The arguments that the program gets.
 PASSED=()
-# The mounts: each folder of the host, the path it gets in the container, and rw or ro.
+# The mounts: a folder of the host, its path in the container, and rw or ro.
 SOURCES=() TARGETS=() MODES=()
-# Folders that were made on the host, deepest first.
+# Folders created on the host, deepest first.
 MADE=()
-# What the program must find in the container; with a / at the end: and not empty.
+# Paths that must exist in the container; one that ends in / must not be empty.
 SEEN=()
-# Each is set if it holds: the program will take the command line; the classifier is the built-in
-# one; nothing may be downloaded.
+# Each is set if it holds: the command line is valid; the classifier is the built-in one; nothing
+# may be downloaded.
 COMPLETE='' BUILTIN='' OFFLINE=''
-# The backbone that was asked for by name; the module that is to be one; images by URL.
+# The backbone named; the module used as one; the URLs of pictures.
 BACKBONE='' MODULE='' URLS=()
-# The classifier's folder or graph, or the zip that one was shared as.
+# The classifier's folder, graph or shared zip.
 CLASSIFIER='' HUB_CACHE=''
 
-# Fills PASSED, and the mounts that it needs.
+# Fill PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
 plan() {
   local i
   PASSED=("$@")
-  # What the program will refuse, or only answer with help, needs nothing of the host.
+  # A command line that the program will refuse or answer with help needs nothing of the host.
   parse "$@" || return 0
   COMPLETE=1
   PASSED=("$1")
@@ -39,7 +39,7 @@ plan() {
       ;;
     classifier)
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
-      # An export is compared on the classifier's own pictures.
+      # An export is checked with the classifier's own pictures.
       [[ $1 != export ]] || plan_categories "${ABSOLUTE}/data"
       ;;
     handle)
@@ -69,7 +69,7 @@ default_backbone() {
   BACKBONE=${BACKBONE%%\"*}
 }
 
-# A path that is read. With `shown`, it is passed as typed even where a link leads to its folder.
+# Mount a path that is read. With `shown`, it is passed as typed even if its folder is a link.
 # Usage: plan_read PATH [shown]
 plan_read() {
   local path folder name='' at
@@ -77,7 +77,8 @@ plan_read() {
   path=${ABSOLUTE} folder=${ABSOLUTE}
   if [[ ! -d ${path} ]]; then
     folder=${path%/*}/ name=/${path##*/}
-    # The program says that it is not there; or that its folder may not be entered.
+    # If it is missing, the program says so. A folder that cannot be entered is mounted, so that the
+    # program can say that.
     [[ -e ${path} || (-d ${folder} && ! -x ${folder}) ]] || return 0
   fi
   place "${folder}"
@@ -94,8 +95,8 @@ plan_read() {
   follow "${REAL%/}${name}"
 }
 
-# No link in it is followed, but for its pictures: it may be a stranger's, who must not choose what
-# of this machine the program gets to see.
+# Mount a classifier. Only links to its pictures are followed: it may come from a stranger, who must
+# not choose what the program sees of this machine.
 # Usage: plan_classifier TF_FILES ro|rw
 plan_classifier() {
   local folder
@@ -112,7 +113,7 @@ plan_classifier() {
   fi
 }
 
-# Whether a handle is a frozen graph, or a classifier's folder: nothing of it is to be run.
+# Succeed if a handle is a frozen graph or a classifier's folder: neither is code to be run.
 # Usage: is_graph HANDLE
 is_graph() {
   [[ $1 != *.pb ]] || return 0
@@ -121,7 +122,7 @@ is_graph() {
   [[ -e $1 ]]
 }
 
-# For a handle that is a URL.
+# Mount what tensorflow_hub has unpacked, for a handle that is a URL.
 plan_hub_cache() {
   find_hub_cache
   [[ -n ${HUB_CACHE} ]] || return 0
@@ -130,7 +131,7 @@ plan_hub_cache() {
   add_mount ro "${HUB_CACHE}"
 }
 
-# A folder of categories is there; it and they may be links.
+# Mount what a folder of categories, or a category, links to.
 # Usage: plan_categories FOLDER
 plan_categories() {
   local entry
@@ -140,7 +141,7 @@ plan_categories() {
   done
 }
 
-# A folder that is written to; made on the host, as an engine would make it as root.
+# Mount a folder that is written to. It is created here, since an engine would create it as root.
 # Usage: plan_folder PATH
 plan_folder() {
   local missing=()
@@ -158,7 +159,7 @@ plan_folder() {
   refuse "${REAL%/}${ABSOLUTE#"${path}"}"
   ((${#missing[@]} == 0)) || MADE+=("${missing[@]}")
   if ! mkdir -p -- "${ABSOLUTE}" 2>/dev/null; then
-    # The program tries in its turn, and says why not.
+    # The program tries too, and says why it cannot.
     add_mount rw "${REAL}"
     return
   fi
@@ -167,7 +168,7 @@ plan_folder() {
   add_mount rw "${REAL}"
 }
 
-# A file that is written: under a temporary name first, so its folder is needed.
+# Mount the folder of a file that is written, since it is first written under a temporary name.
 # Usage: plan_file PATH
 plan_file() {
   absolute "$1"
@@ -178,7 +179,7 @@ plan_file() {
   add_mount rw "${REAL}"
 }
 
-# Mounts what a link leads to, to be read, link by link, where it leads.
+# Mount, read-only, each step from a link to its target.
 # Usage: follow PATH
 follow() {
   local path=$1 link hops=0
@@ -215,18 +216,18 @@ add_mount() {
   MODES+=("$1")
 }
 
-# Ends the run where a mount would show a system's folder, or hide the container's own.
+# Fail if a mount would show a system folder, or hide one of the container's own.
 # Usage: refuse PATH
 refuse() {
   if is_system "$1"; then
-    fail "$(printable "$1") is or holds a system's folder, which no container gets to see; use a folder of your own" 2
+    fail "$(printable "$1") is or contains a system folder, which is never shown to a container; use a folder of your own" 2
   fi
 }
 
 # Usage: is_system PATH
 is_system() {
   case $1/ in
-  # People's folders within the system's: the first pattern that fits counts.
+  # People's folders inside system folders: the first pattern that matches decides.
   /run/media/?* | /run/user/?* | /var/lib/?*/?* | /var/cache/?* | /var/folders/?* | /var/home/?*) return 1 ;;
   /var/media/?* | /var/mnt/?* | /var/opt/?* | /var/tmp/* | /var/www/?* | /private/tmp/*) return 1 ;;
   /private/var/folders/?* | /private/var/tmp/*) return 1 ;;
@@ -238,7 +239,7 @@ is_system() {
   esac
 }
 
-# Says what the program must find in the container; one file stands for its folder.
+# Note what the program must find in the container; one file is enough for each folder.
 # Usage: expect PATH PATH_IN_CONTAINER
 expect() {
   if [[ ! -d $1 ]]; then
@@ -250,16 +251,17 @@ expect() {
 }
 EXPECTED=''
 
-# Whether there is anything in a folder, even of a million. Usage: is_filled FOLDER
+# Succeed if a folder is not empty; quick even with a million files.
+# Usage: is_filled FOLDER
 is_filled() {
   local count
-  # The first two are `.` and `..`; names are only counted.
+  # The first two are `.` and `..`; the names are only counted.
   # shellcheck disable=SC2012
   count=$(ls -f -- "$1" 2>/dev/null | head -n 3 | wc -l) || true
   ((count > 2))
 }
 
-# Whether the nearest mount around another already shows it as it should be.
+# Succeed if the nearest mount around this one already shows it, in the same mode.
 # Usage: is_shown NUMBER
 is_shown() {
   local i nearest=''
@@ -273,7 +275,8 @@ is_shown() {
     [[ ${SOURCES[nearest]} == "${TARGETS[nearest]}" ]]
 }
 
-# Whether a mount shows a folder of the host, at its own path. Usage: is_mounted FOLDER
+# Succeed if a mount shows a folder of the host at its own path.
+# Usage: is_mounted FOLDER
 is_mounted() {
   local i
   for ((i = 0; i < ${#TARGETS[@]}; i++)); do
@@ -282,7 +285,8 @@ is_mounted() {
   return 1
 }
 
-# Usage: escaped TEXT; ESCAPED is the text as a field of a CSV record, which --mount takes.
+# Set ESCAPED to a text as a field of a CSV record, the form that --mount takes.
+# Usage: escaped TEXT
 escaped() {
   # In bash 3.2 a quote in the replacement would keep its backslash.
   local quote='"'

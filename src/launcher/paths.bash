@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# Paths: absolute, without links, printable; what was left at them. Sourced by launch.bash.
+# Makes paths absolute, physical or printable; sweeps what was left behind. Sourced by launch.bash.
 
-# Where the user is; the container starts at the same path, so that relative paths stay as typed.
+# The working folder. The container starts in the same path, so that relative paths stay as typed.
 HERE=''
 
-# ABSOLUTE is the path, absolute. Usage: absolute PATH
+# Set ABSOLUTE to the absolute path.
+# Usage: absolute PATH
 absolute() {
   plain "${HERE}" "$1"
   ABSOLUTE=$1
@@ -16,24 +17,25 @@ absolute() {
   fi
 }
 
-# HERE is the working folder. A name may end in a newline, which $(...) would drop.
+# Set HERE. A name may end in a newline, which $(...) would drop.
 here() {
   HERE=$(pwd -P && printf x)
   HERE=${HERE%$'\nx'}
 }
 
-# REAL is the physical path of a folder, PLAIN the one it was given as. Usage: place FOLDER
+# Set REAL to the physical path of a folder, and PLAIN to the path as given, tidied.
+# Usage: place FOLDER
 place() {
   real_folder "$1"
   plain / "$1"
 }
 
-# REAL is the physical path of a folder; asked again for the same one, it costs nothing.
+# Set REAL to the physical path of a folder; asking for the same one again costs nothing.
 # Usage: real_folder FOLDER
 real_folder() {
   if [[ $1 != "${REAL_OF}" ]]; then
     REAL_OF=$1
-    # One that may not be entered stays as it is; the program says so.
+    # A folder that cannot be entered stays as it is; the program reports it.
     REAL_IS=$(CDPATH='' cd -P -- "$1" 2>/dev/null && pwd -P && printf x) || REAL_IS=${1%/}$'\nx'
     REAL_IS=${REAL_IS%$'\nx'}
   fi
@@ -41,8 +43,8 @@ real_folder() {
 }
 REAL_OF='' REAL_IS=''
 
-# PLAIN is the path from BASE on, without `.` and doubled slashes; empty where `..` comes after a
-# name, since that may be a link.
+# Set PLAIN to the path, relative to BASE, without `.` and double slashes; empty if `..` follows a
+# name, since that name may be a link.
 # Usage: plain BASE PATH
 plain() {
   local rest=$2/ part named=''
@@ -69,15 +71,17 @@ plain() {
   PLAIN=${PLAIN:-/}
 }
 
-# Prints a path, escaped where it is not printable. Usage: printable PATH
+# Print a path, escaped if it is not printable.
+# Usage: printable PATH
 printable() {
   if [[ $1 == *[![:print:]]* ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
 }
 
-# Removes those of the paths, of names that only we give, that a killed run left a day or two ago.
+# Remove those of the paths that a killed run left more than a day or two ago. Their names are ones
+# that only this program uses.
 # Usage: sweep PATH...
 sweep() {
-  # What a pattern gives that nothing fits is the pattern itself.
+  # A pattern without a match expands to itself.
   [[ -e $1 ]] || return 0
   # BSD's find rounds days up.
   find "$@" -prune -user "${EUID}" -mtime +1 -exec rm -rf -- {} + 2>/dev/null || true

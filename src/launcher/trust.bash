@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# Whose folders are trusted: nothing is run or loaded from one that others own or can write to, or
-# could put in its place. Sourced by launch.bash.
+# Decides which folders are trusted: nothing is run or loaded from one that others own, can write
+# to, or could replace. Sourced by launch.bash.
 
-# Folders and links that were found safe: they are not looked at again.
+# Folders and links found safe, which are not checked again.
 SAFE=()
 
-# Whether only root, this user, and who owns the clone (and so what is being run) can change what
-# is in a folder, or put another in its place; else WHY says who can. Of a folder that is not there
-# yet: the same of where it will be made.
+# Succeed if only root, this user and the clone's owner (whose program this is) can change what is in
+# a folder, or replace it; else WHY says who can. For a folder that does not exist yet, check the
+# place where it will be created.
 # Usage: is_safe FOLDER
 is_safe() {
   local i k path user
@@ -28,7 +28,7 @@ is_safe() {
       return 1
       ;;
     esac
-    # In a sticky folder on the way nobody can replace what is somebody else's.
+    # In a sticky folder on the way, nobody can replace what belongs to someone else.
     if is_sticky && [[ ${path} != "${END}" ]]; then continue; fi
     if can_others_write; then
       WHY="others can write to $(printable "${path}") (chmod go-w)"
@@ -39,9 +39,9 @@ is_safe() {
 }
 CLONE_OWNER=''
 
-# Whether a folder that the user has named, with what is right in it, can be shared with its owner
-# and its group: whoever it belongs to got that place from root or from the user, and it is not
-# everybody's. WHY stays what it was.
+# Succeed if a folder that the user named, and those named in it, may be shared with its owner and
+# its group: the owner got the place from root or the user, and not everybody can write to it. WHY
+# is left as it is.
 # Usage: is_shared FOLDER [NAME_IN_IT...]
 is_shared() {
   local WHY folder
@@ -55,8 +55,8 @@ is_shared() {
   done
 }
 
-# MODE and OWNER are those of a folder or a link, of which the next three tell then. The options of
-# ls are those that every system has.
+# Set MODE and OWNER to those of a folder or link, for the next three functions. Every system's ls
+# has these options.
 # Usage: look_at PATH
 look_at() {
   LOOKED_AT=$1
@@ -64,8 +64,8 @@ look_at() {
   [[ -n ${OWNER} ]] || fail "could not look at $(printable "$1")"
 }
 
-# Whether others than its owner can write to what was looked at. A group that is called as the
-# owner is the owner's alone.
+# Succeed if anyone but the owner can write to what was looked at. A group with the owner's name is
+# the owner's alone.
 can_others_write() {
   local user group
   if can_all_write; then return; fi
@@ -74,15 +74,15 @@ can_others_write() {
   [[ ${user} != "${group}" ]]
 }
 
-# Whether everybody can write to what was looked at.
+# Succeed if everybody can write to what was looked at.
 can_all_write() { [[ ${MODE} == d???????w* ]]; }
 
-# Whether only its owner can remove what is in what was looked at.
+# Succeed if in the folder looked at only owners can remove what is theirs.
 is_sticky() { [[ ${MODE} == ?????????[tT]* ]]; }
 
-# WAY is every folder and link that the system passes on its way to a path, as far as it is there.
-# The clone, what is above it, and what is above the user's home are left out: they are taken as
-# they are. END is where the way ends.
+# Set WAY to every folder and link that the system passes on its way to a path, as far as it exists,
+# and END to where the way ends. The clone, what is above it, and what is above the user's home are
+# left out: they are trusted.
 # Usage: way PATH
 way() {
   local rest=$1/ part link hops=0
@@ -111,7 +111,7 @@ way() {
   done
 }
 
-# USER_HOME is the user's home without links, as the system knows it, whatever HOME says.
+# Set USER_HOME to the physical path of the user's home as the system knows it, whatever HOME says.
 find_home() {
   [[ -z ${USER_HOME} ]] || return 0
   USER_HOME=$(unset HOME && CDPATH='' cd -P -- ~ 2>/dev/null && pwd -P) || USER_HOME=/

@@ -104,7 +104,7 @@ def test_help_and_mistakes_are_answered_without_the_heavy_libraries(run: Run) ->
 
 
 def test_where_the_cache_is_not_trusted_only_what_needs_it_ends(trained: Path, run: Run) -> None:
-    reason = "no backbone is taken from /tmp/x: it is theirs"
+    reason = "not using the backbones in /tmp/x: it is theirs"
     told = {"TENSOR_GUESS_DISTRUST": reason}
     for needs in (("backbones",), ("guess", "imagenet", PHOTO), ("fetch", "efficientnet_lite0")):
         done = run(*needs, environ=told)

@@ -67,7 +67,7 @@ def test_no_backbone_is_taken_from_what_others_can_change(
         )
         return
     assert found["TENSOR_GUESS_DISTRUST"].startswith(
-        f"no backbone is taken from {cache}: {who.format(cache.parent)}"
+        f"not using the backbones in {cache}: {who.format(cache.parent)}"
     )
     assert "; set TENSOR_GUESS_CACHE to a folder of your own" in found["TENSOR_GUESS_DISTRUST"]
     if where == "docker":
@@ -112,7 +112,7 @@ def test_no_module_is_taken_from_what_others_can_change(docker: Launcher, where:
     assert told(docker, *arguments)["TFHUB_CACHE_DIR"] == str(hub)
     hub.chmod(0o777)
     assert "TFHUB_CACHE_DIR" not in told(docker, *arguments)
-    assert f"no module is taken from TFHUB_CACHE_DIR: others can write to {hub} " in (
+    assert f"not using the modules in TFHUB_CACHE_DIR: others can write to {hub} " in (
         docker(*arguments).err
     )
 

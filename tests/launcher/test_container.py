@@ -269,7 +269,7 @@ def test_where_no_temporary_folder_can_be_made_nothing_is_lost(docker: Launcher)
     docker.environ["TMPDIR"] = str(docker.folder / "not there")
     done = docker("guess", "tf", "https://example.com/a.jpg")
     assert (done.code, done.runs) == (1, [])
-    assert f"could not make a folder for pictures in {docker.folder}/not there" in done.err
+    assert f"could not create a folder for pictures in {docker.folder}/not there" in done.err
     assert (docker.here / "photo.jpg").exists()
 
 

@@ -24,7 +24,7 @@ def test_a_docker_that_does_not_answer_is_said_with_the_cure(
     done = docker("--help")
     assert done.calls[-1][0] == "python"
     assert cure in done.err
-    assert done.err.endswith("; going on without it\n")
+    assert done.err.endswith("; continuing without it\n")
     assert done.err.count("\n") == 1
 
 

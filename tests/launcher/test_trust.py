@@ -112,7 +112,7 @@ def test_an_environment_that_others_can_change_is_not_run(
     done = local("--help", before=bound())
     assert (done.code, done.out) == (1, "")
     reason = who.format(outside, outside.parent)
-    assert f"nothing is run from {outside}/venv: {reason}" in done.err
+    assert f"refusing to run anything from {outside}/venv: {reason}" in done.err
     assert "set TENSOR_GUESS_CACHE to a folder of your own" in done.err
     assert len(done.err.splitlines()) == 1
 
@@ -141,8 +141,8 @@ def test_an_environment_in_the_clone_is_trusted_as_the_clone_is(
     assert done.out == (f"run: {venv}\n" if run else "")
     if not run:
         assert done.code == 1
-        assert f"nothing is run from {venv}: " in done.err
-        assert "remove it, and it is made anew" in done.err
+        assert f"refusing to run anything from {venv}: " in done.err
+        assert "remove it, and it will be created again" in done.err
 
 
 def test_bytecode_in_the_clone_is_trusted_as_the_clone_is(local: Launcher) -> None:
@@ -153,7 +153,7 @@ def test_bytecode_in_the_clone_is_trusted_as_the_clone_is(local: Launcher) -> No
     bytecode.chmod(0o777)
     done = local("--help")
     assert (done.code, done.out) == (1, "")
-    assert f"nothing is run from {bytecode}: others can write to {bytecode} " in done.err
+    assert f"refusing to run anything from {bytecode}: others can write to {bytecode} " in done.err
     local.clone.chmod(0o777)
     assert local("--help").out == f"run: {venv}\n"
 

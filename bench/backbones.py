@@ -38,7 +38,7 @@ backbones.fetch(name, Path(file))
 """
 OURS = f"""{_START}
 import tempfile, numpy as np
-from tensor_guess.bottlenecks.cache import compute
+from tensor_guess.bottlenecks.computing import compute
 from tensor_guess.config import BOTTLENECK
 from tensor_guess.graphs.network import Network
 pictures, name, precision = sys.argv[1:]

@@ -7,7 +7,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from tensor_guess.bottlenecks.cache import Rows
+from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError

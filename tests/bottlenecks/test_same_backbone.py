@@ -11,8 +11,8 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from made.strangers import made
 from tensor_guess.backbones import handles, loading
 from tensor_guess.backbones.loading import Backbone
-from tensor_guess.bottlenecks.cache import length_of
 from tensor_guess.bottlenecks.classic import Group, index, read
+from tensor_guess.bottlenecks.computing import length_of
 from tensor_guess.bottlenecks.same_backbone import ALIKE, alike, reason_against, reason_in_names
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, GRAPH, NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.bottlenecks.cache import Rows
+from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError, shown
 from tensor_guess.images import dataset

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks import classic as classic_bottlenecks
-from tensor_guess.bottlenecks.cache import Rows, compute, length_of, peek
 from tensor_guess.bottlenecks.classic import Group, Stored, spread
+from tensor_guess.bottlenecks.computing import Rows, compute, length_of, peek
 from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason_in_names
 from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
 from tensor_guess.errors import Unreadable, UserError, shown

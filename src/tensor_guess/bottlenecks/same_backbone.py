@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from tensor_guess.backbones.catalogue import CATALOGUE
 from tensor_guess.backbones.loading import Backbone
-from tensor_guess.bottlenecks.cache import length_of
 from tensor_guess.bottlenecks.classic import Group
+from tensor_guess.bottlenecks.computing import length_of
 from tensor_guess.config import BOTTLENECK, PRECISIONS
 from tensor_guess.errors import shown
 from tensor_guess.graphs import shapes

@@ -15,7 +15,7 @@ from tensor_guess import __version__
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks import gathering
-from tensor_guess.bottlenecks.cache import Rows
+from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.config import (
     FINAL_TENSOR,

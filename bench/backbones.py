@@ -22,6 +22,7 @@ from train_and_guess import PROGRAM, ROOT, Command, python, timed
 sys.path.insert(0, str(ROOT / "src"))
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights
+from tensor_guess.config import FLOAT32, PRECISIONS
 from tensor_guess.graphs.network import has_bf16
 
 _START = f"""
@@ -37,19 +38,16 @@ keras_backbones.build(name, int(size)).save_weights(file)
 backbones.fetch(name, Path(file))
 """
 OURS = f"""{_START}
-import tempfile, numpy as np
-from tensor_guess.bottlenecks.computing import compute
-from tensor_guess.config import BOTTLENECK
-from tensor_guess.graphs.network import Network
+import tempfile
+from tensor_guess.bottlenecks.computing import Computer
+from tensor_guess.bottlenecks.extractor import Extractor
 pictures, name, precision = sys.argv[1:]
 files = sorted(path for path in Path(pictures).glob("*/*") if path.is_file())
-backbone = backbones.load(name)
-network = Network(backbone.graph, backbone.scaling, BOTTLENECK, precision)
-blank = np.zeros((backbone.scaling.size, backbone.scaling.size, 3), np.uint8)
-list(network.run([(0, blank)] * 16))
 with tempfile.TemporaryDirectory() as folder:
+    computer = Computer(Path(folder), Extractor(backbones.load(name), precision))
+    computer.peek(files[:16])  # compiles
     started = time.perf_counter()
-    rows = compute(files, Path(folder), backbone, lambda: network, precision)
+    rows = computer.rows(files)
     print(len(rows.paths) / (time.perf_counter() - started))
 """
 KERAS = f"""{_START}
@@ -78,7 +76,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     given = parser.parse_args()
     pictures = given.pictures.resolve()
-    precisions = ["float32", "bf16"] if has_bf16() else ["float32"]
+    precisions = PRECISIONS if has_bf16() else (FLOAT32,)
     ratios: dict[str, list[float]] = {precision: [] for precision in precisions}
     columns = "".join(f"  {precision:>8}  ratio" for precision in precisions)
     print(f"{'pictures a second':20}  {'Keras':>8}{columns}  guess, s", flush=True)

@@ -43,7 +43,7 @@ FINAL_TENSOR = "final_result"
 GRAPH_LABELS = "tensor_guess/labels"
 GRAPH_RECORD = "tensor_guess/record"
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from made.rows import Computer, photos
+from made.rows import Computer, Made, photos
 from tensor_guess.backbones.loading import Backbone
-from tensor_guess.config import BOTTLENECK
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.graphs.network import Network
 
 
 @pytest.fixture(scope="module")
 def tiny_network(tiny: Backbone) -> Network:
-    return Network(tiny.graph, tiny.scaling, BOTTLENECK, "float32")
+    return Extractor(tiny).network()
 
 
 @pytest.fixture
 def computer(tiny: Backbone, tiny_network: Network, tmp_path: Path) -> Computer:
-    return Computer(tiny, tiny_network, tmp_path / "bottlenecks")
+    return Computer(Made(tiny, made=tiny_network), tmp_path / "bottlenecks")
 
 
 @pytest.fixture

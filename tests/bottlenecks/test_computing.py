@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from made.rows import Computer, photo, photos
-from tensor_guess.backbones.loading import Backbone
-from tensor_guess.bottlenecks.computing import fingerprint, length_of
+from tensor_guess.bottlenecks import computing
 from tensor_guess.images import decoding, encoded
 from tensor_guess.images.dataset import label_of
-from tensor_guess.images.scaling import Scaling
 
 
 @pytest.fixture
@@ -80,6 +78,29 @@ def test_copies_are_computed_once(computer: Computer, tmp_path: Path) -> None:
     assert len(rows.paths) == 5
 
 
+def test_a_look_gives_the_same_rows_and_keeps_none(computer: Computer, tmp_path: Path) -> None:
+    files = photos(tmp_path / "data", 3)
+    peeking = computing.Computer(computer.folder, computer.extractor)
+    (files[1]).write_bytes(b"no picture")
+    seen = peeking.peek(files)
+    assert list(seen) == [files[0], files[2]]
+    assert not computer.npy
+    rows = peeking.rows(files)
+    assert (rows.computed, computer.started) == (2, 1)
+    np.testing.assert_array_equal(rows.bottlenecks, list(seen.values()))
+    again = computing.Computer(computer.folder, computer.extractor).peek(files)
+    np.testing.assert_array_equal(rows.bottlenecks, list(again.values()))
+    assert computer.started == 1
+
+
+def test_what_was_stored_is_taken_and_the_rest_computed(computer: Computer, tmp_path: Path) -> None:
+    files, row = photos(tmp_path / "data", 3), np.arange(12, dtype=np.float32)
+    work = computing.Computer(computer.folder, computer.extractor)
+    rows = work.rows(files, lambda path: row if path == files[1] else None)
+    assert (rows.computed, rows.taken) == (2, 1)
+    np.testing.assert_array_equal(rows.bottlenecks[1], row)
+
+
 def test_no_files_give_no_rows(computer: Computer) -> None:
     rows = computer([])
     assert (rows.paths, rows.computed, len(rows.bottlenecks), computer.started) == ((), 0, 0, 0)
@@ -95,22 +116,6 @@ def test_unreadable_files_are_left_out_with_the_reason(computer: Computer, tmp_p
     assert "no picture" in rows.left_out[0].reason
     assert rows.left_out[1].reason == "no such file or directory"
     assert len(rows.bottlenecks) == 2
-
-
-def test_another_network_size_or_precision_has_rows_of_its_own(tiny: Backbone) -> None:
-    others = [
-        Backbone("other name", tiny.scaling, "0" * 64, tiny.graph),
-        Backbone("tiny", Scaling(17, 127.5, 127.5), tiny.sha256, tiny.graph),
-        Backbone("tiny", Scaling(16, 127, 127.5), tiny.sha256, tiny.graph),
-    ]
-    names = [fingerprint(tiny, "float32"), fingerprint(tiny, "bf16")]
-    names += [fingerprint(each, "float32") for each in others]
-    assert len(set(names)) == 5
-    assert fingerprint(Backbone("renamed", tiny.scaling, tiny.sha256, tiny.graph), "bf16") in names
-
-
-def test_a_bottleneck_is_as_long_as_the_network_gives_it(tiny: Backbone, lite0: Backbone) -> None:
-    assert (length_of(tiny), length_of(lite0)) == (12, 1280)
 
 
 # --- reading again only what changed

@@ -12,9 +12,9 @@ from made.strangers import made
 from tensor_guess.backbones import handles, loading
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.classic import Group, index, read
-from tensor_guess.bottlenecks.computing import length_of
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.same_backbone import ALIKE, alike, reason_against, reason_in_names
-from tensor_guess.config import BOTTLENECK, BOTTLENECKS, GRAPH, NETWORK_INPUT
+from tensor_guess.config import BF16, BOTTLENECK, BOTTLENECKS, GRAPH, NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.network import Network
@@ -61,12 +61,12 @@ def test_what_speaks_against_it_whatever_the_photos(
     tmp_path: Path, small: Backbone, made_with: str, text: str, name: str, said: str
 ) -> None:
     group, backbone = stored(tmp_path, made_with, text), replace(small, name=name)
-    assert reason_against(group, backbone, "float32") == said
+    assert reason_against(group, Extractor(backbone)) == said
 
 
 def test_bottlenecks_of_another_precision_are_not_taken(tmp_path: Path, small: Backbone) -> None:
     group = stored(tmp_path, "mobilenet_0.1875_32", SIX)
-    said = reason_against(group, small, "bf16")
+    said = reason_against(group, Extractor(small, BF16))
     assert said == "they were computed in float32, not bf16"
 
 
@@ -101,7 +101,7 @@ def test_a_network_of_no_convolution_is_none_of_the_mobilenets(tmp_path: Path) -
     to = builder.const("to", np.array([-1, 12], np.int32))
     builder.floats("Reshape", BOTTLENECK, (NETWORK_INPUT, to))
     backbone = loading.of_graph("flat.pb", Scaling(2, 127.5, 127.5), builder.graph)
-    assert length_of(backbone) == 12
+    assert Extractor(backbone).length == 12
     group = stored(tmp_path, "mobilenet_0.25_128", SIX)
     assert "8 channels, flat.pb has none" in reason_in_names(group, backbone)
 

@@ -1,32 +1,50 @@
 """Photos of noise, and their rows on a tiny backbone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tensor_guess.backbones.loading import Backbone
-from tensor_guess.bottlenecks.computing import Rows, compute, fingerprint
+from tensor_guess.bottlenecks import computing
+from tensor_guess.bottlenecks.computing import Rows
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.graphs.network import Network
 
 
-class Computer:
-    """compute() on the tiny backbone; `started` counts how often the network was asked for."""
+@dataclass(frozen=True)
+class Made(Extractor):
+    """An extractor whose network is made already; `asked` has an item for each time it was."""
 
-    def __init__(self, backbone: Backbone, network: Network, folder: Path) -> None:
-        self.backbone, self.network, self.folder, self.started = backbone, network, folder, 0
+    made: Network = field(kw_only=True)
+    asked: list[None] = field(kw_only=True, default_factory=list)
+
+    def network(self) -> Network:
+        self.asked.append(None)
+        return self.made
+
+
+class Computer:
+    """Each call is a run of its own; `started` counts how often the network was asked for."""
+
+    def __init__(self, extractor: Made, folder: Path) -> None:
+        self.extractor, self.folder = extractor, folder
 
     def __call__(self, files: Sequence[Path]) -> Rows:
-        return compute(files, self.folder, self.backbone, self._start, "float32")
+        return computing.Computer(self.folder, self.extractor).rows(files)
 
-    def _start(self) -> Network:
-        self.started += 1
-        return self.network
+    @property
+    def network(self) -> Network:
+        return self.extractor.made
+
+    @property
+    def started(self) -> int:
+        return len(self.extractor.asked)
 
     @property
     def npy(self) -> list[Path]:
-        return sorted((self.folder / fingerprint(self.backbone, "float32")).glob("*.npy"))
+        return sorted((self.folder / self.extractor.fingerprint).glob("*.npy"))
 
 
 def photo(path: Path, seed: int) -> Path:

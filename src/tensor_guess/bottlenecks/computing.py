@@ -1,25 +1,21 @@
 """From image files to rows: from the cache where it has them, else computed and added to it.
 
-bottlenecks/<fingerprint>/   the rows of one backbone, see `cache`
+bottlenecks/<fingerprint>/   the rows of one extractor, see `cache`
 bottlenecks/seen             which file had which key, see `seen`
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.cache import Cache
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.seen import Seen
-from tensor_guess.config import BOTTLENECK
 from tensor_guess.errors import Unreadable
-from tensor_guess.graphs import shapes
-from tensor_guess.graphs.graph import cut
 from tensor_guess.graphs.network import Network
 from tensor_guess.images import encoded
 from tensor_guess.images.dataset import LeftOut
@@ -27,8 +23,8 @@ from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress
 
-# Counts up when the same image would be squeezed to other pixels.
-PREPROCESSING = 1
+# What an old program stored of a file, or None.
+StoredRow = Callable[[Path], NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
@@ -46,58 +42,47 @@ class Rows:
     taken: int = 0
 
 
-def fingerprint(backbone: Backbone, precision: str) -> str:
-    """The name of the folder of rows that this backbone gives: 32 hexadecimal digits."""
-    what = {
-        "backbone": backbone.sha256,
-        "scaling": asdict(backbone.scaling),
-        "precision": precision,
-        "preprocessing": PREPROCESSING,
-    }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+@dataclass
+class Computer:
+    """Computes the rows that the cache in `folder` does not have, by one network at most."""
 
+    folder: Path
+    extractor: Extractor
 
-def length_of(backbone: Backbone) -> int:
-    """How many numbers its bottlenecks have."""
-    nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
-    return shapes.check(nodes)[BOTTLENECK][-1]
+    def rows(self, files: Sequence[Path], stored: StoredRow | None = None) -> Rows:
+        """Return the bottlenecks of the files: from the cache, else added to it.
 
+        What the cache does not have is taken as `stored` gives it (it is called by threads), else
+        computed. Files that cannot be read are left out with the reason.
+        """
+        pass_ = self._pass(stored)
+        cache = pass_.cache
+        for path, row in pass_.computed(files, lambda: self._network):
+            cache.add(pass_.keys[path], row)
+        cache.flush()
+        pass_.seen.save()
+        readable = [path for path in files if path in pass_.keys]
+        keys = tuple(pass_.keys[path] for path in readable)
+        left_out = tuple(pass_.left_out)
+        return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
 
-def compute(
-    files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
-    precision: str, stored: Callable[[Path], NDArray[np.float32] | None] | None = None,
-) -> Rows:  # fmt: skip
-    """The bottlenecks of the files: from the cache in `folder`, else added to it.
+    def peek(self, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
+        """Return the bottleneck of each file that can be read, as `rows` does; keep none."""
+        pass_ = self._pass()
+        found = pass_.computed(files, lambda: self._network)
+        computed = {pass_.keys[path]: row for path, row in found}
+        return {
+            path: computed[key] if key in computed else pass_.cache.rows([key])[0]
+            for path, key in pass_.keys.items()
+        }
 
-    What the cache has not is taken as `stored` gives it (it is called by threads), else computed:
-    `network` is called, once, only where something is. Files that cannot be read are left out with
-    the reason.
-    """
-    cache = Cache(folder / fingerprint(backbone, precision), length_of(backbone))
-    seen = Seen(folder / "seen")
-    pass_ = _Pass(cache, seen, backbone.scaling, stored)
-    for path, row in pass_.computed(files, network):
-        cache.add(pass_.keys[path], row)
-    cache.flush()
-    seen.save()
-    readable = [path for path in files if path in pass_.keys]
-    keys = tuple(pass_.keys[path] for path in readable)
-    left_out = tuple(pass_.left_out)
-    return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
+    @cached_property
+    def _network(self) -> Network:
+        return self.extractor.network()
 
-
-def peek(
-    files: Sequence[Path], folder: Path, backbone: Backbone, network: Callable[[], Network],
-    precision: str,
-) -> dict[Path, NDArray[np.float32]]:  # fmt: skip
-    """The bottleneck of each file that can be read, as `compute` gives it; none is kept."""
-    cache = Cache(folder / fingerprint(backbone, precision), length_of(backbone))
-    pass_ = _Pass(cache, Seen(folder / "seen"), backbone.scaling)
-    computed = {pass_.keys[path]: row for path, row in pass_.computed(files, network)}
-    return {
-        path: computed[key] if key in computed else cache.rows([key])[0]
-        for path, key in pass_.keys.items()
-    }
+    def _pass(self, stored: StoredRow | None = None) -> "_Pass":
+        cache = Cache(self.folder / self.extractor.fingerprint, self.extractor.length)
+        return _Pass(cache, Seen(self.folder / "seen"), self.extractor.backbone.scaling, stored)
 
 
 @dataclass
@@ -107,7 +92,7 @@ class _Pass:
     cache: Cache
     seen: Seen
     scaling: Scaling
-    stored: Callable[[Path], NDArray[np.float32] | None] | None = None
+    stored: StoredRow | None = None
     keys: dict[Path, bytes] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     count: int = 0

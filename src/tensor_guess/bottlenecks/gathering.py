@@ -1,22 +1,20 @@
 """What is trained on: photos, the bottlenecks that `retrain.py` stored of them, or both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks import classic as classic_bottlenecks
 from tensor_guess.bottlenecks.classic import Group, Stored, spread
-from tensor_guess.bottlenecks.computing import Rows, compute, length_of, peek
+from tensor_guess.bottlenecks.computing import Computer, Rows
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason_in_names
-from tensor_guess.config import BOTTLENECK, BOTTLENECKS, DATA
+from tensor_guess.config import BOTTLENECKS, DATA
 from tensor_guess.errors import Unreadable, UserError, shown
-from tensor_guess.graphs.network import Network
 from tensor_guess.images import dataset, encoded
 from tensor_guess.images.dataset import Dataset, LeftOut
 from tensor_guess.system import progress, reading
@@ -41,11 +39,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Gathered:
-    """One row a picture. `backbone` is what gives such rows: classic, if any was stored."""
+    """One row a picture. `extractor` is what gives such rows: classic, if any was stored."""
 
     data: Dataset
     rows: Rows
-    backbone: Backbone
+    extractor: Extractor
 
 
 def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) -> Source:
@@ -64,25 +62,24 @@ def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) ->
     return Source(photos, dataset.find(tf_files, image_dir), stored, own)
 
 
-def gather(source: Source, backbone: Backbone, precision: str) -> Gathered:
-    """The bottlenecks: stored where they are this backbone's, else from the cache or computed.
+def gather(source: Source, extractor: Extractor) -> Gathered:
+    """The bottlenecks: stored where they are this extractor's, else from the cache or computed.
 
     Raises UserError where there are only stored ones, and they are another's.
     """
     if source.data is None:
         assert source.stored
-        return _stored_alone(source.stored, source.photos, backbone, precision)
+        return _stored_alone(source.stored, source.photos, extractor)
     files = [path for category in source.data.categories for path in category.files]
     if source.stored:
-        classic = _classic(backbone)
-        network = _network(classic, precision)
-        taken = _taken(source, source.stored, classic, network, precision)
+        classic = Computer(source.cache, extractor.classic())
+        taken = _taken(source, source.stored, classic)
         if taken:
-            rows = compute(files, source.cache, classic, network, precision, taken)
+            rows = classic.rows(files, taken)
             taken.say(rows.taken)
-            return Gathered(source.data, rows, classic)
-    rows = compute(files, source.cache, backbone, _network(backbone, precision), precision)
-    return Gathered(source.data, rows, backbone)
+            return Gathered(source.data, rows, classic.extractor)
+    rows = Computer(source.cache, extractor).rows(files)
+    return Gathered(source.data, rows, extractor)
 
 
 def _kept(tf_files: Path) -> Path:
@@ -130,33 +127,18 @@ class _Taken:
             progress.say(", ".join(parts))
 
 
-def _classic(backbone: Backbone) -> Backbone:
-    """The backbone, fed pictures as `retrain.py` squeezed them."""
-    return replace(backbone, scaling=replace(backbone.scaling, classic=True))
-
-
-def _network(backbone: Backbone, precision: str) -> Callable[[], Network]:
-    return cache(lambda: Network(backbone.graph, backbone.scaling, BOTTLENECK, precision))
-
-
-def _taken(
-    source: Source,
-    stored: Stored,
-    classic: Backbone,
-    network: Callable[[], Network],
-    precision: str,
-) -> _Taken | None:
-    """The group that is this backbone's own, compared with photos; None, and why is said."""
-    length = length_of(classic)
+def _taken(source: Source, stored: Stored, classic: Computer) -> _Taken | None:
+    """The group that is this extractor's own, compared with photos; None, and why is said."""
+    length = classic.extractor.length
     for group in stored.groups:
         files = dict(_of_photos(source, group))
         taken = _Taken(stored.folder, group, length, files, len(group) - len(files))
-        reason = reason_against(group, classic, precision)
+        reason = reason_against(group, classic.extractor)
         if not reason and not taken.files:
             reason = f"none is of a photo in {shown(source.photos)}"
         if not reason:
             sound = dict(islice(_sound(taken), COMPARED))
-            own = peek(list(sound), source.cache, classic, network, precision)
+            own = classic.peek(list(sound))
             reason = _compared(taken, sound, own)
         if not reason:
             return taken
@@ -201,11 +183,11 @@ def _compared(
     return ""
 
 
-def _stored_alone(stored: Stored, photos: Path, backbone: Backbone, precision: str) -> Gathered:
-    """The rows of the first group that may be the backbone's; its files are the examples."""
-    length, reasons = length_of(backbone), []
+def _stored_alone(stored: Stored, photos: Path, extractor: Extractor) -> Gathered:
+    """The rows of the first group that may be the extractor's; its files are the examples."""
+    backbone, reasons = extractor.backbone, []
     for group in stored.groups:
-        reason = reason_against(group, backbone, precision)
+        reason = reason_against(group, extractor)
         reason = reason or reason_in_names(group, backbone)
         if not reason:
             break
@@ -218,13 +200,14 @@ def _stored_alone(stored: Stored, photos: Path, backbone: Backbone, precision: s
         )
     files = {name: sorted(of.values()) for name, of in sorted(group.files.items())}
     data = replace(dataset.of_files(stored.folder, files), left_out=stored.strays)
-    rows = _rows([path for category in data.categories for path in category.files], length)
+    paths = [path for category in data.categories for path in category.files]
+    rows = _rows(paths, extractor.length)
     compared = "" if group.is_of(backbone.name) else "; there are no photos to compare them with"
     damaged = f", {len(rows.left_out)} damaged" if rows.left_out else ""
     progress.say(
         f"{rows.taken} bottlenecks taken from {shown(stored.folder)} ({group}){damaged}{compared}"
     )
-    return Gathered(data, rows, _classic(backbone))
+    return Gathered(data, rows, extractor.classic())
 
 
 def _rows(files: list[Path], length: int) -> Rows:

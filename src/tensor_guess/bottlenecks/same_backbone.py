@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from tensor_guess.backbones.catalogue import CATALOGUE
 from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.classic import Group
-from tensor_guess.bottlenecks.computing import length_of
-from tensor_guess.config import BOTTLENECK, PRECISIONS
+from tensor_guess.bottlenecks.extractor import Extractor
+from tensor_guess.config import BOTTLENECK, FLOAT32
 from tensor_guess.errors import shown
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.foreign import fed_to
@@ -23,9 +23,10 @@ def alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
     return bool(np.linalg.norm(one - other) <= ALIKE * np.linalg.norm(one))
 
 
-def reason_against(group: Group, backbone: Backbone, precision: str) -> str:
-    """Why the group cannot be the backbone's own, by all that is known without photos, or ""."""
-    found, length, size = group.length(), length_of(backbone), backbone.scaling.size
+def reason_against(group: Group, extractor: Extractor) -> str:
+    """Why the group cannot be the extractor's own, by all that is known without photos, or ""."""
+    backbone, length = extractor.backbone, extractor.length
+    found, size = group.length(), backbone.scaling.size
     if found is None:
         return "all that were opened are damaged"
     if found != length:
@@ -34,8 +35,8 @@ def reason_against(group: Group, backbone: Backbone, precision: str) -> str:
         return f"they are of {group.size} x {group.size} pixels, not {size} x {size}"
     if group.is_inception_2015 and backbone.name in CATALOGUE:
         return f"{backbone.name} is another network"
-    if precision != PRECISIONS[0]:
-        return f"they were computed in {PRECISIONS[0]}, not {precision}"
+    if extractor.precision != FLOAT32:
+        return f"they were computed in {FLOAT32}, not {extractor.precision}"
     return ""
 
 

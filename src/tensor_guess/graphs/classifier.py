@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess.config import PRECISIONS
+from tensor_guess.config import BF16, FLOAT32
 from tensor_guess.errors import UserError
 from tensor_guess.graphs import files, foreign
 from tensor_guess.graphs import graph as graphs
@@ -37,7 +37,7 @@ class Classifier:
         `few`: only a handful of images will come.
         """
         record = self.record
-        if record.precision == "bf16" and not has_bf16():
+        if record.precision == BF16 and not has_bf16():
             progress.say("trained in bf16, which this CPU does not have; computing in float32")
         how = record.scaling, record.final_tensor, record.precision
         return Network(self.graph, *how, few, width=len(record.labels))
@@ -86,7 +86,7 @@ def _anothers(
         scaling=flavour.scaling,
         backbone=flavour.maker,
         backbone_sha256="",
-        precision=PRECISIONS[0],
+        precision=FLOAT32,
         final_tensor=f"{UNDER}{flavour.output}",
     )
     return foreign.renamed(graph, flavour), record

@@ -14,6 +14,7 @@ from openvino.preprocess import PrePostProcessor
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
+from tensor_guess.config import BF16
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.conversion import convert
@@ -59,7 +60,7 @@ class Network:
                 {
                     "PERFORMANCE_HINT": "LATENCY" if few else "THROUGHPUT",
                     # The default is whatever the CPU likes best, bf16 included.
-                    "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+                    "INFERENCE_PRECISION_HINT": "bf16" if precision == BF16 else "f32",
                 },
             )
             count = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")

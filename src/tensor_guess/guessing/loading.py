@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tensor_guess.config import GRAPH, IMAGENET, LABELS, PRECISIONS
+from tensor_guess.config import FLOAT32, GRAPH, IMAGENET, LABELS
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.evaluation import story
 from tensor_guess.graphs import classifier, files
@@ -99,7 +99,7 @@ def _builtin(which: Imagenet) -> Classifier:
         scaling=backbone.scaling,
         backbone=backbone.name,
         backbone_sha256=backbone.sha256,
-        precision=PRECISIONS[0],
+        precision=FLOAT32,
         final_tensor=IMAGENET,
     )
     return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.config import DATA, PRECISIONS, RECORD, Training
+from tensor_guess.config import DATA, FLOAT32, RECORD, Training
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy
@@ -77,7 +77,7 @@ def export(job: Job) -> Exported:
     sweep(real(job.dest).parent)
     known = loading.load(job.which)
     # What others are told is computed in float32.
-    known = replace(known, record=replace(known.record, precision=PRECISIONS[0]))
+    known = replace(known, record=replace(known.record, precision=FLOAT32))
     with draft(job.dest) as made:
         found = _quantized(job, known, made) if job.quantize else _exact(job, known, made)
         publish_made(made, job.dest)

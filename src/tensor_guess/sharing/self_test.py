@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tensor_guess.config import PRECISIONS, SELF_TEST
+from tensor_guess.config import FLOAT32, SELF_TEST
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.images.pixels import Pixels
@@ -67,7 +67,7 @@ def _scores(
     classifier: Classifier, pictures: Sequence[NDArray[np.uint8]]
 ) -> list[dict[str, float]]:
     """For each picture its scores by label, computed in float32 whatever the classifier's own."""
-    record = replace(classifier.record, precision=PRECISIONS[0])
+    record = replace(classifier.record, precision=FLOAT32)
     network = replace(classifier, record=record).network(few=True)
     # Pictures of the network's own size: whoever made it, they are not squeezed.
     fed: Sequence[Pixels] = pictures

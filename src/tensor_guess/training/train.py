@@ -17,8 +17,11 @@ from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks import gathering
 from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import (
+    BF16,
     FINAL_TENSOR,
+    FLOAT32,
     GRAPH,
     LABELS,
     Training,
@@ -51,7 +54,7 @@ class Job:
     options: Training
     backbone: str | None = None  # None: the classifier's own, else the default
     bottleneck_tensor: str | None = None  # of a backbone that is a frozen graph
-    precision: str = "float32"
+    precision: str = FLOAT32
     final_tensor: str = FINAL_TENSOR
     offline: bool = False  # never use the network
     image_dir: Path | None = None
@@ -93,23 +96,23 @@ def train(job: Job) -> Trained:
     for folder in (job.bottleneck_dir, job.summaries_dir, job.intermediate_dir):
         if folder:
             outputs.check_apart(folder / "x", source.photos)
-    if job.precision == "bf16" and not has_bf16():
-        raise UserError("this CPU does not compute in bf16; train with --precision float32")
+    if job.precision == BF16 and not has_bf16():
+        raise UserError(f"this CPU does not compute in {BF16}; train with --precision {FLOAT32}")
     backbone, instead = loading.choose(
         job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
     )
     check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
     if source.data:
         _say_found(source.data)
-    gathered = gathering.gather(source, backbone, job.precision)
-    data, rows, backbone = gathered.data, gathered.rows, gathered.backbone
+    gathered = gathering.gather(source, Extractor(backbone, job.precision))
+    data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
-    record = _record(job, data, backbone)
-    head = _steps(job, examples, bottlenecks, backbone, record)
+    record = _record(data, extractor, job.final_tensor)
+    head = _steps(job, examples, bottlenecks, extractor.backbone, record)
     result, metrics = _test(job.options, examples, bottlenecks, head)
-    _write(job, backbone, head, record, _story(job, examples, instead, metrics))
+    _write(job, extractor.backbone, head, record, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
         progress.say(instead)
@@ -175,15 +178,16 @@ def _test(
     return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
 
 
-def _record(job: Job, data: Dataset, backbone: Backbone) -> Record:
+def _record(data: Dataset, extractor: Extractor, final_tensor: str) -> Record:
+    backbone = extractor.backbone
     return Record(
         labels=tuple(category.label for category in data.categories),
         categories=tuple(category.name for category in data.categories),
         scaling=backbone.scaling,
         backbone=backbone.name,
         backbone_sha256=backbone.sha256,
-        precision=job.precision,
-        final_tensor=job.final_tensor,
+        precision=extractor.precision,
+        final_tensor=final_tensor,
     )
 
 

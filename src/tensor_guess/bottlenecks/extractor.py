@@ -1,0 +1,50 @@
+"""What turns images into rows: a backbone, computed in one precision."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+from tensor_guess.backbones.loading import Backbone
+from tensor_guess.config import BOTTLENECK, FLOAT32
+from tensor_guess.graphs import shapes
+from tensor_guess.graphs.graph import cut
+from tensor_guess.graphs.network import Network
+
+# Counts up when the same image would be resized to other pixels.
+PREPROCESSING = 1
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A backbone and its precision: all that a row depends on besides the image."""
+
+    backbone: Backbone
+    precision: str = FLOAT32
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The name of the folder of its rows: 32 hexadecimal digits."""
+        what = {
+            "backbone": self.backbone.sha256,
+            "scaling": asdict(self.backbone.scaling),
+            "precision": self.precision,
+            "preprocessing": PREPROCESSING,
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+    @cached_property
+    def length(self) -> int:
+        """How many numbers a bottleneck has."""
+        nodes = cut(self.backbone.graph, self.backbone.scaling, BOTTLENECK)
+        return shapes.check(nodes)[BOTTLENECK][-1]
+
+    def classic(self) -> "Extractor":
+        """Return the extractor that is fed images as `retrain.py` resized them."""
+        scaling = replace(self.backbone.scaling, classic=True)
+        return replace(self, backbone=replace(self.backbone, scaling=scaling))
+
+    def network(self) -> Network:
+        """Compile the network, from pixels to bottlenecks: seconds, and much memory."""
+        backbone = self.backbone
+        return Network(backbone.graph, backbone.scaling, BOTTLENECK, self.precision)

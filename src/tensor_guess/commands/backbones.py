@@ -1,0 +1,69 @@
+"""The commands about backbones: list them, fetch them, freeze a module."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from tensor_guess.commands.options import PATH, Command
+
+
+@click.command(cls=Command)
+@click.argument("backbone", nargs=-1, required=True)
+def fetch(backbone: tuple[str, ...]) -> None:
+    """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
+    from tensor_guess.backbones import loading
+
+    for name in backbone:
+        loading.check_name(name)
+    for name in backbone:
+        click.echo(f"{name} {loading.load(name).sha256}")
+
+
+@click.command("backbones", cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_backbones(as_json: bool) -> None:
+    """List the pretrained networks, and which of them are on this machine."""
+    from tensor_guess.backbones import loading
+    from tensor_guess.backbones.catalogue import CATALOGUE
+
+    rows = [
+        {
+            "name": name,
+            "size": source.scaling.size,
+            "bottleneck": source.bottleneck,
+            "megabytes": source.megabytes,
+            "licence": source.licence,
+            "here": loading.is_here(name),
+        }
+        for name, source in CATALOGUE.items()
+    ]
+    if as_json:
+        click.echo("\n".join(json.dumps(row) for row in rows))
+        return
+    line = "{:<18}  {:>6}  {:>10}  {:>8}  {:<12}  {}"
+    click.echo(line.format("name", "pixels", "bottleneck", "download", "licence", "here"))
+    for row in rows:
+        size, download = f"{row['size']}", f"{row['megabytes']} MB"
+        here = "yes" if row["here"] else "no"
+        click.echo(
+            line.format(row["name"], size, row["bottleneck"], download, row["licence"], here)
+        )
+
+
+@click.command("freeze-module", hidden=True)
+@click.argument("folder", type=PATH)
+@click.argument("size", type=int)
+def freeze_module(folder: Path, size: int) -> None:
+    """Write the frozen graph of a stranger's SavedModel to stdout; nothing else can be reached."""
+    from tensor_guess.system import confinement
+
+    confinement.confine([folder])
+    from tensor_guess.backbones import saved_models
+    from tensor_guess.graphs import graph
+
+    sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))
+
+
+COMMANDS = (fetch, list_backbones, freeze_module)

@@ -1,0 +1,87 @@
+"""The commands that name pictures: guess, and fetch-images for those that are URLs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tensor_guess.commands.options import (
+    LEFT_OUT,
+    PATH,
+    Command,
+    at_least,
+    classifier,
+    classifier_options,
+)
+from tensor_guess.errors import UserError, shown
+
+
+@click.command(cls=Command)
+@classifier_options
+@click.argument("image", type=click.Path(), nargs=-1)
+@click.option("--image", "images", type=click.Path(), multiple=True, help="Another IMAGE.")
+@click.option(
+    "--top",
+    "--num-top-predictions",
+    "top",
+    type=at_least(1),
+    help="Labels to tell.  [default: all; imagenet: 5]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def guess(
+    image: tuple[str, ...], images: tuple[str, ...], top: int | None, as_json: bool, **named: Any
+) -> int:
+    """Name each IMAGE, a file or a URL: every label with its score, best first.
+
+    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
+    imagenet: 1000 things that are known without training.
+    """
+    image += images
+    if not image:
+        raise click.MissingParameter(param_hint="'IMAGE...'", param_type="argument")
+    which = classifier(**named)
+    from tensor_guess.guessing import guess as guessing
+    from tensor_guess.images import urls
+    from tensor_guess.images.dataset import LeftOut
+
+    left_out = 0
+    with urls.fetched(image) as paths:
+        for given, found in zip(image, guessing.guess(which, paths, top), strict=True):
+            if isinstance(found, LeftOut):
+                left_out += 1
+                missed = urls.is_url(given) and not found.path.exists()
+                reason = "could not be fetched" if missed else found.reason
+                click.echo(f"left out {shown(urls.named(given))}: {reason}", err=True)
+            else:
+                click.echo(_json(given, found) if as_json else _block(given, found, len(image) > 1))
+    if left_out == len(image):
+        return UserError.exit_code
+    return LEFT_OUT if left_out else 0
+
+
+@click.command("fetch-images", cls=Command)
+@click.argument("folder", type=PATH)
+@click.argument("url", nargs=-1, required=True)
+def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
+    """Download pictures to FOLDER; `guess` does it by itself for an IMAGE that is a URL."""
+    from tensor_guess.images import urls
+
+    count = urls.fetch(folder, url)
+    click.echo(f"{count} of {len(url)} fetched")
+    if not count:
+        return UserError.exit_code
+    return 0 if count == len(url) else LEFT_OUT
+
+
+def _json(image: str, found: Any) -> str:
+    best = {"label": found.label, "category": found.category, "score": found.score}
+    return json.dumps({"image": image, **best, "scores": found.scores})
+
+
+def _block(image: str, found: Any, one_of_many: bool) -> str:
+    lines = [f"{shown(label)} (score = {score:.5f})" for label, score in found.scores.items()]
+    return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
+
+
+COMMANDS = (guess, fetch_images)

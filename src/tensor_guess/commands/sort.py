@@ -1,0 +1,42 @@
+"""The command that sorts a folder of pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tensor_guess.commands.options import (
+    LEFT_OUT,
+    PATH,
+    Command,
+    classifier,
+    classifier_options,
+)
+from tensor_guess.errors import UserError, shown
+
+
+@click.command("classify-dir", cls=Command)
+@classifier_options
+@click.argument("src", type=PATH)
+@click.argument("dest", type=PATH)
+def classify_dir(src: Path, dest: Path, **named: Any) -> int:
+    """Copy every picture in SRC to DEST as <category>-<score>.<ext>.
+
+    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
+    imagenet.
+    """
+    which = classifier(**named)
+    from tensor_guess.guessing import sort as sorting
+
+    done = sorting.sort(which, src, dest)
+    parts = [f"{done.copied} copied to {shown(dest)}"]
+    parts += [f"{done.known} known already"] if done.known else []
+    parts += [f"{len(done.left_out)} left out"] if done.left_out else []
+    parts += [f"{done.hidden} hidden passed over"] if done.hidden else []
+    click.echo(", ".join(parts))
+    if done.left_out and not done.copied and not done.known:
+        return UserError.exit_code
+    return LEFT_OUT if done.left_out else 0
+
+
+COMMANDS = (classify_dir,)

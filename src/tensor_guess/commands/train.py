@@ -1,0 +1,183 @@
+"""The command that trains a classifier."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, at_least
+from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
+from tensor_guess.errors import shown
+
+_DEFAULTS = Training()
+_LARGEST_BATCH = 1_000_000
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# retrain.py's options for which there is nothing left to do, with what is said when one is given.
+_NOTHING_TO_DO = {
+    "--model-dir": "backbones are kept in the cache (TENSOR_GUESS_CACHE)",
+    "--saved-model-dir": "no SavedModel is written; the frozen graph is the result",
+    "--checkpoint-path": "training takes a second and needs no checkpoint",
+    "--logging-verbosity": "everything is always said on stderr",
+    "--flip-left-right": "pictures are not distorted; add flipped ones to the folder",
+    "--random-crop": "pictures are not distorted",
+    "--random-scale": "pictures are not distorted",
+    "--random-brightness": "pictures are not distorted",
+}
+_FLAGS_WITHOUT_VALUE = {"--flip-left-right"}
+
+
+def _nothing_to_do(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value not in (None, False):
+        name = option.opts[0]
+        click.echo(f"{name} does nothing here: {_NOTHING_TO_DO[name]}", err=True)
+
+
+def _classic_options(command: Any) -> Any:
+    for name in _NOTHING_TO_DO:
+        flag = name in _FLAGS_WITHOUT_VALUE
+        command = click.option(
+            name, is_flag=flag, expose_value=False, hidden=True, callback=_nothing_to_do
+        )(command)
+    return command
+
+
+def _setting(
+    *names_and_field: str, type: click.ParamType[Any], help: str
+) -> Callable[[_Function], _Function]:
+    """An option for a field of Training, the last of the names; its default stands there."""
+    default = getattr(_DEFAULTS, names_and_field[-1])
+    return click.option(*names_and_field, type=type, default=default, show_default=True, help=help)
+
+
+@click.command(cls=Command)
+@click.argument("tf_files", type=PATH)
+@_setting("--steps", "--how-many-training-steps", "steps", type=at_least(1), help="Training steps.")
+@_setting(
+    "--learning-rate",
+    "learning_rate",
+    type=Finite(min=0, min_open=True),
+    help="How far each step goes.",
+)
+@_setting(
+    "--train-batch-size",
+    "train_batch_size",
+    type=click.IntRange(1, _LARGEST_BATCH),
+    help="Images in a step.",
+)
+@_setting(
+    "--validation-batch-size",
+    "validation_batch_size",
+    type=click.IntRange(-1, _LARGEST_BATCH),
+    help="Images in a look at the validation split; -1: all.",
+)
+@_setting(
+    "--test-batch-size",
+    "test_batch_size",
+    type=at_least(-1),
+    help="Images in the final test; -1: all.",
+)
+@_setting(
+    "--testing-percentage",
+    "testing_percentage",
+    type=click.IntRange(0, 90),
+    help="Percent of the images held out for the final test.",
+)
+@_setting(
+    "--validation-percentage",
+    "validation_percentage",
+    type=click.IntRange(0, 90),
+    help="Percent of the images held out to watch training.",
+)
+@_setting(
+    "--eval-step-interval",
+    "eval_step_interval",
+    type=at_least(1),
+    help="Steps between two looks at the accuracy.",
+)
+@_setting(
+    "--seed",
+    "seed",
+    type=at_least(0),
+    help="The same seed, pictures and options give the same graph.",
+)
+@click.option(
+    "--backbone",
+    "--architecture",
+    "--tfhub-module",
+    "--from",
+    "backbone",
+    help="The pretrained network: a name, a module or any frozen graph.  "
+    "[default: the classifier's own, else inception_v3]",
+)
+@click.option(
+    "--bottleneck-tensor-name",
+    "bottleneck_tensor",
+    help="Of a backbone that is a frozen graph.  [default: its last pooling layer]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PRECISIONS[0],
+    show_default=True,
+    help="bf16 is twice as fast where the CPU has it.",
+)
+@click.option(
+    "--final-tensor-name",
+    "final_tensor",
+    default=FINAL_TENSOR,
+    show_default=True,
+    help="Name of the scores in the graph.",
+)
+@click.option("--offline", is_flag=True, help="Never use the network.")
+@click.option("--image-dir", type=PATH, help="Category folders.  [default: TF_FILES/data]")
+@click.option("--output-graph", type=PATH, help="[default: TF_FILES/retrained_graph.pb]")
+@click.option("--output-labels", type=PATH, help="[default: TF_FILES/retrained_labels.txt]")
+@click.option("--bottleneck-dir", type=PATH, help="[default: TF_FILES/bottlenecks]")
+@click.option("--summaries-dir", type=PATH, help="Write TensorBoard summaries there.")
+@click.option(
+    "--intermediate-output-graphs-dir",
+    "intermediate_dir",
+    type=PATH,
+    help="Write graphs there while training.",
+)
+@click.option(
+    "--intermediate-store-frequency",
+    "intermediate_frequency",
+    type=at_least(0),
+    default=0,
+    show_default=True,
+    help="Steps between two of those graphs; 0: none.",
+)
+@click.option(
+    "--print-misclassified-test-images",
+    "print_misclassified",
+    is_flag=True,
+    help="Name the test pictures that were guessed wrong.",
+)
+@_classic_options
+def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
+    """Teach a classifier from TF_FILES/data/<category>/*.
+
+    The results are TF_FILES/retrained_graph.pb and retrained_labels.txt.
+    """
+    from tensor_guess.training import train as training
+
+    names = Training.__dataclass_fields__
+    options = Training(**{name: given.pop(name) for name in names})
+    if options.testing_percentage + options.validation_percentage > 90:
+        raise click.UsageError(
+            "--testing-percentage and --validation-percentage leave too little to train on; "
+            "together at most 90"
+        )
+    result = training.train(training.Job(tf_files=tf_files, options=options, **given))
+    if print_misclassified:
+        click.echo("=== MISCLASSIFIED TEST IMAGES ===")
+        for path, label in result.misclassified:
+            click.echo(f"{shown(path):>70}  {label}")
+    click.echo(f"Final test accuracy = {result.accuracy}")
+    return LEFT_OUT if result.left_out else 0
+
+
+COMMANDS = (train,)

@@ -1,0 +1,57 @@
+"""What `guess` prints of what it found, and the exit codes of `fetch-images`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tensor_guess.commands import guess as command
+from tensor_guess.guessing import guess as guessing
+from tensor_guess.guessing.guess import Guess
+from tensor_guess.images import urls
+from tensor_guess.images.dataset import LeftOut
+
+SCORES = {"snow queen": 0.75, "dark\x1bknight": 0.25}
+
+
+@pytest.fixture(autouse=True)
+def _guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures called `x` cannot be read; all others are the snow queen."""
+
+    def guess(_which: object, paths: list[Path], _top: int | None) -> list[Guess | LeftOut]:
+        return [
+            LeftOut(path, "is empty") if path.name == "x" else Guess(path, "snow_queen", SCORES)
+            for path in paths
+        ]
+
+    monkeypatch.setattr(guessing, "guess", guess)
+
+
+def test_one_picture_is_its_labels_and_several_are_blocks() -> None:
+    lines = "snow queen (score = 0.75000)\n'dark\\x1bknight' (score = 0.25000)\n"
+    assert CliRunner().invoke(command.guess, ["cars", "a"]).output == lines
+    several = CliRunner().invoke(command.guess, ["cars", "a", "--image", "b"])
+    assert several.output == f"a:\n{lines}\nb:\n{lines}\n"
+
+
+def test_json_has_the_best_and_all() -> None:
+    done = CliRunner().invoke(command.guess, ["cars", "a", "--json"])
+    best = {"label": "snow queen", "category": "snow_queen", "score": 0.75}
+    assert json.loads(done.output) == {"image": "a", **best, "scores": SCORES}
+
+
+@pytest.mark.parametrize(("images", "code"), [(["a"], 0), (["a", "x"], 3), (["x", "x"], 1)])
+def test_what_was_left_out_is_named_and_told_by_the_exit_code(images: list[str], code: int) -> None:
+    done = CliRunner().invoke(command.guess, ["cars", *images], standalone_mode=False)
+    assert done.return_value == code
+    assert done.stderr == "left out x: is empty\n" * images.count("x")
+
+
+@pytest.mark.parametrize(("count", "code"), [(2, 0), (1, 3), (0, 1)])
+def test_fetching_tells_how_many_came(
+    count: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urls, "fetch", lambda _folder, _urls: count)
+    done = CliRunner().invoke(command.fetch_images, ["to", "u", "v"], standalone_mode=False)
+    assert (done.return_value, done.output) == (code, f"{count} of 2 fetched\n")

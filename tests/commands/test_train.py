@@ -1,0 +1,66 @@
+"""How `train` is asked: what goes to the job, and what has nothing left to do."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tensor_guess.commands import train as command
+from tensor_guess.config import BF16, Training
+from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.images.dataset import LeftOut
+from tensor_guess.training import train as training
+from tensor_guess.training.train import Job, Trained
+
+WRONG = ((Path("a\nb.jpg"), "snow queen"),)
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The jobs that are asked for; none is done."""
+    asked: list[Job] = []
+
+    def done(job: Job) -> Trained:
+        asked.append(job)
+        left_out = (LeftOut(Path("x"), "is damaged"),) if job.offline else ()
+        return Trained(Accuracy(7, 8), WRONG, left_out)
+
+    monkeypatch.setattr(training, "train", done)
+    return asked
+
+
+def test_without_options_it_is_the_defaults(jobs: list[Job]) -> None:
+    done = CliRunner().invoke(command.train, ["cars"], standalone_mode=False)
+    assert (done.return_value, jobs) == (0, [Job(Path("cars"), Training())])
+    assert done.stdout == "Final test accuracy = 87.5% (N=8, 95% interval 52.9% to 97.8%)\n"
+
+
+def test_options_of_either_spelling_reach_the_job(jobs: list[Job]) -> None:
+    given = ["cars", "--how_many_training_steps=7", "--testing-percentage", "20", "--offline",
+             "--precision", BF16, "--output_graph", "g.pb", "--architecture", "m.pb"]  # fmt: skip
+    done = CliRunner().invoke(command.train, given, standalone_mode=False)
+    options = Training(steps=7, testing_percentage=20)
+    graph = Path("g.pb")
+    job = Job(Path("cars"), options, "m.pb", precision=BF16, offline=True, output_graph=graph)
+    assert (done.return_value, jobs) == (3, [job])  # one was left out
+
+
+def test_what_was_guessed_wrong_is_named_if_asked(jobs: list[Job]) -> None:
+    done = CliRunner().invoke(command.train, ["cars", "--print_misclassified_test_images"])
+    assert done.stdout.splitlines()[0] == "=== MISCLASSIFIED TEST IMAGES ==="
+    assert done.stdout.splitlines()[1].split(maxsplit=1) == [r"'a\nb.jpg'", "snow queen"]
+
+
+def test_too_little_to_train_on_is_said_before_any_work(jobs: list[Job]) -> None:
+    given = ["cars", "--testing_percentage=60", "--validation_percentage=40"]
+    done = CliRunner().invoke(command.train, given)
+    assert (done.exit_code, jobs) == (2, [])
+    assert "leave too little to train on; together at most 90" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", command._NOTHING_TO_DO)
+def test_an_option_with_nothing_to_do_says_so(jobs: list[Job], name: str) -> None:
+    value = [] if name in command._FLAGS_WITHOUT_VALUE else ["1"]
+    done = CliRunner().invoke(command.train, ["cars", name, *value])
+    assert (done.exit_code, len(jobs)) == (0, 1)
+    assert done.stderr == f"{name} does nothing here: {command._NOTHING_TO_DO[name]}\n"

@@ -11,7 +11,8 @@ from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError
-from tensor_guess.images.dataset import Category, Dataset, LeftOut, Split
+from tensor_guess.images.dataset import Category, Dataset, Split
+from tensor_guess.images.files import LeftOut
 
 OPTIONS = Training()
 

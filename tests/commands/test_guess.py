@@ -10,7 +10,7 @@ from tensor_guess.commands import guess as command
 from tensor_guess.guessing import guess as guessing
 from tensor_guess.guessing.guess import Guess
 from tensor_guess.images import urls
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 
 SCORES = {"snow queen": 0.75, "dark\x1bknight": 0.25}
 

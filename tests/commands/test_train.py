@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tensor_guess.commands import train as command
 from tensor_guess.config import BF16, Training
 from tensor_guess.evaluation.accuracy import Accuracy
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 from tensor_guess.training import train as training
 from tensor_guess.training.train import Job, Trained
 

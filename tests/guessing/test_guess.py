@@ -8,7 +8,7 @@ from PIL import Image
 
 from made.place import ROOT, Run
 from tensor_guess.guessing.guess import Guess, guess
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 
 PHOTOS = sorted((ROOT / "test_data").iterdir())
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from made.place import ROOT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.images.dataset import Files, LeftOut, Split, find, label_of, split
+from tensor_guess.images.dataset import Split, find, label_of, split
 
 ASCII = st.text(st.characters(max_codepoint=127), max_size=30)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -200,38 +200,6 @@ def test_links_stay_inside_save_for_a_category_itself(tmp_path: Path) -> None:
     }
 
 
-def test_a_folder_beside_with_the_same_start_of_name_is_outside(tmp_path: Path) -> None:
-    for name in ("photos", "photos_private"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "photos_private" / "x.jpg").touch()
-    (tmp_path / "photos" / "x.jpg").symlink_to("../photos_private/x.jpg")
-    ((path, reason),) = Files(tmp_path / "photos")
-    assert (path.name, reason) == ("x.jpg", "is a link that leaves the folder")
-
-
-HOSTILE = [
-    b"new\nline.jpg",
-    b"-rf.jpg",
-    b"a'b\"c.jpg",
-    b"$(touch x).jpg",
-    b"\xff\xfe.jpg",
-    b"n" * 251 + b".jpg",
-    "\u202egpj.jpg".encode(),
-    b" .jpg",
-    b"*.jpg",
-]
-
-
-def test_hostile_names_are_found_as_they_are(tmp_path: Path) -> None:
-    for name in HOSTILE:
-        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
-            pass
-    files = Files(tmp_path)
-    assert {os.fsencode(path.name) for path, reason in files if not reason} == set(HOSTILE)
-    for path, _ in Files(tmp_path):
-        assert str(LeftOut(path, "is empty")).isprintable()
-
-
 NO_DATASETS: list[tuple[tuple[str, ...], str]] = [
     ((), "needs a folder of pictures for each of two or more categories; there is no folder"),
     (("a/1.jpg",), "two or more categories; there is only a$"),
@@ -321,14 +289,3 @@ def test_what_may_not_be_read_is_said_and_no_traceback(
         assert done.stdout == "2\n"
     else:
         assert "permission denied" in done.stdout
-
-
-@pytest.mark.long
-def test_a_hundred_thousand_names_are_listed_fast(tmp_path: Path) -> None:
-    import time
-
-    for n in range(100_000):
-        os.close(os.open(tmp_path / f"{n}.jpg", os.O_CREAT))
-    start = time.perf_counter()
-    assert sum(1 for _ in Files(tmp_path)) == 100_000
-    assert time.perf_counter() - start < 100_000 / 20_000

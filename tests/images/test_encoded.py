@@ -15,7 +15,7 @@ from PIL import Image
 from made.place import ROOT
 from tensor_guess.errors import Unreadable
 from tensor_guess.images import encoded as images
-from tensor_guess.images.dataset import Files
+from tensor_guess.images.files import Files
 
 
 def encoded(image: Image.Image) -> bytes:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 from tensor_guess.system import reading
 
 # The longest bottleneck known has 4096 numbers (VGG16), of at most 25 characters.

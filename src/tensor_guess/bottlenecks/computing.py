@@ -18,7 +18,7 @@ from tensor_guess.bottlenecks.seen import Seen
 from tensor_guess.errors import Unreadable
 from tensor_guess.graphs.network import Network
 from tensor_guess.images import encoded
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress

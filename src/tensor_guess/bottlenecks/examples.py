@@ -11,7 +11,8 @@ from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError, shown
 from tensor_guess.images import dataset
-from tensor_guess.images.dataset import Dataset, LeftOut, Split
+from tensor_guess.images.dataset import Dataset, Split
+from tensor_guess.images.files import LeftOut
 
 
 @dataclass

@@ -16,7 +16,8 @@ from tensor_guess.bottlenecks.same_backbone import alike, reason_against, reason
 from tensor_guess.config import BOTTLENECKS, DATA
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.images import dataset, encoded
-from tensor_guess.images.dataset import Dataset, LeftOut
+from tensor_guess.images.dataset import Dataset
+from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
 from tensor_guess.system.reading import real
 

@@ -43,7 +43,7 @@ def guess(
     which = classifier(**named)
     from tensor_guess.guessing import guess as guessing
     from tensor_guess.images import urls
-    from tensor_guess.images.dataset import LeftOut
+    from tensor_guess.images.files import LeftOut
 
     left_out = 0
     with urls.fetched(image) as paths:

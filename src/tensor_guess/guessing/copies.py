@@ -19,8 +19,8 @@ from typing import Self
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.images import encoded
-from tensor_guess.images.dataset import LeftOut
 from tensor_guess.images.encoded import Picture
+from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import stage, sync_folder
 

@@ -13,7 +13,7 @@ from tensor_guess.graphs.network import FEW
 from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.images import encoded
-from tensor_guess.images.dataset import LeftOut
+from tensor_guess.images.files import LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 
 

@@ -13,8 +13,8 @@ from tensor_guess.guessing.guess import of_scores
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.images import encoded
-from tensor_guess.images.dataset import Files, LeftOut
 from tensor_guess.images.encoded import Picture
+from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress

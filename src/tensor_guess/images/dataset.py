@@ -1,17 +1,15 @@
 """A folder per category: folder -> labelled images -> split."""
 
-import os
 import re
-import stat
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from tensor_guess.config import DATA
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
-from tensor_guess.system import reading
+from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.system.reading import real
 
 
@@ -21,17 +19,6 @@ class Split(Enum):
     TRAINING = "training"
     VALIDATION = "validation"
     TESTING = "testing"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that is not used, and why."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"left out {shown(self.path)}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -50,46 +37,6 @@ class Dataset:
     categories: tuple[Category, ...]
     left_out: tuple[LeftOut, ...]
     hidden: int
-
-
-@dataclass
-class Files:
-    """The files below a folder, subfolders too, in a fixed order; never outside it.
-
-    Iterating yields (path, None) or (path, reason why it is left out). Hidden files and folders
-    (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are passed over and counted in `hidden`.
-    """
-
-    root: Path
-    hidden: int = field(default=0, init=False)
-
-    def __iter__(self) -> Iterator[tuple[Path, str | None]]:
-        folders = [self.root]
-        while folders:
-            folder = folders.pop()
-            try:
-                names = sorted(os.listdir(folder))
-            except OSError as error:
-                yield folder, reason_of(error)
-                continue
-            deeper = []
-            for name in names:
-                path = folder / name
-                mode = _mode(path)
-                if name.startswith("."):
-                    self.hidden += 1
-                elif stat.S_ISLNK(mode):
-                    yield path, self._reason_against_link(path)
-                elif stat.S_ISDIR(mode):
-                    deeper.append(path)
-                else:
-                    yield path, None
-            folders.extend(reversed(deeper))
-
-    def _reason_against_link(self, path: Path) -> str | None:
-        if reading.leaves(path, self.root):
-            return reading.LEAVES
-        return "is a link to a folder" if path.is_dir() else None
 
 
 def label_of(folder_name: str) -> str:
@@ -179,14 +126,6 @@ def _read(data: Path) -> Dataset:
             left_out.append(LeftOut(entry, "lies beside the category folders, in none of them"))
     categories.sort(key=lambda category: category.label)
     return Dataset(tuple(categories), tuple(left_out), hidden)
-
-
-def _mode(path: Path) -> int:
-    """The kind of file that is there; 0 where that cannot be known: opening it says why."""
-    try:
-        return os.lstat(path).st_mode
-    except OSError:
-        return 0
 
 
 def _part(key: bytes, validation: int, testing: int) -> Split:

@@ -19,7 +19,8 @@ from tensor_guess.graphs.own import is_ours
 from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images import dataset, decoding, encoded
-from tensor_guess.images.dataset import Files, Split
+from tensor_guess.images.dataset import Split
+from tensor_guess.images.files import Files
 from tensor_guess.images.pixels import pixels
 from tensor_guess.sharing.portable import Sample
 from tensor_guess.sharing.self_test import TOLERANCE

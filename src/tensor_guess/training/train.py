@@ -33,7 +33,8 @@ from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.network import has_bf16
 from tensor_guess.graphs.own import Head, Record, check_final_tensor, with_head
-from tensor_guess.images.dataset import Dataset, LeftOut, Split
+from tensor_guess.images.dataset import Dataset, Split
+from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
 from tensor_guess.training import head as heads

@@ -21,7 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 from made.graphs import head_for, record_for
 from made.place import ROOT, SHARED, Run, program
 from tensor_guess.backbones import loading
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import serialise

@@ -34,7 +34,7 @@ from made.steps import (
     unreadable_at,
     watch_for_others,
 )
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, LABELS, MANIFEST, RECORD
 from tensor_guess.evaluation import story
 from tensor_guess.graphs.graph import serialise

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
 from tensor_guess.graphs.allowed import ALLOWED_OPS
 from tensor_guess.graphs.graph import check, serialise

@@ -15,6 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 import tensor_guess.backbones
 from made.place import ROOT
 from tensor_guess.backbones import loading
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE, PackagedWeights
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
@@ -56,7 +57,7 @@ def test_the_second_time_it_is_taken_from_there(own: Path, monkeypatch: pytest.M
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == before  # read, not written
 
 
-def test_two_machines_freeze_the_same_bytes(own: Path, lite0: loading.Backbone) -> None:
+def test_two_machines_freeze_the_same_bytes(own: Path, lite0: Backbone) -> None:
     assert loading.load(LITE).sha256 == lite0.sha256
 
 
@@ -227,7 +228,7 @@ def test_several_runs_that_freeze_at_once_end_with_one_file(
 
 
 @pytest.fixture
-def no_tensorflow(tiny: loading.Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_tensorflow(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be frozen by Keras is the tiny backbone's graph."""
     frozen = SimpleNamespace(freeze=lambda name, size, weights: tiny.graph)
     monkeypatch.setattr(tensor_guess.backbones, "keras_networks", frozen, raising=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from made.rows import Computer, Made, photos
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.graphs.network import Network
 

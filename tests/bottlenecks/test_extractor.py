@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import BF16, FLOAT32
 from tensor_guess.images.scaling import Scaling

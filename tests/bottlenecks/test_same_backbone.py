@@ -9,8 +9,7 @@ import pytest
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from made.strangers import made
-from tensor_guess.backbones import handles, loading
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone, of_file, of_graph
 from tensor_guess.bottlenecks.classic import Group, index, read
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.same_backbone import ALIKE, alike, reason_against, reason_in_names
@@ -38,8 +37,7 @@ def stored(folder: Path, made_with: str, text: str) -> Group:
 def small(tmp_path: Path) -> Backbone:
     """Of the small MobileNet: 32 pixels, 6 channels, 6 numbers."""
     (tmp_path / "graph.pb").write_bytes(serialise(made("mobilenet")))
-    name, graph, scaling = handles.read(str(tmp_path / "graph.pb"), None)
-    return loading.of_graph(name, scaling, graph)
+    return of_file(str(tmp_path / "graph.pb"), None)
 
 
 SIX = "1,2,3,4,5,6"
@@ -100,7 +98,7 @@ def test_a_network_of_no_convolution_is_none_of_the_mobilenets(tmp_path: Path) -
     builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, 2, 2, 3))
     to = builder.const("to", np.array([-1, 12], np.int32))
     builder.floats("Reshape", BOTTLENECK, (NETWORK_INPUT, to))
-    backbone = loading.of_graph("flat.pb", Scaling(2, 127.5, 127.5), builder.graph)
+    backbone = of_graph("flat.pb", Scaling(2, 127.5, 127.5), builder.graph)
     assert Extractor(backbone).length == 12
     group = stored(tmp_path, "mobilenet_0.25_128", SIX)
     assert "8 channels, flat.pb has none" in reason_in_names(group, backbone)
@@ -109,15 +107,15 @@ def test_a_network_of_no_convolution_is_none_of_the_mobilenets(tmp_path: Path) -
 def test_photos_squeezed_otherwise_are_told_from_those_of_the_run(shared: Path) -> None:
     """The difference is at most 3e-6 of the run's own, at least 0.08 squeezed as ours are."""
     old = shared / "classic_run_2017"
-    _, graph, scaling = handles.read(str(old / GRAPH), None)
+    backbone = of_file(str(old / GRAPH), None)
     photos = sorted((old / "photos").glob("*/*"))
     stored = old / BOTTLENECKS
     ending = "_mobilenet_0.25_128.txt"
     rows = [read(stored / each.parent.name / f"{each.name}{ending}")[1] for each in photos]
     far, same = {}, {}
     for classic in (True, False):
-        fed = replace(scaling, classic=classic)
-        network = Network(graph, fed, BOTTLENECK, "float32")
+        fed = replace(backbone.scaling, classic=classic)
+        network = Network(backbone.graph, fed, BOTTLENECK, "float32")
         fed_photos = [(None, pixels(encoded.read(photo), fed)) for photo in photos]
         own = list(network.run(fed_photos))
         far[classic] = [

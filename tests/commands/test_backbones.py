@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from tensor_guess.backbones import loading
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE
-from tensor_guess.backbones.loading import Backbone
 from tensor_guess.commands import backbones as command
 from tensor_guess.errors import UserError
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn import metrics
 
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK
 from tensor_guess.evaluation import accuracy as evaluation
 from tensor_guess.evaluation.accuracy import Accuracy, NearCopies, Pictures, confusion

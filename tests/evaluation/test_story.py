@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from made.graphs import record_for
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, RECORD
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation import story

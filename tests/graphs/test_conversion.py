@@ -19,7 +19,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from made.place import ROOT
 from made.processes import children
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.builder import Builder

@@ -22,8 +22,8 @@ from made.graphs import LABELS as OURS
 from made.graphs import head_for, record_for
 from made.strangers import INPUTS, LABELS, made
 from peak import growth
-from tensor_guess.backbones import handles
-from tensor_guess.backbones.loading import of_graph
+from tensor_guess.backbones import backbone
+from tensor_guess.backbones.backbone import of_graph
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,
@@ -252,7 +252,7 @@ def used(data: bytes, labels: tuple[str, ...], folder: Path, *, compute: bool) -
     for door in (
         lambda: _guessed(data, labels, compute=compute),
         lambda: inspect(Given(folder / "x.pb")),
-        lambda: handles.read(str(folder / "x.pb"), None),
+        lambda: backbone.read(str(folder / "x.pb"), None),
     ):
         said = ""
         try:

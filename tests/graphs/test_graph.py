@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import accepted, copy_of
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import accepted, copy_of, head_for, record_for
 from made.place import ROOT
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,

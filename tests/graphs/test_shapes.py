@@ -10,7 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from peak import growth
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.errors import UserError
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.builder import Builder

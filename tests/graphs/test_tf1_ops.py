@@ -14,7 +14,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 import list_tf1_ops
 from made.graphs import copy_of, head_for, record_for
-from tensor_guess.backbones.loading import Backbone, of_graph
+from tensor_guess.backbones.backbone import Backbone, of_graph
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.allowed import ALLOWED_OPS

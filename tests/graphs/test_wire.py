@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.strangers import INPUTS, made
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.errors import UserError
 from tensor_guess.graphs import wire
 from tensor_guess.graphs.builder import Builder

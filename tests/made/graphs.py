@@ -3,7 +3,7 @@
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import (
     FINAL_TENSOR,
 )

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from made.graphs import record_for
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE
-from tensor_guess.backbones.loading import Backbone
 from tensor_guess.evaluation.story import Story
 from tensor_guess.graphs.own import Record
 from tensor_guess.sharing import card as model_card

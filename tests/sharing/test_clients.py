@@ -10,7 +10,7 @@ import pytest
 from made.graphs import head_for, record_for
 from made.place import ROOT, Run
 from made.strangers import made
-from tensor_guess.backbones.loading import of_graph
+from tensor_guess.backbones.backbone import of_graph
 from tensor_guess.config import GRAPH, GRAPH_LABELS, LABELS
 from tensor_guess.graphs.graph import parse, read, serialise
 from tensor_guess.graphs.own import record_of, with_head

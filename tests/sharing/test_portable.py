@@ -7,7 +7,7 @@ import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import LABELS, copy_of, head_for, record_for
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.network import Network
 from tensor_guess.graphs.own import record_of, with_head

@@ -12,7 +12,7 @@ from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import head_for, record_for
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import SELF_TEST
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.classifier import Classifier, of_bytes

@@ -18,7 +18,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from made import strangers
 from made.graphs import LABELS as NAMES
 from made.graphs import head_for, record_for
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graphs.graph import parse, serialise

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from made.graphs import copy_of, head_for, record_for
 from made.place import ROOT, Run
 from made.steps import die_at, ended_of, full_from
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, LABELS, RECORD
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.evaluation import story

@@ -12,18 +12,17 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess.backbones import efficientnet_lite, handles, torch_weights
+from tensor_guess.backbones import efficientnet_lite, handles, modules, torch_weights
+from tensor_guess.backbones.backbone import Backbone, check_backbone, of_file, of_graph
 from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights, PackagedWeights, Source, find
-from tensor_guess.config import BAKED_BACKBONES, BOTTLENECK, DEFAULT_BACKBONES, cache_folder
+from tensor_guess.config import BAKED_BACKBONES, DEFAULT_BACKBONES, cache_folder
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import graph as graphs
-from tensor_guess.graphs.graph import cut, parse, serialise, serialised
-from tensor_guess.graphs.tf1_ops import plain
+from tensor_guess.graphs.graph import parse, serialise
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import download, packages, progress, reading
 from tensor_guess.system.confinement import end_with
@@ -33,31 +32,6 @@ from tensor_guess.system.durable import check_writable, make_folder, publish
 _FORMAT = 1
 _MAX_DOWNLOAD = 2_000_000_000
 _MAX_DIGEST = 1000
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
-
-    `name`: of the catalogue, or a handle. `sha256`: of what gives the bottleneck.
-    """
-
-    name: str
-    scaling: Scaling
-    sha256: str
-    graph: GraphDef
-
-
-def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
-    """The backbone that is in `graph`, which may be a classifier's own.
-
-    Raises UserError where a classifier's graph could not have it (see `plain`).
-    """
-    digest = hashlib.sha256()
-    # As it stands in a classifier's graph: training again finds the same digest there.
-    for piece in serialised(map(plain, cut(graph, scaling, BOTTLENECK))):
-        digest.update(piece)
-    return Backbone(name, scaling, digest.hexdigest(), graph)
 
 
 def check_name(name: str) -> None:
@@ -75,7 +49,7 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
     """
     if handles.is_graph(name):
-        return _of_file(name, bottleneck)
+        return of_file(name, bottleneck)
     name, key, source = _named(name)
     graph = _kept(key)
     if graph is None and source and (installed := _installed(source.weights)):
@@ -89,7 +63,7 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     if graph is None:
         raise UserError(f"{shown(name)} was made and is gone again from {shown(cache_folder())}")
     if source is None:
-        return of_graph(handles.recorded(name), handles.scaling_of(graph), graph)
+        return of_graph(handles.recorded(name), modules.scaling_of(graph), graph)
     return of_graph(name, source.scaling, graph)
 
 
@@ -119,7 +93,7 @@ def choose(
     if own.exists():
         try:
             # The graph has all of its backbone: nothing is to be fetched, whatever it was.
-            return _of_file(str(own), None), ""
+            return of_file(str(own), None), ""
         except UserError as error:
             if isinstance(error.__cause__, Unreadable):
                 raise  # it may be whole, and another run may read it
@@ -142,7 +116,7 @@ def fetch(name: str, weights: Path | None = None) -> None:
     """
     name, key, source = _named(name)
     if source is None:
-        _keep(key, handles.freeze(name))
+        _keep(key, modules.freeze(name))
         return
     if isinstance(source.weights, PackagedWeights):
         packaged = source.weights
@@ -163,11 +137,6 @@ def fetch(name: str, weights: Path | None = None) -> None:
     _keep(key, keras_networks.freeze(name, source.scaling.size, path))
     if weights is None:
         path.unlink()
-
-
-def _of_file(path: str, bottleneck: str | None) -> Backbone:
-    name, graph, scaling = handles.read(path, bottleneck)
-    return of_graph(name, scaling, graph)
 
 
 def _download(name: str, weights: KerasWeights, path: Path) -> None:
@@ -204,7 +173,7 @@ def _trusted(path: Path) -> str:
 def _named(name: str) -> tuple[str, str, Source | None]:
     """The name, what it is kept under, and where the catalogue says it is from (None: a handle)."""
     if handles.is_handle(name):
-        return name, handles.key_of(name), None
+        return name, modules.key_of(name), None
     name, source = find(name)
     return name, name, source
 
@@ -220,7 +189,7 @@ def _kept(key: str) -> GraphDef | None:
             if path.stem.endswith(hashlib.sha256(data).hexdigest()):
                 graph = parse(data, shown(path))
                 # The digest is in the name: whoever wrote it chose it.
-                handles.check_backbone(graph, shown(path))
+                check_backbone(graph, shown(path))
                 return graph
             reason = f"{shown(path)} is damaged"
         except UserError as error:
@@ -236,7 +205,7 @@ def _files(key: str) -> Iterator[Path]:
 
 def _keep(key: str, graph: GraphDef) -> None:
     """Keep the graph for next time, if the cache can be written to."""
-    handles.check_backbone(graph, key)
+    check_backbone(graph, key)
     data = serialise(graph)
     digest = hashlib.sha256(data).hexdigest()
     folder = cache_folder() / "backbones"

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, FLOAT32
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.graph import cut

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE
-from tensor_guess.backbones.loading import Backbone
 from tensor_guess.bottlenecks.classic import Group
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import BOTTLENECK, FLOAT32

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tensor_guess import __version__
 from tensor_guess.backbones import loading
-from tensor_guess.backbones.loading import Backbone
+from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.bottlenecks import gathering
 from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange

@@ -1,0 +1,114 @@
+"""A backbone: a frozen graph that leads from images to bottlenecks."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DT_INT64
+
+from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.errors import UserError, shown
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs import shapes
+from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.files import find_graph
+from tensor_guess.graphs.foreign import UNDER, Flavour, flavour_of, renamed
+from tensor_guess.graphs.graph import check, cut, node_of, serialised
+from tensor_guess.graphs.own import is_ours, record_of
+from tensor_guess.graphs.rewriting import rewritten
+from tensor_guess.graphs.tf1_ops import plain
+from tensor_guess.images.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
+
+    `name`: of the catalogue, or a handle. `sha256`: of what gives the bottleneck.
+    """
+
+    name: str
+    scaling: Scaling
+    sha256: str
+    graph: GraphDef
+
+
+def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
+    """The backbone that is in `graph`, which may be a classifier's own.
+
+    Raises UserError where a classifier's graph could not have it (see `plain`).
+    """
+    digest = hashlib.sha256()
+    # As it stands in a classifier's graph: training again finds the same digest there.
+    for piece in serialised(map(plain, cut(graph, scaling, BOTTLENECK))):
+        digest.update(piece)
+    return Backbone(name, scaling, digest.hexdigest(), graph)
+
+
+def of_file(path: str, bottleneck: str | None) -> Backbone:
+    """The backbone that `read` finds."""
+    name, graph, scaling = read(path, bottleneck)
+    return of_graph(name, scaling, graph)
+
+
+def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
+    """A frozen graph, or that of a classifier's folder, as a backbone: name, nodes, scaling.
+
+    A classifier's is the backbone that it was made with. `bottleneck`: the tensor to take; else
+    what the classifier's head is fed, else the last pooling layer.
+    Raises UserError where it is none that is known.
+    """
+    file = find_graph(Path(path)) or Path(path)
+    name = shown(file)
+    graph = graphs.parse(graphs.read(file), name)
+    check(graph, name)
+    if is_ours(graph) and not bottleneck:
+        record = record_of(graph, name)
+        return record.backbone, graph, record.scaling
+    graph = rewritten(graph)
+    flavour = flavour_of(graph, name)
+    # Pictures are squeezed as for all that is trained here.
+    scaling = replace(flavour.scaling, classic=False)
+    chosen = _bottleneck(graph, flavour, name, bottleneck)
+    if chosen == flavour.input:
+        raise UserError(f"{name}: {shown(chosen)} is what the graph is fed, no bottleneck")
+    tensor = UNDER + chosen
+    nodes = cut(renamed(graph, flavour), scaling, tensor)
+    shape = shapes.check(nodes)[tensor]
+    if len(shape) < 2 or any(side != 1 for side in shape[1:-1]):
+        found = shown(tensor.removeprefix(UNDER))
+        raise UserError(f"{name}: {found} is no vector for each image, but {list(shape[1:])}")
+    builder = Builder()
+    builder.graph.node.extend(nodes)
+    to = builder.const("backbone_shape", np.array([-1, shape[-1]], np.int64))
+    builder.floats("Reshape", BOTTLENECK, (tensor, to), Tshape=AttrValue(type=DT_INT64))
+    return file.name, builder.graph, scaling
+
+
+def check_backbone(graph: GraphDef, name: str) -> None:
+    """Raise UserError where it may not be run, or does not lead from images to BOTTLENECK."""
+    check(graph, name)
+    sides = sides_of(graph)
+    if len(sides) != 4 or sides[1] < 1 or all(node.name != BOTTLENECK for node in graph.node):
+        raise UserError(f"{name} is refused: it does not turn images into vectors")
+
+
+def sides_of(graph: GraphDef) -> list[int]:
+    """What NETWORK_INPUT is fed, as its shape says: [N, S, S, 3]; [] where there is none."""
+    starts = (node for node in graph.node if node.name == NETWORK_INPUT)
+    return [int(side.size) for node in starts for side in node.attr["shape"].shape.dim]
+
+
+def _bottleneck(graph: GraphDef, flavour: Flavour, name: str, named: str | None) -> str:
+    if named is not None:
+        tensor = node_of(named)
+        if all(node.name != tensor for node in graph.node):
+            raise UserError(f"{name} has no tensor {shown(named)} (--bottleneck_tensor_name)")
+        return tensor
+    pools = [node.name for node in graph.node if node.op in ("AvgPool", "Mean")]
+    if not (flavour.bottleneck or pools):
+        raise UserError(f"{name} has no pooling layer; name one by --bottleneck_tensor_name")
+    return flavour.bottleneck or pools[-1]

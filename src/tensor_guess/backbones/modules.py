@@ -1,0 +1,142 @@
+"""Modules of TF Hub and SavedModels: had, unpacked and frozen.
+
+A module is a stranger's program. It is downloaded and unpacked here, loaded and frozen by a process
+that can reach neither network nor files, and what that gives is checked op by op.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tensor_guess.backbones import handles, unpacking
+from tensor_guess.backbones.backbone import check_backbone, sides_of
+from tensor_guess.config import cache_folder
+from tensor_guess.errors import Unreadable, UserError, reason_of, shown
+from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.graph import parse
+from tensor_guess.images.scaling import Scaling
+from tensor_guess.system import apart, archive, download, reading, scratch
+from tensor_guess.system.durable import make_folder
+
+SECONDS = 600
+# Images as TF Hub's common signatures want them: 0 to 1.
+_HUB_RANGE = (0.0, 255.0)
+
+
+def key_of(handle: str) -> str:
+    """What a module is kept under: a URL by its text, a file or folder by its content."""
+    digest = hashlib.sha256(handle.encode(errors="surrogateescape"))
+    if not handles.is_url(handle):
+        root, name = Path(handle), shown(handle)
+        digest = hashlib.sha256(str(handles.size_of(handle)).encode())
+        for path in _files(root, name) if root.is_dir() else [root]:
+            try:
+                content = reading.sha256(path, unpacking.MAX_BYTES, follow=path == root)
+            except Unreadable as error:
+                raise UserError(f"could not read {shown(path)}: {error}") from error
+            digest.update(bytes(path.relative_to(root)) + b"\0" + content)
+    return f"handle-{digest.hexdigest()[:32]}"
+
+
+def scaling_of(module: GraphDef) -> Scaling:
+    """What a frozen module is fed: its own size, in the range of TF Hub's common signatures."""
+    return Scaling(sides_of(module)[1], *_HUB_RANGE)
+
+
+def freeze(handle: str) -> GraphDef:
+    """The frozen graph of a module, from NETWORK_INPUT to BOTTLENECK, checked op by op.
+
+    Raises UserError in one sentence, and leaves nothing behind.
+    """
+    with scratch.folder() as place:
+        folder = _folder(handle, place)
+        size = sum(path.stat().st_size for path in _files(folder, shown(handle)))
+        graph = _frozen_apart(folder, handle, min(graphs.MAX_BYTES, archive.most(size)))
+    check_backbone(graph, shown(handle))
+    return graph
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """The files of a module's folder, sorted: what may be in an archive of one, and no more.
+
+    Raises UserError: no module, a link or device in it, too many or too large, not readable.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(f"{name} is no module: it has no saved_model.pb")
+    found, folders, count, size = [], [folder], 0, 0
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    count += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry))
+                    elif entry.is_file(follow_symlinks=False):
+                        found.append(Path(entry))
+                        size += entry.stat(follow_symlinks=False).st_size
+                    else:
+                        raise UserError(
+                            f"{name} is refused: {shown(entry)} is a link or device; where it is "
+                            "a link to a file of the module, give a copy made by cp -rL"
+                        )
+                    if count > unpacking.MAX_FILES or size > unpacking.MAX_BYTES:
+                        raise UserError(
+                            f"{name} is refused: it has more files or bytes than a module can have"
+                        )
+    except OSError as error:
+        raise UserError(f"could not read {name}: {reason_of(error)}") from error
+    return sorted(found)
+
+
+def _folder(handle: str, place: Path) -> Path:
+    """What should be the folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
+    if not handles.is_url(handle):
+        path = Path(handle)
+        return path if path.is_dir() else _unpacked(path, place, shown(handle))
+    # tensorflow_hub keeps a module unpacked under the SHA-1 of its handle.
+    kept = os.environ.get("TFHUB_CACHE_DIR")
+    folder = Path(kept or "/", hashlib.sha1(handle.encode(errors="surrogateescape")).hexdigest())
+    if kept and folder.is_dir():
+        return folder
+    downloads = cache_folder() / "downloads"
+    make_folder(downloads)
+    downloaded = downloads / f"{key_of(handle)}.tar.gz"
+    download.fetch(_compressed(handle), downloaded, limit=unpacking.MAX_BYTES)
+    try:
+        return _unpacked(downloaded, place, shown(handle))
+    finally:
+        downloaded.unlink(missing_ok=True)
+
+
+def _compressed(handle: str) -> str:
+    """The address of the archive: hosts of hub modules give it where they are asked so."""
+    parts = urlsplit(handle)
+    if parts.path.endswith(handles.ARCHIVES) or parts.query:
+        return handle
+    return urlunsplit(parts._replace(query="tf-hub-format=compressed"))
+
+
+def _unpacked(path: Path, folder: Path, name: str) -> Path:
+    """The folder of the module in the archive at `path`, unpacked below `folder`."""
+    unpacking.unpack(path, folder, name)
+    found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
+    return found[0].parent if found else folder
+
+
+def _frozen_apart(folder: Path, handle: str, most: int) -> GraphDef:
+    """The module's graph of at most `most` bytes, by a process that sees only its folder."""
+    command = ["freeze-module", str(folder.resolve()), str(handles.size_of(handle))]
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = apart.run(command, Path("/"), seconds=SECONDS, most=most, environ=quiet)
+    except apart.Failed as error:
+        raise UserError(f"{shown(handle)} cannot be used: {error}") from error
+    if done.code:
+        said = done.said.decode(errors="replace").strip().splitlines() or ["it was killed"]
+        reason = said[-1].removeprefix("tensor-guess: ")
+        reason = reason if reason.isprintable() else ascii(reason)
+        raise UserError(f"{shown(handle)} cannot be used: {reason}")
+    return parse(done.output, shown(handle))

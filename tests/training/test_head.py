@@ -17,7 +17,7 @@ from tensor_guess.config import Training
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.own import Head
 from tensor_guess.training import head as heads
-from tensor_guess.training.head import Look, scores_of, softmax, train
+from tensor_guess.training.head import Look, softmax, train
 
 Floats = NDArray[np.float32]
 SHORT = Training(steps=300)
@@ -26,6 +26,10 @@ NOBODY: list[NDArray[np.intp]] = []
 
 def parts(truth: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(truth == k) for k in range(truth.max() + 1)]
+
+
+def scores_of(bottlenecks: Floats, head: Head) -> Floats:
+    return softmax(bottlenecks @ head.weights + head.biases)
 
 
 def clusters(

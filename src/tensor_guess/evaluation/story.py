@@ -16,8 +16,8 @@ from tensor_guess.system import reading
 
 MAX_BYTES = 32_000_000  # a thousand labels have a million pairs to confuse
 _HUGE = 10**12  # pictures
-# What every version has written, and no other program's model.json has together.
-_OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling"}
+# What no other program's model.json has together.
+_OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling", "graph_sha256"}
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,12 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
     try:
         model = json.loads(data)
         own = json.loads(json.dumps(asdict(record)))
-        same = model["labels"] == own["labels"] and _agrees(model, own)
-        if not same or model.get("graph_sha256", digest) != digest:
+        if {key: model[key] for key in own} != own or model["graph_sha256"] != digest:
             raise UserError(
                 f"{name} was not written with the graph beside it; train again, "
                 "or share the graph alone"
             )
-        return _story(model, record) if "graph_sha256" in model else Story()
+        return _story(model, record)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"{name} is damaged; train again, or get it again") from error
 
@@ -86,24 +85,14 @@ def bytes_beside(graph: Path) -> bytes | None:
 
 
 def graph_of(data: bytes) -> str | None:
-    """The SHA-256 of the graph that the bytes of a model.json of ours say they are of.
-
-    "" where a version before ours did not say; None where the bytes are not of ours.
-    """
+    """The SHA-256 of the graph that a model.json of ours says it is of; None: it is not ours."""
     try:
         model = json.loads(data)
     except (RecursionError, ValueError):
         return None
     if not isinstance(model, dict) or not model.keys() >= _OURS:
         return None
-    return str(model.get("graph_sha256", ""))
-
-
-def _agrees(said: object, own: object) -> bool:
-    """Whether nothing is said otherwise; a version before ours may have said less."""
-    if isinstance(said, dict) and isinstance(own, dict):
-        return all(_agrees(said[key], value) for key, value in own.items() if key in said)
-    return said == own
+    return str(model["graph_sha256"])
 
 
 def _story(model: Any, record: Record) -> Story:

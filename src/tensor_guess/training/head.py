@@ -102,11 +102,6 @@ def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
     return found
 
 
-def scores_of(bottlenecks: Floats, head: Head) -> Floats:
-    """Scores [N, K] of bottlenecks [N, D]."""
-    return softmax(bottlenecks @ head.weights + head.biases)
-
-
 def softmax(logits: Floats) -> Floats:
     """Scores of logits [N, K]; each row sums to 1."""
     scores: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))

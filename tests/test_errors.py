@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.errors import UserError, WrongUsage, lacks_memory, reason_of, shown, words_of
 
 HOSTILE = {
     "newline": b"a\nb",
@@ -64,3 +64,28 @@ def test_a_reason_reads_as_the_end_of_a_sentence() -> None:
 
 def test_wrong_usage_and_mishaps_have_their_exit_codes() -> None:
     assert (UserError("x").exit_code, WrongUsage("x").exit_code) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("Check failed\n at line 3:\nno such op\n"), "no such op"),
+        (RuntimeError("a title\x1b]0;owned\x07"), r"'a title\x1b]0;owned\x07'"),
+        (RuntimeError("  \n"), "RuntimeError"),
+        (KeyError(), "KeyError"),
+        (ValueError("\udcff"), r"'\udcff'"),
+    ],
+)
+def test_a_librarys_error_is_one_printable_line(error: Exception, said: str) -> None:
+    assert words_of(error) == said
+    said.encode()
+
+
+def test_of_an_error_that_begins_with_what_matters_the_first_line_is_taken() -> None:
+    assert words_of(OSError("no module\nat loader.py:3"), line=0) == "no module"
+
+
+def test_want_of_memory_is_known_in_both_languages() -> None:
+    assert lacks_memory(MemoryError())
+    assert lacks_memory(RuntimeError("Exception: std::bad_alloc\nin node x"))
+    assert not lacks_memory(RuntimeError("no such op"))

@@ -36,6 +36,20 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "'" + name.encode("unicode_escape", "backslashreplace").decode("ascii") + "'"
 
 
+def words_of(error: BaseException, line: int = -1) -> str:
+    """Return what a library's error says, as it may be printed: one of its lines, usually the last.
+
+    Of an error without text it is the name of its type.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return shown(lines[line])
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether it says that there is not enough memory: Python's own error, or C++'s."""
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error)
+
+
 def reason_of(error: OSError) -> str:
     """What the system said, as the end of a sentence: `no space left on device`."""
     text = error.strerror or str(error)

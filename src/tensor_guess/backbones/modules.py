@@ -137,6 +137,5 @@ def _frozen_apart(folder: Path, handle: str, most: int) -> GraphDef:
     if done.code:
         said = done.said.decode(errors="replace").strip().splitlines() or ["it was killed"]
         reason = said[-1].removeprefix("tensor-guess: ")
-        reason = reason if reason.isprintable() else ascii(reason)
-        raise UserError(f"{shown(handle)} cannot be used: {reason}")
+        raise UserError(f"{shown(handle)} cannot be used: {shown(reason)}")
     return parse(done.output, shown(handle))

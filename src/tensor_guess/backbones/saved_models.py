@@ -10,7 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess.backbones.freezing import frozen
 from tensor_guess.config import BOTTLENECK
-from tensor_guess.errors import UserError
+from tensor_guess.errors import UserError, words_of
 
 import tensorflow as tf  # isort: skip  # after `freezing` has said how it is to start
 
@@ -27,8 +27,8 @@ def freeze(folder: Path, size: int) -> GraphDef:
     try:
         module = _loaded(folder)
     except Exception as error:  # TensorFlow raises anything on a stranger's files
-        first = str(error).strip().splitlines()[0][:200]
-        raise UserError(f"it cannot be loaded as a SavedModel: {first}") from error
+        reason = words_of(error, line=0)[:200]
+        raise UserError(f"it cannot be loaded as a SavedModel: {reason}") from error
     signature = _signature(module)
     images = _images(signature)
     key = next(iter(signature.structured_input_signature[1]))

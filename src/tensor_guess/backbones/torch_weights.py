@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.errors import UserError
+from tensor_guess.errors import UserError, words_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_MEMO = 1_000_000
@@ -74,7 +74,7 @@ def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
         storages = {key: _storage(file, kinds[key]) for key in _load(file)}
         return {key: view.of(storages[view.storage[1]]) for key, view in views.items()}
     except Exception as error:  # a damaged pickle raises anything at all
-        raise UserError(f"{name} is damaged ({error}); install it again") from error
+        raise UserError(f"{name} is damaged ({words_of(error)}); install it again") from error
 
 
 def _load(file: BinaryIO) -> Any:

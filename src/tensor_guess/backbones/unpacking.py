@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from tarfile import TarInfo
 
-from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.errors import Unreadable, UserError, shown, words_of
 from tensor_guess.system import archive, reading
 
 MAX_BYTES = 2_000_000_000  # unpacked
@@ -55,7 +55,9 @@ def unpack(path: Path, folder: Path, name: str) -> None:
     except _Refused as error:
         raise UserError(f"{name} is refused: {error}") from error
     except (tarfile.TarError, zlib.error, EOFError) as error:
-        raise UserError(f"{name} is no .tar.gz of a module, or is damaged: {error}") from error
+        raise UserError(
+            f"{name} is no .tar.gz of a module, or is damaged: {words_of(error)}"
+        ) from error
 
 
 class _Stream:

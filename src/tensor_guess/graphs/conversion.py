@@ -23,7 +23,7 @@ import openvino as ov
 from openvino.frontend import FrontEnd, FrontEndManager
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import UserError, lacks_memory, reason_of, shown, words_of
 from tensor_guess.graphs.allowed import MAX_CONSTANT
 from tensor_guess.graphs.graph import listed, serialised
 from tensor_guess.graphs.shapes import MAX_TENSOR
@@ -116,7 +116,7 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
     elif code < 0:
         reason = f"that was ended by {signal.Signals(-code).name}, or took too much memory"
     else:
-        reason = (folder / "reason").read_text("utf-8", "replace")
+        reason = (folder / "reason").read_text("utf-8")
     raise UserError(f"the graph cannot be converted for this CPU: {reason}")
 
 
@@ -151,10 +151,9 @@ def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoR
         ov.serialize(model, folder / "model.xml", folder / "model.bin")
         code = 0
     except BaseException as error:  # OpenVINO's errors have no common type
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        if isinstance(error, MemoryError) or "bad_alloc" in reason:
-            reason = f"that takes more than {memory // 1_000_000} MB"
-        (folder / "reason").write_text(reason, "utf-8", "replace")
+        much = f"that takes more than {memory // 1_000_000} MB"
+        reason = much if lacks_memory(error) else words_of(error)
+        (folder / "reason").write_text(reason, "utf-8")
     finally:
         os._exit(code)  # what the program would do at its end is not this process's to do
 

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
 from tensor_guess.config import BF16
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, lacks_memory, shown, words_of
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.conversion import convert
 from tensor_guess.graphs.graph import cut
@@ -125,10 +125,8 @@ def _computing() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        if isinstance(error, MemoryError) or "bad_alloc" in said:
-            said = "there is not enough memory"
-        raise UserError(f"the graph cannot be computed: {shown(said)}") from error
+        reason = "there is not enough memory" if lacks_memory(error) else words_of(error)
+        raise UserError(f"the graph cannot be computed: {reason}") from error
 
 
 def has_bf16() -> bool:

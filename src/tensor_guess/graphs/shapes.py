@@ -14,7 +14,7 @@ from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_INT32, DT_INT64
 
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, shown, words_of
 from tensor_guess.graphs.allowed import MAX_CONSTANT, MAX_SIDES
 from tensor_guess.graphs.graph import values
 
@@ -133,7 +133,7 @@ class _Graph:
         except (ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError) as error:
             raise UserError(
                 f"the graph is refused: how large {shown(node.name)} ({shown(node.op)}) is cannot "
-                f"be told: {shown(str(error))}"
+                f"be told: {words_of(error)}"
             ) from error
         self._bound(node, inputs, shape)
         return shape

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from tensor_guess.errors import Unreadable
+from tensor_guess.errors import Unreadable, lacks_memory, words_of
 from tensor_guess.images import pieces
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.tiff import Tiff
@@ -145,7 +145,7 @@ def _opened(picture: Picture) -> Iterator[Image.Image]:
     except Unreadable:
         raise
     except Exception as error:  # decoders raise anything at all on hostile bytes
-        raise Unreadable(f"cannot be decoded: {_said(error)}") from error
+        raise Unreadable(f"cannot be decoded: {_reason(error)}") from error
 
 
 # --- how much it would take
@@ -340,10 +340,9 @@ def _finite(strip: Image.Image) -> NDArray[np.float64]:
     return np.where(np.isfinite(values), values, 0)
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is damaged"
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "that takes too much memory"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if text.isprintable() else ascii(text)
+    return words_of(error)

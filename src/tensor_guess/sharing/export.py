@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.config import DATA, FLOAT32, RECORD, Training
-from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown, words_of
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.graphs.classifier import Classifier
@@ -151,10 +151,8 @@ def _converting(job: Job) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        said = said if said.isprintable() else ascii(said)
         raise UserError(
-            f"{shown(job.which.path)} cannot be exported as {job.format}: {said}"
+            f"{shown(job.which.path)} cannot be exported as {job.format}: {words_of(error)}"
         ) from error
 
 

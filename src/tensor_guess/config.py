@@ -30,6 +30,11 @@ SUMS = "SHA256SUMS"
 # What a classifier is exported as.
 EXPORTS = ("saved_model", "tflite", "onnx", "openvino")
 
+# How many of ImageNet's thousand labels are told.
+IMAGENET_TOP = 5
+# Percent: what is left is trained on.
+MOST_HELD_OUT = 90
+
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
 
@@ -43,6 +48,7 @@ FINAL_TENSOR = "final_result"
 GRAPH_LABELS = "tensor_guess/labels"
 GRAPH_RECORD = "tensor_guess/record"
 
+# The first is the default.
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
 
 
@@ -59,7 +65,7 @@ class Training:
     validation_batch_size: int = 100
     # Images of the final test; -1 is the whole split.
     test_batch_size: int = -1
-    # Percent of each category's images held out.
+    # Percent of each category's images held out; together at most MOST_HELD_OUT.
     testing_percentage: int = 10
     validation_percentage: int = 10
     # Steps between two looks at the accuracy.

@@ -1,12 +1,14 @@
 """How `train` is asked: what goes to the job, and what has nothing left to do."""
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from made.place import ROOT
 from tensor_guess.commands import train as command
-from tensor_guess.config import BF16, Training
+from tensor_guess.config import BF16, DATA, GRAPH, LABELS, Training
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.images.files import LeftOut
 from tensor_guess.training import train as training
@@ -64,3 +66,26 @@ def test_an_option_with_nothing_to_do_says_so(jobs: list[Job], name: str) -> Non
     done = CliRunner().invoke(command.train, ["cars", name, *value])
     assert (done.exit_code, len(jobs)) == (0, 1)
     assert done.stderr == f"{name} does nothing here: {command._NOTHING_TO_DO[name]}\n"
+
+
+def test_the_defaults_in_the_docs_are_those_of_the_options() -> None:
+    rows: dict[str, str] = {}
+    for line in (ROOT / "docs/flags.md").read_text("utf-8").splitlines():
+        cells = [cell.strip(" `") for cell in line.split("|")]
+        if line.startswith("| `--") and len(cells) == 5:
+            rows.setdefault(cells[1].partition("`")[0].replace("_", "-"), cells[2])
+    compared = set()
+    for option in command.train.params:
+        said = re.search(r"\[default: (.*)\]", getattr(option, "help", None) or "")
+        if said or type(option.default) in (int, float, str):
+            compared.add(option.opts[0])
+            default = said[1] if said else str(option.default)
+            told = rows[option.opts[0]].replace("`", "")
+            more = f"else the {default.removeprefix('its ')}"
+            assert told == default or told.endswith(more), option.opts[0]
+    assert len(compared) == 18
+
+
+def test_the_help_names_what_is_written() -> None:
+    assert f"TF_FILES/{GRAPH} and {LABELS}" in (command.train.help or "")
+    assert f"TF_FILES/{DATA}/" in (command.train.help or "")

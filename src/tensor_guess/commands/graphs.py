@@ -17,7 +17,7 @@ from tensor_guess.commands.options import (
     graph_options,
     labels_option,
 )
-from tensor_guess.config import EXPORTS
+from tensor_guess.config import DATA, EXPORTS
 from tensor_guess.errors import UserError, WrongUsage, shown
 
 
@@ -109,7 +109,7 @@ def _lines(found: Any) -> Iterator[str]:
     "--format", "form", type=click.Choice(EXPORTS), required=True, help="Which runtime's."
 )
 @click.option("--quantize", is_flag=True, help="tflite: compute in 8 bits.")
-@click.option("--pictures", type=PATH, help="Compare on those.  [default: TF_FILES/data]")
+@click.option("--pictures", type=PATH, help=f"Compare on those.  [default: TF_FILES/{DATA}]")
 def export(
     tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tensor_guess.commands.options import (
+    BUILTIN,
     LEFT_OUT,
     PATH,
     Command,
@@ -14,6 +15,7 @@ from tensor_guess.commands.options import (
     classifier,
     classifier_options,
 )
+from tensor_guess.config import IMAGENET_TOP
 from tensor_guess.errors import UserError, shown
 
 
@@ -26,7 +28,7 @@ from tensor_guess.errors import UserError, shown
     "--num-top-predictions",
     "top",
     type=at_least(1),
-    help="Labels to tell.  [default: all; imagenet: 5]",
+    help=f"Labels to tell.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def guess(

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR
+
 BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
 LEFT_OUT = 3  # the exit code: done, but some files were left out
 PATH = click.Path(path_type=Path)
@@ -56,7 +58,7 @@ def graph_options(command: Any) -> Any:
     """The command with TF_FILES, and what may be said of another program's graph."""
     pixels = click.IntRange(min=1)
     for decorate in (
-        click.option("--output-layer", help="The tensor of scores.  [default: final_result]"),
+        click.option("--output-layer", help=f"The tensor of scores.  [default: {FINAL_TENSOR}]"),
         click.option("--input-layer", help="The tensor that images are fed to."),
         click.option("--input-std", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
@@ -75,9 +77,10 @@ def graph_options(command: Any) -> Any:
 def classifier_options(command: Any) -> Any:
     """As `graph_options`, and with what says which network `imagenet` is."""
     for decorate in (
-        click.option("--offline", is_flag=True, help="imagenet: never use the network."),
+        click.option("--offline", is_flag=True, help=f"{BUILTIN}: never use the network."),
         click.option(
-            "--backbone", help="imagenet: the pretrained network.  [default: inception_v3]"
+            "--backbone",
+            help=f"{BUILTIN}: the pretrained network.  [default: {DEFAULT_BACKBONES[0]}]",
         ),
         graph_options,
     ):

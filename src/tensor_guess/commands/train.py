@@ -7,7 +7,19 @@ from typing import Any, TypeVar
 import click
 
 from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, at_least
-from tensor_guess.config import FINAL_TENSOR, PRECISIONS, Training
+from tensor_guess.config import (
+    BF16,
+    BOTTLENECKS,
+    DATA,
+    DEFAULT_BACKBONES,
+    FINAL_TENSOR,
+    FLOAT32,
+    GRAPH,
+    LABELS,
+    MOST_HELD_OUT,
+    PRECISIONS,
+    Training,
+)
 from tensor_guess.errors import shown
 
 _DEFAULTS = Training()
@@ -81,13 +93,13 @@ def _setting(
 @_setting(
     "--testing-percentage",
     "testing_percentage",
-    type=click.IntRange(0, 90),
+    type=click.IntRange(0, MOST_HELD_OUT),
     help="Percent of the images held out for the final test.",
 )
 @_setting(
     "--validation-percentage",
     "validation_percentage",
-    type=click.IntRange(0, 90),
+    type=click.IntRange(0, MOST_HELD_OUT),
     help="Percent of the images held out to watch training.",
 )
 @_setting(
@@ -109,7 +121,7 @@ def _setting(
     "--from",
     "backbone",
     help="The pretrained network: a name, a module or any frozen graph.  "
-    "[default: the classifier's own, else inception_v3]",
+    f"[default: the classifier's own, else {DEFAULT_BACKBONES[0]}]",
 )
 @click.option(
     "--bottleneck-tensor-name",
@@ -119,9 +131,9 @@ def _setting(
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    default=PRECISIONS[0],
+    default=FLOAT32,
     show_default=True,
-    help="bf16 is twice as fast where the CPU has it.",
+    help=f"{BF16} is twice as fast where the CPU has it.",
 )
 @click.option(
     "--final-tensor-name",
@@ -131,10 +143,10 @@ def _setting(
     help="Name of the scores in the graph.",
 )
 @click.option("--offline", is_flag=True, help="Never use the network.")
-@click.option("--image-dir", type=PATH, help="Category folders.  [default: TF_FILES/data]")
-@click.option("--output-graph", type=PATH, help="[default: TF_FILES/retrained_graph.pb]")
-@click.option("--output-labels", type=PATH, help="[default: TF_FILES/retrained_labels.txt]")
-@click.option("--bottleneck-dir", type=PATH, help="[default: TF_FILES/bottlenecks]")
+@click.option("--image-dir", type=PATH, help=f"Category folders.  [default: TF_FILES/{DATA}]")
+@click.option("--output-graph", type=PATH, help=f"[default: TF_FILES/{GRAPH}]")
+@click.option("--output-labels", type=PATH, help=f"[default: TF_FILES/{LABELS}]")
+@click.option("--bottleneck-dir", type=PATH, help=f"[default: TF_FILES/{BOTTLENECKS}]")
 @click.option("--summaries-dir", type=PATH, help="Write TensorBoard summaries there.")
 @click.option(
     "--intermediate-output-graphs-dir",
@@ -166,10 +178,10 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
 
     names = Training.__dataclass_fields__
     options = Training(**{name: given.pop(name) for name in names})
-    if options.testing_percentage + options.validation_percentage > 90:
+    if options.testing_percentage + options.validation_percentage > MOST_HELD_OUT:
         raise click.UsageError(
             "--testing-percentage and --validation-percentage leave too little to train on; "
-            "together at most 90"
+            f"together at most {MOST_HELD_OUT}"
         )
     result = training.train(training.Job(tf_files=tf_files, options=options, **given))
     if print_misclassified:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tensor_guess.config import FLOAT32, GRAPH, IMAGENET, LABELS
+from tensor_guess.config import FLOAT32, GRAPH, IMAGENET, IMAGENET_TOP, LABELS
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.evaluation import story
 from tensor_guess.graphs import classifier, files
@@ -15,7 +15,6 @@ from tensor_guess.graphs.own import Record, is_ours
 from tensor_guess.system import progress
 
 # Labels shown of ImageNet's thousand.
-_IMAGENET_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _builtin(which: Imagenet) -> Classifier:
         precision=FLOAT32,
         final_tensor=IMAGENET,
     )
-    return Classifier(backbone.graph, record, lambda: backbone.sha256, _IMAGENET_TOP)
+    return Classifier(backbone.graph, record, lambda: backbone.sha256, IMAGENET_TOP)
 
 
 def _check_labels(labels: Path, path: Path, found: Classifier, *, asked: bool) -> None:

@@ -49,7 +49,7 @@ def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
 
 
 def of_file(path: str, bottleneck: str | None) -> Backbone:
-    """The backbone that `read` finds."""
+    """Return the backbone that `read` finds. Raises as it does."""
     name, graph, scaling = read(path, bottleneck)
     return of_graph(name, scaling, graph)
 

@@ -1,7 +1,7 @@
-"""Modules of TF Hub and SavedModels: had, unpacked and frozen.
+"""Modules of TF Hub and SavedModels: downloaded, unpacked and frozen.
 
 A module is a stranger's program. It is downloaded and unpacked here, loaded and frozen by a process
-that can reach neither network nor files, and what that gives is checked op by op.
+that can reach neither the internet nor files, and what that gives is checked op by op.
 """
 
 import hashlib

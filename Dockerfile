@@ -38,7 +38,7 @@ FROM ${BASE_IMAGE}
 ARG BACKBONES=""
 
 LABEL org.opencontainers.image.title="tensor-guess" \
-      org.opencontainers.image.description="Teach a picture classifier from a folder per category, and use it" \
+      org.opencontainers.image.description="Train a picture classifier from a folder per category, and use it" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # Whatever the uid, there is a home, and it is one that can be written to: /tmp is a tmpfs.

@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def freeze(name: str, folder: Path) -> None:
-    """Nothing comes back; the backbone is in the cache, with random weights where it is Keras'."""
+    """Put the backbone into the cache, with random weights if it is Keras'."""
     source = CATALOGUE[name]
     if not isinstance(source.weights, KerasWeights):
         loading.load(name)

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def steps_of_tensorflow(rows: np.ndarray, truth: np.ndarray) -> None:
-    """Nothing comes back; the same 4000 steps were made by TensorFlow."""
+    """Make the same 4000 steps with TensorFlow."""
     weights = tf.Variable(tf.zeros((rows.shape[1], 2)))
     biases = tf.Variable(tf.zeros(2))
 
@@ -70,7 +70,7 @@ def steps_of_tensorflow(rows: np.ndarray, truth: np.ndarray) -> None:
 
 
 def regression(rows: np.ndarray, truth: np.ndarray) -> None:
-    """Nothing comes back; scikit-learn found its best weights."""
+    """Let scikit-learn find its best weights."""
     LogisticRegression(max_iter=4000).fit(rows, truth)
 
 

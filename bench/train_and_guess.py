@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def print_table(rows: list[Row], runs: int) -> None:
-    """Nothing comes back; the table is on stdout."""
+    """Print the table."""
     print(f"{'':58}  seconds  peak MB   (median of {runs})")
     for what, seconds, peak in rows:
         print(f"{what:58}  {seconds:7.2f}  {peak:7.0f}")
@@ -113,7 +113,7 @@ def measure(folder: Path, pictures: Path, photo: Path, runs: int) -> list[Row]:
 
 
 def make_random_inception(folder: Path) -> None:
-    """Nothing comes back; the cache has an inception_v3 whose weights are random."""
+    """Put an inception_v3 with random weights into the cache."""
     weights = folder / "random.weights.h5"
     code = f"""
 import keras

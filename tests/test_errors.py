@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensor_guess.errors import UserError, WrongUsage, lacks_memory, reason_of, shown, words_of
+from tensor_guess.errors import (
+    UserError,
+    WrongUsage,
+    counted,
+    lacks_memory,
+    reason_of,
+    shown,
+    words_of,
+)
 
 HOSTILE = {
     "newline": b"a\nb",
@@ -89,3 +97,7 @@ def test_want_of_memory_is_known_in_both_languages() -> None:
     assert lacks_memory(MemoryError())
     assert lacks_memory(RuntimeError("Exception: std::bad_alloc\nin node x"))
     assert not lacks_memory(RuntimeError("no such op"))
+
+
+def test_one_thing_has_no_s() -> None:
+    assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

@@ -81,7 +81,7 @@ def page(rows: Sequence[str]) -> str:
 
 
 def main(wheel: Path) -> None:
-    """Nothing comes back; list and page are written, or a sentence says which op is not known."""
+    """Write list and page, or say which op is not known."""
     known = {op.name: op for op in definitions(wheel)}
     missing = sorted(ALLOWED_OPS - set(known))
     if missing:

@@ -1,3 +1,3 @@
-"""Teach a picture classifier from a folder per category, and use it."""
+"""Train a picture classifier from a folder per category, and use it."""
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tensor_guess.errors import UserError
 
-# Where no backbone was asked for: the first that can be had.
+# If no backbone is given: the first that is available.
 DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
 
 # The program as it is run: this package and `__main__.py`.

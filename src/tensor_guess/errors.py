@@ -54,3 +54,8 @@ def reason_of(error: OSError) -> str:
     """What the system said, as the end of a sentence: `no space left on device`."""
     text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
+
+
+def counted(count: int, thing: str) -> str:
+    """Return the number with its noun: `1 file`, `2 files`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

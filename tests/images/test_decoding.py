@@ -366,7 +366,7 @@ def test_tensorflow_puts_black_behind_a_gif(tmp_path: Path) -> None:
 
 
 def whole(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The picture over white, squeezed by Pillow in one go."""
+    """The picture over white, resized by Pillow in one go."""
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -390,8 +390,8 @@ def test_strips_give_what_the_whole_picture_gives(
         image.info["transparency"] = 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "_STRIP_PIXELS", strip)
-        found = np.asarray(decoding._squeezed(image, size)).astype(int)
-    # Of a tall picture Pillow squeezes the height first: one level of rounding.
+        found = np.asarray(decoding._resized(image, size)).astype(int)
+    # Of a tall picture Pillow resizes the height first: one level of rounding.
     assert np.abs(found - whole(image, size)).max() <= (1 if height > width else 0)
 
 

@@ -135,8 +135,8 @@ def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> 
         "/dark_knight/dark_knight_01.jpg: the same picture is in dark_knight and snow_queen",
         "/snow_queen/both.jpg: the same picture is in dark_knight and snow_queen",
     ]
-    assert "1 hidden files passed over" in done.stderr
-    assert "1 files are copies of others in their category" in done.stderr
+    assert "skipped 1 hidden file\n" in done.stderr
+    assert "1 exact duplicate within a category: counted once\n" in done.stderr
 
 
 def test_the_nasty_pictures_as_a_category(shared: Path, tmp_path: Path, run: Run) -> None:

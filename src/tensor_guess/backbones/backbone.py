@@ -70,7 +70,7 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
         return record.backbone, graph, record.scaling
     graph = rewritten(graph)
     flavour = flavour_of(graph, name)
-    # Pictures are squeezed as for all that is trained here.
+    # Pictures are resized as for all that is trained here.
     scaling = replace(flavour.scaling, classic=False)
     chosen = _bottleneck(graph, flavour, name, bottleneck)
     if chosen == flavour.input:

@@ -46,7 +46,7 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     """The backbone of that name or handle; the first time on a machine it is fetched and frozen.
 
     `bottleneck`: the tensor to take of a frozen graph. Raises WrongUsage where there is no such
-    backbone, UserError where it cannot be had (or, `offline`, is not here), with what to do.
+    backbone, UserError if it cannot be downloaded (or, `offline`, is not here), with what to do.
     """
     if handles.is_graph(name):
         return of_file(name, bottleneck)
@@ -61,14 +61,16 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
         _in_a_process_of_its_own(name)
         graph = _kept(key)
     if graph is None:
-        raise UserError(f"{shown(name)} was made and is gone again from {shown(cache_folder())}")
+        raise UserError(
+            f"{shown(name)} was frozen, but has since disappeared from {shown(cache_folder())}"
+        )
     if source is None:
         return of_graph(handles.recorded(name), modules.scaling_of(graph), graph)
     return of_graph(name, source.scaling, graph)
 
 
 def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
-    """The first of DEFAULT_BACKBONES that can be had, and why it is not the very first (or "")."""
+    """Return the first available of DEFAULT_BACKBONES, and why it is not the very first (or "")."""
     reasons = []
     for name in DEFAULT_BACKBONES:
         try:

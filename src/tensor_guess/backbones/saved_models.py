@@ -34,7 +34,9 @@ def freeze(folder: Path, size: int) -> GraphDef:
     key = next(iter(signature.structured_input_signature[1]))
     sides = [size if side is None else side for side in images.shape[1:3]]
     if sides[0] != sides[1]:
-        raise UserError(f"its images are {sides[0]} x {sides[1]}; only square ones are squeezed to")
+        raise UserError(
+            f"its images are {sides[0]} x {sides[1]}; only square ones are supported to"
+        )
     output = _output(signature)
     return frozen(lambda x: [signature(**{key: x})[output]], sides[0], [BOTTLENECK])
 

@@ -22,9 +22,9 @@ from tensor_guess.errors import Unreadable, shown
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import make_folder, publish, sweep
 
-# What a kill costs at most: so many images, or so many seconds.
+# The most images, and seconds, of work that a kill can cost.
 ROWS, SECONDS = 256, 10
-# So many small files are merged into one.
+# Small files are merged once there are this many.
 _SMALL_FILES = 8
 # Thousands of rows of the longest bottleneck known. What is larger is none of ours.
 _MAX_BYTES = 500_000_000
@@ -60,13 +60,13 @@ class Cache:
         return key in self._known
 
     def add(self, key: bytes, row: NDArray[np.float32]) -> None:
-        """Nothing comes back; the row is known, and on disk with the next flush."""
+        """Add a row; it is on disk after the next flush."""
         self._known[key] = self._new[key] = row
         if len(self._new) >= ROWS or time.monotonic() - self._flushed > SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Nothing comes back; all rows are on disk."""
+        """Write all rows to disk."""
         if self._new:
             self._publish(self._new)
         self._new, self._flushed = {}, time.monotonic()

@@ -32,9 +32,9 @@ _NAME = re.compile(
 )
 _INCEPTION_2015 = ("", "inception_v3")
 _MOBILENET = re.compile(r"mobilenet_(?P<width>[0-9]\.[0-9]{1,5})_(?P<size>[0-9]{1,4})(_quantized)?")
-# So many are in the first layer of a MobileNet of width 1.0.
+# Filters in the first layer of a width-1.0 MobileNet.
 _CHANNELS = 32
-# So many files say how long the bottlenecks are.
+# Files that are opened to find how long the bottlenecks are.
 _LOOKED_AT = 16
 
 Item = TypeVar("Item")

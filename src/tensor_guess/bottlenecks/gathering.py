@@ -21,7 +21,7 @@ from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
 from tensor_guess.system.reading import real
 
-# So many photos are computed and compared with what was stored of them.
+# Photos whose bottlenecks are computed and compared with the stored ones.
 COMPARED = 8
 
 
@@ -117,7 +117,7 @@ class _Taken:
             return None
 
     def say(self, count: int) -> None:
-        """Nothing comes back; how many were taken, and which were damaged, is on stderr."""
+        """Report on stderr how many were reused, and which were damaged."""
         for file in sorted(self.damaged, key=lambda file: file.path):
             progress.say(f"damaged: {shown(file.path)} {file.reason}; its photo is computed")
         parts = [f"{count} bottlenecks taken from {shown(self.folder)} ({self.group})"]

@@ -44,7 +44,7 @@ class Seen:
         return bytes(row["key"]) if same else None
 
     def remember(self, path: Path, picture: encoded.Picture) -> None:
-        """Nothing comes back; the file is not read again until it changes."""
+        """Remember the key; the file is not read again until it changes."""
         status = picture.status
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _TICK_NS:
             self._rows[_short(path)] = _seen_row(path, status, picture.key)

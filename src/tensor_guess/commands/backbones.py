@@ -12,7 +12,7 @@ from tensor_guess.commands.options import PATH, Command
 @click.command(cls=Command)
 @click.argument("backbone", nargs=-1, required=True)
 def fetch(backbone: tuple[str, ...]) -> None:
-    """Have each BACKBONE ready on this machine: downloaded, checked and frozen."""
+    """Download, verify and freeze each BACKBONE."""
     from tensor_guess.backbones import loading
 
     for name in backbone:
@@ -22,7 +22,7 @@ def fetch(backbone: tuple[str, ...]) -> None:
 
 
 @click.command("backbones", cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def list_backbones(as_json: bool) -> None:
     """List the pretrained networks, and which of them are on this machine."""
     from tensor_guess.backbones import loading

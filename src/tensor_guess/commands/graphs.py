@@ -23,7 +23,7 @@ from tensor_guess.errors import UserError, WrongUsage, shown
 
 @click.command(cls=Command)
 @graph_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
     """Tell what is in a frozen graph, whoever made it: nothing of it is run.
 
@@ -45,8 +45,8 @@ def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
 @click.argument("tf_files", type=ClassifierPath(path_type=Path))
 @click.argument("out", type=PATH)
 @labels_option
-@click.option("--intended-use", help="What it is for; on the model card.")
-@click.option("--licence", help="Under which others may use it; on the model card.")
+@click.option("--intended-use", help="Intended use to state on the model card.")
+@click.option("--licence", help="Licence to state on the model card.")
 def share(
     tf_files: Path | None,
     out: Path,
@@ -106,10 +106,10 @@ def _lines(found: Any) -> Iterator[str]:
 @graph_options
 @click.argument("dest", type=PATH)
 @click.option(
-    "--format", "form", type=click.Choice(EXPORTS), required=True, help="Which runtime's."
+    "--format", "form", type=click.Choice(EXPORTS), required=True, help="The format to write."
 )
-@click.option("--quantize", is_flag=True, help="tflite: compute in 8 bits.")
-@click.option("--pictures", type=PATH, help=f"Compare on those.  [default: TF_FILES/{DATA}]")
+@click.option("--quantize", is_flag=True, help="Compute in 8 bits (tflite only).")
+@click.option("--pictures", type=PATH, help=f"Pictures to compare on.  [default: TF_FILES/{DATA}]")
 def export(
     tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
 ) -> None:

@@ -28,9 +28,9 @@ from tensor_guess.errors import UserError, shown
     "--num-top-predictions",
     "top",
     type=at_least(1),
-    help=f"Labels to tell.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
+    help=f"Labels to print.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
     image: tuple[str, ...], images: tuple[str, ...], top: int | None, as_json: bool, **named: Any
 ) -> int:

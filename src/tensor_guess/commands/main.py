@@ -12,7 +12,7 @@ from tensor_guess.system import container
 
 @click.group(context_settings={"max_content_width": 100})
 def cli() -> None:
-    """Teach a picture classifier from a folder per category, and use it."""
+    """Train a picture classifier from a folder per category, and use it."""
 
 
 for module in (backbones, graphs, guess, sort, train):

@@ -59,11 +59,13 @@ def graph_options(command: Any) -> Any:
     pixels = click.IntRange(min=1)
     for decorate in (
         click.option("--output-layer", help=f"The tensor of scores.  [default: {FINAL_TENSOR}]"),
-        click.option("--input-layer", help="The tensor that images are fed to."),
+        click.option("--input-layer", help="The tensor that takes the images."),
         click.option("--input-std", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
-        click.option("--input-width", type=pixels, help="Of the images; the same as the height."),
-        click.option("--input-height", type=pixels, help="Of the images, in pixels."),
+        click.option(
+            "--input-width", type=pixels, help="Width of the images; the same as the height."
+        ),
+        click.option("--input-height", type=pixels, help="Height of the images, in pixels."),
         labels_option,
         click.option(
             "--graph", type=PATH, expose_value=False, help="TF_FILES, written as label_image does."
@@ -77,7 +79,7 @@ def graph_options(command: Any) -> Any:
 def classifier_options(command: Any) -> Any:
     """As `graph_options`, and with what says which network `imagenet` is."""
     for decorate in (
-        click.option("--offline", is_flag=True, help=f"{BUILTIN}: never use the network."),
+        click.option("--offline", is_flag=True, help=f"{BUILTIN}: never use the internet."),
         click.option(
             "--backbone",
             help=f"{BUILTIN}: the pretrained network.  [default: {DEFAULT_BACKBONES[0]}]",

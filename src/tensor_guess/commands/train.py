@@ -70,25 +70,25 @@ def _setting(
     "--learning-rate",
     "learning_rate",
     type=Finite(min=0, min_open=True),
-    help="How far each step goes.",
+    help="Size of each step.",
 )
 @_setting(
     "--train-batch-size",
     "train_batch_size",
     type=click.IntRange(1, _LARGEST_BATCH),
-    help="Images in a step.",
+    help="Images per step.",
 )
 @_setting(
     "--validation-batch-size",
     "validation_batch_size",
     type=click.IntRange(-1, _LARGEST_BATCH),
-    help="Images in a look at the validation split; -1: all.",
+    help="Validation images per evaluation; -1 for all.",
 )
 @_setting(
     "--test-batch-size",
     "test_batch_size",
     type=at_least(-1),
-    help="Images in the final test; -1: all.",
+    help="Images in the final test; -1 for all.",
 )
 @_setting(
     "--testing-percentage",
@@ -106,13 +106,13 @@ def _setting(
     "--eval-step-interval",
     "eval_step_interval",
     type=at_least(1),
-    help="Steps between two looks at the accuracy.",
+    help="Steps between evaluations.",
 )
 @_setting(
     "--seed",
     "seed",
     type=at_least(0),
-    help="The same seed, pictures and options give the same graph.",
+    help="Seed of all random draws; the same seed gives the same graph.",
 )
 @click.option(
     "--backbone",
@@ -126,33 +126,33 @@ def _setting(
 @click.option(
     "--bottleneck-tensor-name",
     "bottleneck_tensor",
-    help="Of a backbone that is a frozen graph.  [default: its last pooling layer]",
+    help="Bottleneck of a frozen graph.  [default: its last pooling layer]",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=FLOAT32,
     show_default=True,
-    help=f"{BF16} is twice as fast where the CPU has it.",
+    help=f"{BF16} is twice as fast if the CPU supports it.",
 )
 @click.option(
     "--final-tensor-name",
     "final_tensor",
     default=FINAL_TENSOR,
     show_default=True,
-    help="Name of the scores in the graph.",
+    help="Name of the scores' tensor in the graph.",
 )
-@click.option("--offline", is_flag=True, help="Never use the network.")
+@click.option("--offline", is_flag=True, help="Never use the internet.")
 @click.option("--image-dir", type=PATH, help=f"Category folders.  [default: TF_FILES/{DATA}]")
 @click.option("--output-graph", type=PATH, help=f"[default: TF_FILES/{GRAPH}]")
 @click.option("--output-labels", type=PATH, help=f"[default: TF_FILES/{LABELS}]")
 @click.option("--bottleneck-dir", type=PATH, help=f"[default: TF_FILES/{BOTTLENECKS}]")
-@click.option("--summaries-dir", type=PATH, help="Write TensorBoard summaries there.")
+@click.option("--summaries-dir", type=PATH, help="Folder for TensorBoard summaries.")
 @click.option(
     "--intermediate-output-graphs-dir",
     "intermediate_dir",
     type=PATH,
-    help="Write graphs there while training.",
+    help="Folder for intermediate graphs.",
 )
 @click.option(
     "--intermediate-store-frequency",
@@ -160,17 +160,17 @@ def _setting(
     type=at_least(0),
     default=0,
     show_default=True,
-    help="Steps between two of those graphs; 0: none.",
+    help="Steps between intermediate graphs; 0 for none.",
 )
 @click.option(
     "--print-misclassified-test-images",
     "print_misclassified",
     is_flag=True,
-    help="Name the test pictures that were guessed wrong.",
+    help="List the test pictures that were guessed wrong.",
 )
 @_classic_options
 def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
-    """Teach a classifier from TF_FILES/data/<category>/*.
+    """Train a classifier on TF_FILES/data/<category>/*.
 
     The results are TF_FILES/retrained_graph.pb and retrained_labels.txt.
     """

@@ -26,7 +26,7 @@ MAX_PROGRESSIVE_PIXELS = 250_000_000
 # Bytes for all pictures that are being decoded together, the files' own included: a little more
 # than MAX_PIXELS of an uncompressed file take.
 MEMORY = 640_000_000
-# A BMP that is compressed is unpacked in Python, byte by byte: of so many, and to so many pixels.
+# The most bytes, and pixels, of a compressed BMP: Pillow unpacks it in Python, byte by byte.
 MAX_RUN_LENGTH = 4_000_000
 
 # What a picture took goes back when it is let go. Of blocks of up to 32 MB glibc would keep those
@@ -67,7 +67,7 @@ _Make = Callable[[Image.Image, _Room], Pixels]
 
 
 def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """The picture upright, in RGB, squeezed to uint8 [size, size, 3].
+    """The picture upright, in RGB, resized to uint8 [size, size, 3].
 
     A JPEG is decoded at the smallest scale that is at least twice `size`; then antialiased
     bilinear. Transparency becomes white; of an animation the first frame is taken. Of 16-bit grey
@@ -208,7 +208,7 @@ def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
     with room(4 * size * image.height):
         image.load()
         orientation = _orientation(image)
-        small = _squeezed(image, size)
+        small = _resized(image, size)
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
     return np.asarray(small)
@@ -257,11 +257,11 @@ def _exif(image: Image.Image) -> Iterator[bytes]:
     yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 
 
-def _squeezed(image: Image.Image, size: int) -> Image.Image:
+def _resized(image: Image.Image, size: int) -> Image.Image:
     """The picture in RGB, size x size, antialiased bilinear.
 
-    A large one that is no RGB yet is converted and squeezed across a strip at a time, then down: as
-    Pillow squeezes the whole, but for one level of rounding where it squeezes down first.
+    A large one that is not RGB yet is converted and resized across, strip by strip, then down: as
+    Pillow resizes the whole, but for one level of rounding if it resizes down first.
     """
     how = Image.Resampling.BILINEAR
     if image.mode == "RGB" and not image.has_transparency_data:

@@ -26,7 +26,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # A little more than 89 megapixels of uncompressed RGB.
 MAX_BYTES = 300_000_000
-# Files that are read ahead have so many bytes together, or are one.
+# The most bytes of all files that are read ahead; one file may be larger.
 _AHEAD_BYTES = 64_000_000
 _CHUNK = 1_000_000
 
@@ -123,7 +123,7 @@ def ahead(
 ) -> Iterator[tuple[Item, Result | Unreadable]]:
     """Each item with work(item), in order, computed by threads up to `window` items ahead.
 
-    `weigh`: the bytes that an item's file has; so many ahead have a bound too. Unreadable comes
+    `weigh`: the bytes of an item's file, whose sum ahead is bounded too. Unreadable comes
     back as the result; any other error is raised.
     """
 

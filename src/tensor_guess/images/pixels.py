@@ -1,4 +1,4 @@
-"""What a network is fed for a picture: pixels, squeezed as its classifier wants them."""
+"""A picture as a network takes it: pixels, resized as its classifier expects."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 
 def pixels(picture: Picture, scaling: Scaling) -> Pixels:
-    """[S, S, 3], RGB, 0 to 255: uint8; float32 where it is squeezed as `retrain.py` did.
+    """[S, S, 3], RGB, 0 to 255: uint8; float32 if it is resized as `retrain.py` did.
 
     Raises Unreadable: damaged or too large.
     """

@@ -14,10 +14,10 @@ from tensor_guess.graphs.own import Head
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
-# Draws are made for so many steps at once, or fewer of large batches.
+# The most steps, and rows, that are drawn at once.
 _CHUNK = 500
 _DRAWN = 5_000_000
-# A batch is computed in pieces of so many rows, so that its memory has a bound.
+# Rows of a batch that are computed at once: this bounds the memory.
 _PIECE = 10_000
 _HUGE = 1e20
 
@@ -45,7 +45,7 @@ def train(
     bottlenecks: [N, D]. training, validation: for each category, the rows that are its images.
     A batch draws a category at random, then one of its images, so that a category with few images
     counts as much as one with many. `look` is called every `eval_step_interval` steps and after
-    the last; it may copy the head, which goes on changing. Raises UserError where the weights
+    the last; it may copy the head, which goes on changing. Raises UserError if the weights
     grow without end.
     """
     # OpenBLAS sums in another order if it shares a product among threads.

@@ -46,7 +46,7 @@ class Summaries:
             file.close()
 
     def add(self, at: Look) -> None:
-        """Nothing comes back; the look is in the event files."""
+        """Add the look to the event files."""
         if self._files:
             self._scalar("train", "accuracy", at.train_accuracy, at.step)
             self._scalar("train", "cross_entropy", at.cross_entropy, at.step)

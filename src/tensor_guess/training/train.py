@@ -1,4 +1,4 @@
-"""The job of teaching: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
+"""Training: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
 
 import hashlib
 import platform
@@ -26,7 +26,7 @@ from tensor_guess.config import (
     LABELS,
     Training,
 )
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, NearCopies, Pictures, confusion, near_copies
 from tensor_guess.graphs import classifier
@@ -232,18 +232,17 @@ def _say_found(data: Dataset) -> None:
     for category in data.categories:
         count = len(category.files)
         few = f" (fewer than {_FEW_IMAGES}: more would help)" if count < _FEW_IMAGES else ""
-        progress.say(f"{shown(category.name)}: {count} files{few}")
+        progress.say(f"{shown(category.name)}: {counted(count, 'file')}{few}")
     if data.hidden:
-        progress.say(f"{data.hidden} hidden files passed over")
+        progress.say(f"skipped {counted(data.hidden, 'hidden file')}")
 
 
 def _say_parts(examples: Examples, rows: Rows) -> None:
     for left_out in examples.left_out:
         progress.say(str(left_out))
     if examples.copies:
-        progress.say(
-            f"{examples.copies} files are copies of others in their category: counted once"
-        )
+        duplicates = counted(examples.copies, "exact duplicate")
+        progress.say(f"{duplicates} within a category: counted once")
     parts = Counter(part.value for part in examples.parts)
     cached = len(rows.paths) - rows.computed - rows.taken
     taken = f"{rows.taken} taken, " if rows.taken else ""
@@ -256,12 +255,13 @@ def _say_parts(examples: Examples, rows: Rows) -> None:
 def _say_copies(examples: Examples, held_out: NDArray[np.intp], copies: NearCopies) -> None:
     own, other = copies.own, copies.other & ~copies.own
     if own.any():
-        progress.say(f"{own.sum()} test pictures are near copies of training ones: not counted")
+        pictures = counted(own.sum(), "test picture")
+        progress.say(f"{pictures} nearly identical to training pictures: not counted")
     if other.any():
         first = shown(examples.paths[held_out[other.argmax()]])
         progress.say(
-            f"{other.sum()} test pictures are near copies of training ones in another category: "
-            f"counted; look at their labels, e.g. {first}"
+            f"{counted(other.sum(), 'test picture')} nearly identical to training pictures of "
+            f"another category: counted; check the labels, e.g. {first}"
         )
 
 

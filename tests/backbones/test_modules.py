@@ -80,7 +80,7 @@ def test_a_module_that_reads_files_is_refused_by_name(modules: Path) -> None:
 def test_a_module_that_writes_without_end_is_ended(modules: Path, run: Run) -> None:
     done = run("fetch", modules / "floods")
     assert done.returncode == 1
-    said = f"tensor-guess: {modules}/floods cannot be used: it wrote more than it can have to say\n"
+    said = f"tensor-guess: {modules}/floods cannot be used: it wrote more than expected\n"
     assert done.stderr == said
 
 

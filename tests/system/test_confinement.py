@@ -57,7 +57,7 @@ def test_what_can_be_reached(tmp_path: Path, code: str, allowed: bool) -> None:
 
 
 def test_a_fetcher_has_the_network_and_one_folder(tmp_path: Path) -> None:
-    how = "scratch, network=True"
+    how = "scratch, internet=True"
     assert _run(tmp_path, "import socket; socket.socket()", how).returncode == 0
     assert _run(tmp_path, "(scratch / 'b').write_text('x')", how).returncode == 0
     assert _run(tmp_path, "(other / 'secret').read_text()", how).returncode != 0

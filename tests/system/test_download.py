@@ -320,7 +320,7 @@ def test_next_run_goes_on(
     assert download.fetch(site.file, target, limit=LIMIT) == CONTENT
     assert site.ranges == [None, "bytes=1000000-"]
     assert site.served == len(CONTENT)
-    assert "(3.1 MB, going on after 1.0 MB)" in capsys.readouterr().err
+    assert "(3.1 MB, resuming after 1.0 MB)" in capsys.readouterr().err
     assert names(target) == ["weights.h5"]
 
 
@@ -513,7 +513,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1
     ("page", "said", "requests"),
     [
         (answers(404), r"the answer was 404 \(Not Found\); check the address", 1),
-        (answers(403), r"the answer was 403 \(Forbidden\); the address has to be one", 1),
+        (answers(403), r"the answer was 403 \(Forbidden\); use an address that needs no login", 1),
         (answers(503), r"the answer was 503 \(Service Unavailable\); try again later", 1),
         (answers(204), r"the answer was 204 \(No Content\)", 1),
         (answers(206), r"the answer was 206 \(Partial Content\)", 1),
@@ -522,9 +522,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1
         (answers(302, Location="file:///etc/passwd"), "redirects to file:///etc/passwd, which", 1),
         (answers(302, Location="ftp://127.0.0.1/x"), "redirects to ftp://127.0.0.1/x, which", 1),
         (answers(302, Location="http://[x/"), "Invalid IPv6 URL", 1),
-        (writes(b""), "remote end closed connection without response; check the network", 1),
+        (writes(b""), "remote end closed connection without response; check the internet", 1),
         (writes(b"SSH-2.0\x1b[31m\r\n"), r"SSH-2.0\\x1b\[31m", 1),
-        (writes(CHUNKED), "closed early; check the network", 4),
+        (writes(CHUNKED), "closed early; check the internet", 4),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -563,14 +563,14 @@ def test_silence_before_the_first_byte(
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.1)
     site.pages["/silent"] = says_nothing
-    with pytest.raises(UserError, match=r"nothing came for 0\.1 s; check the network"):
+    with pytest.raises(UserError, match=r"nothing came for 0\.1 s; check the internet"):
         download.fetch(site.url("/silent"), target, limit=LIMIT)
     assert names(target) == []
 
 
 def test_cut_off_again_and_again_ends(site: Site, target: Path) -> None:
     site.ends = [(100_000, "closed")] * 10
-    said = r"closed early; .* then run it again to go on after 0\.4 MB$"
+    said = r"closed early; .* then run it again to resume after 0\.4 MB$"
     with pytest.raises(UserError, match=said):
         download.fetch(site.file, target, limit=LIMIT)
     assert len(site.requests) == 4
@@ -597,7 +597,9 @@ def test_unknown_host(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(UserError, match="its host is not known; check the network and the proxy"):
+    with pytest.raises(
+        UserError, match="its host is unknown; check the internet connection and the proxy"
+    ):
         download.fetch("https://models.invalid/file", target, limit=LIMIT)
     assert names(target) == []
 
@@ -627,7 +629,7 @@ def test_unknown_host(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_address_that_cannot_be_asked(target: Path, url: str) -> None:
-    said = "cannot be downloaded: an address like https://host/file"
+    said = "cannot be downloaded: give an address like https://host/file"
     with pytest.raises(WrongUsage, match=said) as raised:
         download.fetch(url, target, limit=LIMIT)
     with pytest.raises(WrongUsage, match=said):

@@ -55,5 +55,5 @@ def test_a_wheel_of_another_digest_is_refused(digest: str) -> None:
 def test_a_wheel_that_cannot_be_had_is_said_in_one_sentence() -> None:
     with pytest.raises(UserError, match="No matching distribution found for nothing") as refused:
         packages.fetch("nothing==1.0", f"sha256:{'0' * 64}", "x")
-    assert "check the network" in str(refused.value)
+    assert "check the internet connection" in str(refused.value)
     assert str(refused.value).isprintable()

@@ -55,7 +55,7 @@ def fetch(folder: Path, urls: Sequence[str]) -> int:
     make_folder(folder)
     if sys.platform == "linux":
         certificates = [Path(os.environ["SSL_CERT_FILE"])] if "SSL_CERT_FILE" in os.environ else []
-        confine(certificates, folder.resolve(), network=True)
+        confine(certificates, folder.resolve(), internet=True)
     count = 0
     for url in urls:
         path = folder / _name(url)

@@ -18,7 +18,7 @@ from tensor_guess.sharing import card as model_card
 from tensor_guess.sharing import self_test
 from tensor_guess.sharing.card import Author
 from tensor_guess.system import archive
-from tensor_guess.system.durable import check_new, publish, taken
+from tensor_guess.system.durable import already_there, check_new, publish
 
 # What is in a zip, in this order, and how many bytes of each are read.
 _USUAL = 16_000_000
@@ -67,7 +67,7 @@ def share(tf_files: Path, out: Path, author: Author, labels: Path | None = None)
     try:
         publish(out, data, replace=False)
     except FileExistsError as error:
-        raise taken(out) from error
+        raise already_there(out) from error
     return len(data)
 
 

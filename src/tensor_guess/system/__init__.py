@@ -1,5 +1,5 @@
 """What the machine gives, made safe: files, folders, processes and the internet.
 
-In: paths, URLs and commands of a user or a stranger. Out: bytes that were read within limits, files
-that appear whole or not at all, and processes that can do only what they need.
+In: paths, URLs and commands from a user or a stranger. Out: bytes read within limits, files that
+appear whole or not at all, and processes that can do only what they need.
 """

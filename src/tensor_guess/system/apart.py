@@ -1,4 +1,4 @@
-"""The program's own commands as processes apart: bounded, and gone when this one is."""
+"""Run the program's own commands in separate processes: bounded, and ended when this one ends."""
 
 import os
 import selectors
@@ -13,18 +13,18 @@ from tensor_guess.config import SOURCE
 from tensor_guess.errors import reason_of
 from tensor_guess.system.confinement import STARTED_BY
 
-# What a command has to say on stderr.
+# Bytes that a command may write to stderr.
 _MOST_SAID = 1_000_000
 _CHUNK = 1 << 20
 
 
 class Failed(Exception):
-    """Why a command came to no end of its own, as the end of a sentence."""
+    """Why a command did not end by itself, as the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its exit code, and what it wrote to stdout and stderr, if captured."""
+    """How a command ended: its exit code, and what it wrote to stdout and stderr if captured."""
 
     code: int
     output: bytes = b""
@@ -39,11 +39,11 @@ def run(
     most: int | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Done:
-    """How the command ended, which saw nothing of this process but `environ`.
+    """Run the command, which sees nothing of this process but `environ`; return how it ended.
 
-    `home`: where it may keep what it needs. `most`: how many bytes it may write to stdout; None:
-    that is dropped, and its stderr is this process's. Raises Failed where it takes longer than
-    `seconds`, writes more, or cannot be started. Whatever happens, it is not there afterwards.
+    `home`: the folder for its own files. `most`: how many bytes it may write to stdout; if None,
+    its stdout is discarded and its stderr is this process's. Raise Failed if it takes longer than
+    `seconds`, writes more than `most`, or cannot be started. It never outlives this call.
     """
     own = {"HOME": str(home), "TMPDIR": str(home), STARTED_BY: str(os.getpid())}
     end = time.monotonic() + seconds
@@ -69,7 +69,7 @@ def run(
 
 
 def _written(process: subprocess.Popen[bytes], most: int, end: float) -> tuple[bytes, bytes]:
-    """What it wrote to stdout and stderr until it closed them. Raises as `run`."""
+    """Return what it wrote to stdout and stderr until it closed them. Raise as `run` does."""
     assert process.stdout
     assert process.stderr
     parts: tuple[list[bytes], list[bytes]] = ([], [])
@@ -86,7 +86,7 @@ def _written(process: subprocess.Popen[bytes], most: int, end: float) -> tuple[b
                 parts[key.data].append(part)
                 left[key.data] -= len(part)
                 if left[key.data] < 0:
-                    raise Failed("it wrote more than it can have to say")
+                    raise Failed("it wrote more than expected")
                 if not part:
                     selector.unregister(key.fileobj)
     return b"".join(parts[0]), b"".join(parts[1])

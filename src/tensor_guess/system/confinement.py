@@ -1,4 +1,4 @@
-"""A process gives up the network, and every file it was not given, for a stranger's program.
+"""Deny this process the internet, and every file but a few, before a stranger's code runs.
 
 Linux only: seccomp for sockets, Landlock for files (kernel 5.13 and newer).
 
@@ -36,14 +36,14 @@ _ALL_OF_ABI_1 = (1 << 13) - 1
 
 CPU_SECONDS = 300
 ADDRESS_SPACE = 16 << 30
-# The variable in which a process finds who started it, if that is to be its end too.
+# The variable that names the process which started this one, if this one is to end with it.
 STARTED_BY = "TENSOR_GUESS_STARTED_BY"
-# Whoever needs memory most takes it from this process first (proc(5)).
+# When memory runs out, this process is killed first (proc(5)).
 _FIRST_TO_GO = "1000"
 
 
 def end_with(parent: int) -> None:
-    """Have this process killed when `parent` ends, which started it; where it has, at once."""
+    """Have this process killed when `parent`, which started it, ends; at once if it has ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
@@ -51,13 +51,13 @@ def end_with(parent: int) -> None:
 
 
 def confine(
-    readable: Sequence[Path], writable: Path | None = None, *, network: bool = False
+    readable: Sequence[Path], writable: Path | None = None, *, internet: bool = False
 ) -> None:
-    """Let this process see only the system, `readable` and `writable`, and no network.
+    """Let this process see only the system, `readable` and `writable`; the internet only if asked.
 
-    It can write nowhere but in the folder `writable`, its time and memory are bounded, and it ends
-    with the process that started it, if that says so. To be called before any thread is started.
-    Raises UserError where the system cannot do that.
+    It can write only in the folder `writable`, its time and memory are bounded, and it ends with
+    the process that STARTED_BY names. Call it before any thread is started. Raise UserError if the
+    system cannot do that.
     """
     if STARTED_BY in os.environ:
         end_with(int(os.environ[STARTED_BY]))
@@ -65,8 +65,8 @@ def confine(
     _at_most(resource.RLIMIT_AS, ADDRESS_SPACE)
     _at_most(resource.RLIMIT_CORE, 0)
     if writable is None:
-        _at_most(resource.RLIMIT_FSIZE, 0)  # also where there is no Landlock
-        # TensorFlow asks for the temporary folder when it is imported, and puts nothing there.
+        _at_most(resource.RLIMIT_FSIZE, 0)  # holds without Landlock too
+        # TensorFlow asks for the temporary folder when it is imported, but puts nothing there.
         tempfile.tempdir = os.devnull
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
         raise UserError("a stranger's module is only loaded on Linux, or in a container")
@@ -74,30 +74,30 @@ def confine(
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
     _leave_only(libc, [*_system(), *readable], writable)
-    if not network:
+    if not internet:
         _refuse_sockets(libc)
 
 
 def _at_most(resource_: int, limit: int) -> None:
-    """Set the limit, unless there is a lower one already."""
+    """Set the limit, unless a lower one is in force."""
     _, already = resource.getrlimit(resource_)
     most = limit if already == resource.RLIM_INFINITY else min(limit, already)
     resource.setrlimit(resource_, (most, most))
 
 
 def _system() -> list[Path]:
-    """What Python and its packages are read from."""
+    """Return the folders that Python and its packages are read from."""
     folders = ["/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", sys.prefix]
     folders += [os.devnull, "/dev/urandom"]
     return [*map(Path, folders), Path(sys.base_prefix), Path(sys.executable).resolve(), SOURCE]
 
 
 def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], writable: Path | None) -> None:
-    """Put other files out of reach, where the kernel has Landlock."""
+    """Put all other files out of reach, if the kernel has Landlock."""
     attributes = struct.pack("Q", _ALL_OF_ABI_1)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
-        return  # an old kernel: there is still no network, and in a container little to see
+        return  # an old kernel: there is still no internet, and little to see in a container
     for path in [*filter(Path.exists, readable), *([writable] if writable else [])]:
         access = _READ_FILE | _EXECUTE | (_READ_DIR if path.is_dir() else 0)
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -110,7 +110,7 @@ def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], writable: Path | No
 
 def _refuse_sockets(libc: ctypes.CDLL) -> None:
     machine, socket = _MACHINES[platform.machine()]
-    # code, jumps where true and where false, operand; the last two are: refuse, allow
+    # code, jump if true, jump if false, operand; the last two steps are refuse and allow
     program = [
         (_LOAD, 0, 0, 4),
         (_EQUAL, 0, 4, machine),

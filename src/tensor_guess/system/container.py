@@ -1,4 +1,4 @@
-"""What the program does only where the launcher started it in a container."""
+"""What the program does only if the launcher started it in a container."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ _UMASK = "TENSOR_GUESS_UMASK"
 
 
 class EngineTrouble(UserError):
-    """The container engine, not the program or its user, is what keeps the work from being done."""
+    """The container engine, not the program or its user, prevents the work."""
 
     exit_code = 125
 
 
 def enter(environ: Mapping[str, str] = os.environ) -> None:
-    """Nothing comes back; outside a container nothing happens.
+    """Prepare this process for life in a container; outside of one, do nothing.
 
-    Files get the modes that they would get on the host. Raises EngineTrouble where the engine
-    does not see the folders that the launcher sees.
+    Files get the modes that they would get on the host. Raise EngineTrouble if the engine does not
+    see the folders that the launcher sees.
     """
     if os.getpid() == 1:
         _be_init()
@@ -38,7 +38,7 @@ def enter(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _is_there(path: str) -> bool:
-    """Whether the path is there and, with a / at its end, not empty; True where nobody can tell."""
+    """Return whether the path exists and, if it ends with a /, is not empty; True if unknown."""
     try:
         os.lstat(path)
         return not path.endswith("/") or any(True for _ in os.scandir(path))
@@ -49,7 +49,7 @@ def _is_there(path: str) -> bool:
 
 
 def _be_init() -> None:
-    """Nothing comes back, in a child process; this one hands signals to it and reaps.
+    """Return only in a new child process; this one forwards signals to it and reaps orphans.
 
     The kernel ignores SIGTERM for process 1, and orphans end up as its children. Engines have an
     init for that (`--init`), but not all of them.

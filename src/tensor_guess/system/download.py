@@ -1,4 +1,4 @@
-"""Files from the network: gone on with where they were cut off, checked, then published."""
+"""Download files: resume what was cut off, check the digest, then publish."""
 
 import hashlib
 import re
@@ -30,7 +30,7 @@ from tensor_guess.system.partial import Partial, opened
 
 # Seconds without a single byte, while connecting or reading.
 TIMEOUT = 30.0
-# Seconds before each further attempt, once something came.
+# Seconds to wait before each further attempt, if any bytes came.
 PAUSES = (1.0, 3.0, 10.0)
 
 _CHUNK = 256 * 1024
@@ -38,29 +38,30 @@ _MAX_REDIRECTS = 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 _LOGIN = re.compile(r"(?<=://)[^/?#]*@")
-_CHECK_NETWORK = "check the network and the proxy settings (http_proxy, https_proxy)"
+_CHECK_INTERNET = "check the internet connection and the proxy (http_proxy, https_proxy)"
 _ADVICE = {
-    401: "the address has to be one that needs no login",
-    403: "the address has to be one that needs no login",
+    401: "use an address that needs no login",
+    403: "use an address that needs no login",
     404: "check the address",
-    407: "the proxy wants a login (https_proxy=http://name:password@host:port)",
+    407: "give the proxy a login (https_proxy=http://name:password@host:port)",
     410: "check the address",
 }
 
 
 def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
-    """The bytes at `url`, which are in the file `target` now.
+    """Download `url` into the file `target`, and return its bytes.
 
     `digest` is `md5:...` or `sha256:...`; a target that has it already is not downloaded again.
-    `limit`: the most bytes there may be. What came before an interruption stays in a file beside
-    the target, and the next call goes on from there.
+    `limit`: the largest size in bytes. What came before an interruption stays in a file beside the
+    target, and the next call resumes from there.
 
-    Raises UserError: no such file, no connection, too large, another digest, disk full.
+    Raise UserError if there is no such file or no connection, if it is too large or has another
+    digest, or if the disk is full.
     """
     address = _address(url)
     make_folder(target.parent)
     with opened(target.with_name(f"{target.name}.partial"), address) as partial:
-        data = _had(target, digest, limit)
+        data = _present(target, digest, limit)
         if data is None:
             _download(partial, limit)
             data = partial.content()
@@ -71,21 +72,21 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
 
 
 def check(url: str) -> None:
-    """Raise WrongUsage where nothing can be fetched from such an address."""
+    """Raise WrongUsage if nothing can be fetched from such an address."""
     _address(url)
 
 
 def named(url: str) -> str:
-    """The URL as it may be told: a name and password in it are not."""
+    """Return the URL as it may be printed: without the name and password in it."""
     return _LOGIN.sub("...@", url)
 
 
-def _had(target: Path, digest: str, limit: int) -> bytes | None:
-    """The target's bytes, where they are there and have that digest."""
+def _present(target: Path, digest: str, limit: int) -> bytes | None:
+    """Return the target's bytes if it is there and has that digest, else None."""
     try:
         data = reading.read(target, limit) if digest else b""
     except Unreadable:
-        return None  # it is replaced, or publishing says why it cannot be
+        return None  # it will be replaced, or publishing says why it cannot be
     return data if digest and _digest(data, digest) == digest else None
 
 
@@ -100,13 +101,13 @@ def _check(data: bytes, digest: str, partial: Partial) -> None:
         partial.forget()
         raise UserError(
             f"{shown(partial.url)} is not the file that was expected: its digest is {found}, not "
-            f"{digest}; nothing was kept: try again, and see whether a proxy or a login page "
-            "answers in its place"
+            f"{digest}; nothing was kept: try again, and check whether a proxy or a login page "
+            "answered instead"
         )
 
 
 def _download(partial: Partial, limit: int) -> None:
-    """Complete the partial file. Raises UserError where that cannot be."""
+    """Complete the partial file. Raise UserError if that fails."""
     for pause in (*PAUSES, None):
         if partial.complete:
             _check_size(partial, partial.size, limit)
@@ -116,9 +117,9 @@ def _download(partial: Partial, limit: int) -> None:
             return
         except (OSError, HTTPException, ValueError) as error:
             reason, advice = _explained(error)
-            # What cannot be had at all is said at once: only a cut-off is worth another attempt.
+            # If nothing came at all, say so at once: only a cut-off is worth another attempt.
             if pause is None or not partial.received:
-                kept = f" to go on after {_mb(partial.size)}" if partial.resumable else ""
+                kept = f" to resume after {_mb(partial.size)}" if partial.resumable else ""
                 reason += _through(partial.url)
                 raise _impossible(partial, reason, f"{advice}, then run it again{kept}") from error
             progress.say(f"{shown(partial.path.stem)}: {reason}; trying again in {pause:g} s")
@@ -126,7 +127,7 @@ def _download(partial: Partial, limit: int) -> None:
 
 
 def _continue(partial: Partial, limit: int) -> None:
-    """Add the rest to the partial file. Raises OSError and the like where it is cut off."""
+    """Add the rest to the partial file. Raise OSError or the like if it is cut off."""
     with closing(_answer(partial)) as response:
         if response.status == HTTPStatus.OK:
             partial.restart(_validator(response.headers), response.length)
@@ -136,8 +137,8 @@ def _continue(partial: Partial, limit: int) -> None:
         _announce(partial)
         end = limit + 1 if partial.total is None else partial.total
         with progress.bar(f"{shown(partial.path.stem)}, MB", -(-end // 1_000_000)) as show:
-            # read1: what came before a cut-off counts. Never past the end: Python before 3.11.8
-            # waits there (https://github.com/python/cpython/issues/113199).
+            # read1, because what came before a cut-off counts. Never past the end, where Python
+            # before 3.11.8 waits (https://github.com/python/cpython/issues/113199).
             while chunk := response.read1(min(_CHUNK, end - partial.size)):
                 partial.append(chunk)
                 show(partial.size // 1_000_000)
@@ -147,7 +148,7 @@ def _continue(partial: Partial, limit: int) -> None:
 
 
 def _answer(partial: Partial) -> HTTPResponse:
-    """The server's answer: the rest (206) where it still has the same file, or all of it."""
+    """Return the server's answer: the rest (206) if it still has the same file, else all of it."""
     if partial.size:
         # If-Range, RFC 9110 13.1.5: a file that has changed comes whole.
         response = _open(
@@ -166,7 +167,7 @@ def _answer(partial: Partial) -> HTTPResponse:
 
 
 def _open(partial: Partial, headers: dict[str, str]) -> HTTPResponse:
-    """The answer, whatever its status, after redirects; only http and https are spoken."""
+    """Return the answer, whatever its status, after redirects; only over http and https."""
     opener = OpenerDirector()
     for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()):
         opener.add_handler(handler)
@@ -192,26 +193,26 @@ def _open(partial: Partial, headers: dict[str, str]) -> HTTPResponse:
 
 
 def _address(url: str) -> str:
-    """The address as it can be asked for, or WrongUsage."""
+    """Return the address as a request needs it. Raise WrongUsage if it is not valid."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode("ascii"), parts.port
-        known = parts.scheme in ("http", "https") and _HOST.fullmatch(host)
-        if known and port != 0 and "@" not in parts.netloc:
+        valid = parts.scheme in ("http", "https") and _HOST.fullmatch(host)
+        if valid and port != 0 and "@" not in parts.netloc:
             host = f"[{host}]" if ":" in host else host
             place = host if port is None else f"{host}:{port}"
             rest = parts.path + (f"?{parts.query}" if parts.query else "")
             return f"{parts.scheme}://{place}{quote(rest, safe=string.punctuation)}"
     except ValueError:
-        pass  # brackets, letters for a port, a host that cannot be
+        pass  # brackets, letters for a port, an impossible host
     raise WrongUsage(
-        f"{shown(named(url))} cannot be downloaded: an address like https://host/file is needed, "
+        f"{shown(named(url))} cannot be downloaded: give an address like https://host/file, "
         "without a login"
     )
 
 
 def _validator(headers: HTTPMessage) -> str:
-    """What says later whether it is still the same file, or ""."""
+    """Return what will show whether the file is still the same, or ""."""
     found = str(headers.get("ETag") or headers.get("Last-Modified") or "")
     # RFC 9110 13.1.5: no weak ETag in If-Range, nor a date in its place.
     return "" if found.startswith("W/") or not found.isprintable() else found
@@ -219,7 +220,7 @@ def _validator(headers: HTTPMessage) -> str:
 
 def _announce(partial: Partial) -> None:
     size = "size unknown" if partial.total is None else _mb(partial.total)
-    done = f", going on after {_mb(partial.size)}" if partial.size else ""
+    done = f", resuming after {_mb(partial.size)}" if partial.size else ""
     host = urlsplit(partial.url).hostname or ""
     progress.say(f"downloading {shown(partial.path.stem)} from {shown(host)} ({size}{done})")
 
@@ -242,35 +243,35 @@ def _impossible(partial: Partial, reason: str, advice: str) -> UserError:
 
 
 def _explained(error: Exception) -> tuple[str, str]:
-    """Why there was no connection, or why it ended; and what to look at."""
+    """Return why there was no connection, or why it ended, and what to check."""
     cause = error.reason if isinstance(error, URLError) else error
     match cause:
         case ssl.SSLCertVerificationError():
             return (
                 f"its certificate is not trusted ({cause.verify_message})",
-                "where a proxy puts its own in place, name a file with its authority in "
+                "if a proxy replaces it by its own, name a file with the proxy's authority in "
                 "SSL_CERT_FILE",
             )
         case ssl.SSLError():
-            return f"no secure connection ({cause.reason or cause})", _CHECK_NETWORK
+            return f"no secure connection ({cause.reason or cause})", _CHECK_INTERNET
         case socket.gaierror():
-            return "its host is not known", _CHECK_NETWORK
+            return "its host is unknown", _CHECK_INTERNET
         case TimeoutError():
-            return f"nothing came for {TIMEOUT:g} s", _CHECK_NETWORK
+            return f"nothing came for {TIMEOUT:g} s", _CHECK_INTERNET
         case IncompleteRead():
-            return "the connection was closed early", _CHECK_NETWORK
+            return "the connection was closed early", _CHECK_INTERNET
         case OSError():
-            return shown(reason_of(cause)), _CHECK_NETWORK
-    return shown(str(cause)), _CHECK_NETWORK
+            return shown(reason_of(cause)), _CHECK_INTERNET
+    return shown(str(cause)), _CHECK_INTERNET
 
 
 def _through(url: str) -> str:
-    """` through the proxy host:port` where one is in the way: then it may be to blame."""
+    """Return ` through the proxy host:port` if there is one, since it may be to blame; else ""."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.hostname or ""):
         return ""
-    # Without the name and password that may be in front.
+    # Without the name and password that may precede the host.
     return f" through the proxy {shown(proxy.rpartition('@')[2])}"
 
 

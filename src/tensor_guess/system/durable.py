@@ -1,4 +1,4 @@
-"""The only way a file gets its final name: complete, on disk, or not at all."""
+"""The only way a file gets its final name: complete and on disk, or not at all."""
 
 import errno
 import os
@@ -16,16 +16,16 @@ from tensor_guess.system.reading import real
 
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
-# What file systems without hard links (exFAT, some network shares) answer to link().
+# Errors of link() on file systems without hard links (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
-# And some to fsync() of a folder.
+# Errors of fsync() on file systems that cannot sync a folder.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 
 
 def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | None = None) -> None:
-    """Nothing comes back; `data` is at `path`, durably, or the old state is untouched.
+    """Write `data` to `path` durably, or leave the old state untouched.
 
-    Raises as `stage` and `Staged.commit` do.
+    Raise as `stage` and `Staged.commit` do.
     """
     with stage(path, data, mtime_ns=mtime_ns) as staged:
         staged.commit(replace=replace)
@@ -37,7 +37,7 @@ def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | No
 class Staged:
     """A file that is complete and on disk, under a temporary name beside its final one.
 
-    Several can be staged before the first is committed: a disk that is full is known by then.
+    Several can be staged before the first is committed, so that a full disk is noticed in time.
     Leaving the `with` block removes what was not committed.
     """
 
@@ -45,10 +45,10 @@ class Staged:
     temporary: Path
 
     def commit(self, *, replace: bool = True) -> None:
-        """Nothing comes back; the file has its final name, durably once its folder is synced.
+        """Give the file its final name, which is durable once its folder is synced.
 
-        Raises FileExistsError where `replace` is False and the name is taken, UserError where the
-        system refuses.
+        Raise FileExistsError if `replace` is False and the name is taken, UserError if the system
+        refuses.
         """
         with _writing(self.path):
             if replace:
@@ -60,15 +60,15 @@ class Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # committed; or the disk is gone, and nothing can be done
+        with suppress(OSError):  # committed; or the disk is gone, and nothing can be done about it
             os.unlink(self.temporary)
 
 
 def stage(path: Path, data: bytes | Iterator[bytes], *, mtime_ns: int | None = None) -> Staged:
-    """`data`, written and synced under a temporary name in the folder of `path`.
+    """Write and sync `data` under a temporary name in the folder of `path`.
 
-    `mtime_ns`: modification time the file gets. Raises UserError where the system refuses
-    (read-only, disk full), and whatever an iterator of data raises; nothing is left behind then.
+    `mtime_ns`: the modification time of the file. Raise UserError if the system refuses (read-only,
+    disk full), and whatever an iterator of data raises; nothing is left behind then.
     """
     staged = Staged(path, _temporary(path))
     with _writing(path):
@@ -81,16 +81,16 @@ def stage(path: Path, data: bytes | Iterator[bytes], *, mtime_ns: int | None = N
 
 
 def sync_folder(folder: Path) -> None:
-    """Nothing comes back; the names in the folder are on disk. Raises UserError."""
+    """Sync the names in the folder to disk. Raise UserError if the system refuses."""
     with _writing(folder):
         _sync(folder)
 
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """A path of that name where a file or folder can be made, for `publish_made`; then it is gone.
+    """Yield a temporary path to make a file or folder at, for `publish_made`; remove it afterwards.
 
-    It is on the same disk. Raises UserError where the system refuses.
+    It has the name of `path`, and is on the same disk. Raise UserError if the system refuses.
     """
     folder = _temporary(path)
     try:
@@ -104,9 +104,9 @@ def draft(path: Path) -> Iterator[Path]:
 
 
 def publish_made(made: Path, path: Path) -> None:
-    """Nothing comes back; the file or folder `made` is at `path`, whole and durably.
+    """Move the file or folder `made` to `path`, whole and durably.
 
-    Raises UserError where there is something already, or the system refuses.
+    Raise UserError if something is there already, or if the system refuses.
     """
     try:
         for each in (made, *made.rglob("*")):
@@ -121,12 +121,12 @@ def publish_made(made: Path, path: Path) -> None:
 
 
 def check_new(path: Path, pictures: Path) -> None:
-    """Nothing comes back: `path` is not there, can be, and would not lie among `pictures`.
+    """Check, before any work, that `path` can be made and does not lie among `pictures`.
 
-    Raises WrongUsage or UserError: said before the work rather than after it.
+    Raise WrongUsage or UserError if it exists already, cannot be made, or lies there.
     """
     if os.path.lexists(path):
-        raise taken(path)
+        raise already_there(path)
     folder = real(path).parent
     if not folder.is_dir():
         raise WrongUsage(f"there is no folder {shown(path.parent)} for {shown(path.name)}")
@@ -135,13 +135,13 @@ def check_new(path: Path, pictures: Path) -> None:
     check_writable(folder)
 
 
-def taken(path: Path) -> WrongUsage:
-    """What is raised where something is there that is not to be replaced."""
+def already_there(path: Path) -> WrongUsage:
+    """Return the error to raise if something is at `path` that must not be replaced."""
     return WrongUsage(f"{shown(path)} is there already; remove it or choose another name")
 
 
 def make_folder(path: Path) -> None:
-    """Nothing comes back; the folder is there, with its parents, or UserError says why not."""
+    """Make the folder and its parents, if missing. Raise UserError if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -149,7 +149,7 @@ def make_folder(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Nothing comes back, or UserError: said before the work rather than after it."""
+    """Raise UserError, before any work, if no file can be made in the folder."""
     probe = _temporary(folder / "probe")
     try:
         probe.touch(exist_ok=False)
@@ -162,7 +162,7 @@ def check_writable(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Nothing comes back; what killed runs left half-written in the folder, a day ago, is gone."""
+    """Remove what killed runs left half-written in the folder at least a day ago."""
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         try:
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
@@ -177,7 +177,7 @@ def _temporary(path: Path) -> Path:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """What the system refuses is a UserError; that a name is taken stays what it is."""
+    """Turn an OSError into a UserError, except FileExistsError."""
     try:
         yield
     except FileExistsError:
@@ -208,7 +208,7 @@ def _link(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Without links the name is reserved first, so that nobody's file is replaced.
+        # Without links, reserve the name first, so that nobody's file is replaced.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         try:
             os.replace(temporary, path)
@@ -222,7 +222,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        # Some network shares sync no folder; the names in it are then as safe as they can be.
+        # Some network shares cannot sync a folder; its names are then as safe as they can be.
         if error.errno not in _NO_SYNC or not path.is_dir():
             raise
     finally:

@@ -1,6 +1,6 @@
-"""Work with a stranger's file, in a process of its own that may take only so much.
+"""Run work on a stranger's file in a separate process with limits on memory and time.
 
-Whatever the file does to a library that reads it, the program goes on.
+Whatever the file does to the library that reads it, the program goes on.
 """
 
 import ctypes
@@ -18,26 +18,26 @@ from typing import NoReturn
 
 from tensor_guess.errors import Unreadable, reason_of
 
-# A fork takes milliseconds; macOS' own libraries do not outlive one.
+# A fork takes milliseconds; macOS' own libraries do not survive one.
 CAN_FORK = sys.platform == "linux"
 
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
-# Whoever needs memory most takes it from this process first (proc(5)).
+# When memory runs out, this process is killed first (proc(5)).
 _FIRST_TO_GO = "1000"
-# A machine may be busy: so many seconds of the clock for one of a processor.
+# Seconds of the clock for each second of processor time: the machine may be busy.
 _PATIENCE = 3
 _CHUNK = 1_000_000
 _DONE, _UNREADABLE = b"+", b"-"
 
-# Else another's child would hold this one's pipe open.
+# Without it, another thread's child could hold this one's pipe open.
 _forking = Lock()
 
 
 def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
-    """What `work` returns, in a fork that may take `memory` bytes more and `seconds` of processors.
+    """Return what `work` returns in a fork with `memory` more bytes and `seconds` of CPU time.
 
-    Nothing that it does is seen here. Raises Unreadable: as `work` does, where it took too much,
-    or where it crashed. To be called where CAN_FORK.
+    Nothing else that it does is seen here. Raise Unreadable as `work` does, and if it exceeds a
+    limit or crashes. Call it only if CAN_FORK.
     """
     try:
         with _forking:
@@ -52,7 +52,7 @@ def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
         said = _all_of(reading, time.monotonic() + _PATIENCE * seconds)
     finally:
         os.close(reading)
-        os.kill(child, signal.SIGKILL)  # it has said all that it had to say
+        os.kill(child, signal.SIGKILL)  # it has written all it had to
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if said is None or ended == -signal.SIGXCPU:
         raise Unreadable(f"takes more than {seconds} seconds")
@@ -65,21 +65,25 @@ def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
 
 
 def limit(memory: int, seconds: int) -> None:
-    """Make this process silent, the first to go, and give it only so much more memory and time.
+    """Silence this process, let it be killed first, and limit its further memory and time.
 
-    Elsewhere than on Linux no limit on memory is kept.
+    Memory is limited on Linux only.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the program, which ends this process
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # meant for the program, which then ends this process
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(silent, stream)
     _at_most(resource.RLIMIT_CORE, 0)
-    _at_most(resource.RLIMIT_CPU, seconds, seconds + 5)  # SIGXCPU says why, SIGKILL would not
+    _at_most(
+        resource.RLIMIT_CPU, seconds, seconds + 5
+    )  # SIGXCPU says why it ended, SIGKILL would not
     _at_most(resource.RLIMIT_FSIZE, memory)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-        # Not the address space: of that, each thread reserves far more than it uses.
+        # Not the address space: each thread reserves far more of it than it uses.
         status = Path("/proc/self/status").read_text()
         has = int(status.partition("VmData:")[2].split()[0]) * 1024
         _at_most(resource.RLIMIT_DATA, has + memory)
@@ -93,9 +97,9 @@ def _at_most(resource_: int, limit: int, hard: int | None = None) -> None:
 
 
 def _work(work: Callable[[], bytes], writing: int, memory: int, seconds: int) -> NoReturn:
-    """Does not come back: what `work` returned, or why not, is in the pipe."""
-    # Nothing of the program's may be cleared away here: it could wait for its threads, which are
-    # not there.
+    """Write what `work` returned, or why it failed, into the pipe, and exit."""
+    # None of the program's objects may be finalised here: that could wait for its threads, which
+    # this process does not have.
     gc.disable()
     try:
         limit(memory, seconds)
@@ -111,7 +115,7 @@ def _work(work: Callable[[], bytes], writing: int, memory: int, seconds: int) ->
 
 
 def _all_of(reading: int, deadline: float) -> bytes | None:
-    """What comes until the other end is closed; None if that takes longer."""
+    """Return what comes until the other end is closed; None if that is after the deadline."""
     parts: list[bytes] = []
     while (left := deadline - time.monotonic()) > 0:
         poll = select.poll()

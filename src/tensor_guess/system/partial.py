@@ -1,4 +1,4 @@
-"""What came so far of a download: one file that is gone on with, by one run at a time."""
+"""The part of a download that has come so far: a file that one run at a time can complete."""
 
 import fcntl
 import json
@@ -16,7 +16,7 @@ _MAX_HEADER = 64 * 1024
 
 
 class Partial:
-    """What came so far, in a file: a line that says of what, then the content."""
+    """What has come so far, in a file: a line that says what it is part of, then the content."""
 
     def __init__(self, path: Path, file: FileIO, url: str) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class Partial:
 
     @property
     def resumable(self) -> bool:
-        """Whether it is worth keeping: without a validator nobody knows if the rest fits."""
+        """Whether it is worth keeping: without a validator, the rest may be of another file."""
         return bool(self.validator) and self.size > 0
 
     def _recall(self) -> None:
@@ -43,17 +43,17 @@ class Partial:
         header = self._file.readline(_MAX_HEADER)
         size = os.fstat(self._file.fileno()).st_size - len(header)
         try:
-            known = json.loads(header)
-            url, validator, total = known["url"], str(known["validator"]), known["total"]
+            kept = json.loads(header)
+            url, validator, total = kept["url"], str(kept["validator"]), kept["total"]
             ours = url == self.url and (total is None or size <= total)
         except (ValueError, KeyError, TypeError, RecursionError):
-            return  # nothing, or torn when the machine went down
+            return  # empty, or torn when the machine went down
         if ours:
             self._start, self.size = len(header), size
             self.validator, self.total = validator, total
 
     def restart(self, validator: str, total: int | None) -> None:
-        """Begin the file anew: it holds nothing yet of what the server has now."""
+        """Empty the file: it has nothing yet of what the server offers now."""
         self.validator, self.total, self.size = validator, total, 0
         header = json.dumps({"url": self.url, "validator": validator, "total": total})
         with on_disk(self.path):
@@ -61,12 +61,12 @@ class Partial:
         self._start = self._write(f"{header}\n".encode())
 
     def append(self, chunk: bytes) -> None:
-        """Add the chunk to the file, or as much of it as the disk takes."""
+        """Add the chunk to the file, or as much of it as fits on the disk."""
         self.size += self._write(chunk)
         self.received += len(chunk)
 
     def content(self) -> bytes:
-        """All that came."""
+        """Return all that has come."""
         self._file.seek(self._start)
         return self._file.read()
 
@@ -84,9 +84,9 @@ class Partial:
 
 @contextmanager
 def opened(path: Path, url: str) -> Iterator[Partial]:
-    """The partial file, for this run alone; afterwards it is gone unless it can be resumed.
+    """Yield the partial file, for this run alone; remove it afterwards unless it can be resumed.
 
-    Raises UserError where something else has its name: a link would have another file emptied.
+    Raise UserError if its name is not a regular file's: a link would have another file emptied.
     """
     with on_disk(path), FileIO(path, "a+", opener=_as_it_is) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -101,7 +101,7 @@ def opened(path: Path, url: str) -> Iterator[Partial]:
 
 
 def _as_it_is(path: str, flags: int) -> int:
-    """Opened where no link leads, and without waiting for the other end of a FIFO."""
+    """Open without following a link or waiting for the other end of a FIFO."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
@@ -112,14 +112,14 @@ def on_disk(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"could not write {shown(path)}: {reason_of(error)}; "
-            "once that is solved, run it again and it goes on"
+            "once that is solved, run it again and it resumes"
         ) from error
 
 
 def _lock(file: FileIO, path: Path) -> None:
-    """Wait until no other run is at this file.
+    """Wait until no other run uses this file.
 
-    Where the other has removed it meanwhile, ours has no name: it cannot be gone on with later.
+    If the other run has removed it by then, ours has no name and cannot be resumed later.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,4 +127,4 @@ def _lock(file: FileIO, path: Path) -> None:
         progress.say(f"another run is downloading {shown(path.stem)}; waiting for it")
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:
-        pass  # some network shares have no locks; the digest still tells
+        pass  # some network shares have no locks; the digest still protects the result

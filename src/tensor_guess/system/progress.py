@@ -1,4 +1,4 @@
-"""What a job says while it works: all of it on stderr."""
+"""What a job prints while it works: all of it on stderr."""
 
 import os
 import sys
@@ -10,13 +10,13 @@ Item = TypeVar("Item")
 
 
 def say(line: str) -> None:
-    """Nothing comes back; one line is on stderr."""
+    """Print a line on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Nothing that libraries say reaches stderr or stdout, not even what is not Python."""
+    """Keep what libraries print, those in C++ too, from stdout and stderr."""
     sys.stdout.flush()
     sys.stderr.flush()
     with open(os.devnull, "wb") as nowhere:
@@ -34,7 +34,7 @@ def silence() -> Iterator[None]:
 
 
 def on_terminal() -> bool:
-    """Whether somebody watches: then a bar moves instead of lines being logged."""
+    """Return whether stderr is a terminal, on which a bar moves instead of lines being logged."""
     return sys.stderr.isatty()
 
 
@@ -46,10 +46,10 @@ class Show(Protocol):
 
 @contextmanager
 def bar(what: str, total: int) -> Iterator[Show]:
-    """Yield a function that takes how much is done.
+    """Yield a function to call with how much is done.
 
-    On a terminal a bar shows it, with rate and time; below it stands the latest note, and the last
-    one is left there when the work is done.
+    On a terminal a bar shows it, with rate and time, above the latest note; the last note stays
+    there when the work is done.
     """
     if not on_terminal():
         yield lambda done, note="": None
@@ -94,7 +94,7 @@ def bar(what: str, total: int) -> Iterator[Show]:
 
 
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """The same items; on a terminal, a bar counts them."""
+    """Yield the same items; on a terminal, a bar counts them."""
     with bar(what, total) as show:
         for count, item in enumerate(items, 1):
             yield item

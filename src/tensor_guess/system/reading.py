@@ -1,4 +1,4 @@
-"""Strangers' files: bytes or a reason, whatever the name leads to.
+"""Read strangers' files: give bytes or a reason, whatever the name leads to.
 
 A FIFO would hang, a device never ends, a link may lead to somebody's private file.
 """
@@ -20,14 +20,15 @@ _CHUNK = 1 << 20
 
 @contextmanager
 def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> Iterator[FileIO]:
-    """The regular file at `path`, unbuffered; opening it never waits.
+    """Yield the regular file at `path`, unbuffered; opening it never waits.
 
     `follow`: whether a link may lead to it. `inside`: the folder that it must lie in, whatever
-    became of `path` since it was listed. Raises Unreadable, also for an OSError while it is open:
-    not there, no regular file, a link where none is followed, one that leaves the folder.
+    became of `path` since it was listed. Raise Unreadable if it is missing, not a regular file, a
+    link that may not be followed or one that leaves the folder; also for an OSError while it is
+    open.
     """
     try:
-        # Opening a device can do something already.
+        # Merely opening a device can have an effect.
         _check(os.stat(path, follow_symlinks=follow))
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
         with FileIO(os.open(path, flags), "rb") as file:
@@ -41,15 +42,15 @@ def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> It
 
 
 def read(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """The file's bytes, at most `limit`. Raises Unreadable as `opened`, and where it has more."""
+    """Return the file's bytes. Raise Unreadable as `opened` does, and if they exceed `limit`."""
     with opened(path, follow=follow) as file:
         return rest(file, limit)
 
 
 def rest(file: FileIO, limit: int) -> bytes:
-    """What follows in an opened file, at most `limit` bytes. Raises Unreadable where it has more.
+    """Return the rest of an opened file. Raise Unreadable if it has more than `limit` bytes.
 
-    Nothing is copied where the file is as long as the system says.
+    Nothing is copied if the file is as long as the system says.
     """
     size = _check_size(file, limit)
     parts, left = [], limit + 1
@@ -62,17 +63,17 @@ def rest(file: FileIO, limit: int) -> bytes:
 
 
 def real(path: Path) -> Path:
-    """Where links lead from `path`, absolute; those that go round in a circle are left."""
-    return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError of them
+    """Return the absolute path that links lead to from `path`; links in a circle are left alone."""
+    return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError for them
 
 
 def leaves(path: Path, folder: Path) -> bool:
-    """Whether a link leads from `path`, which is in `folder`, to somewhere outside of it."""
+    """Return whether a link leads from `path`, which is in `folder`, to somewhere outside it."""
     return not real(path).is_relative_to(real(folder))
 
 
 def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """The SHA-256 of the file's bytes, which are not kept. Raises Unreadable as `read`."""
+    """Return the SHA-256 of the file, read piece by piece. Raise Unreadable as `read` does."""
     digest, left = hashlib.sha256(), limit
     with opened(path, follow=follow) as file:
         _check_size(file, limit)
@@ -85,12 +86,12 @@ def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
 
 
 def too_large(limit: int) -> Unreadable:
-    """What is raised where a file has more than `limit` bytes."""
+    """Return the error to raise if a file has more than `limit` bytes."""
     return Unreadable(f"is larger than {limit / 1_000_000:g} MB")
 
 
 def _check_size(file: FileIO, limit: int) -> int:
-    """How many bytes the system says the file has; Unreadable where more than `limit` follow."""
+    """Return the file's size in bytes. Raise Unreadable if more than `limit` of them follow."""
     size = os.fstat(file.fileno()).st_size
     if size - file.tell() > limit:
         raise too_large(limit)
@@ -105,7 +106,7 @@ def _check(status: os.stat_result) -> None:
 
 
 def _check_inside(path: Path, status: os.stat_result, folder: Path) -> None:
-    """Raise Unreadable if what was opened does not lie where links lead from `path` now."""
+    """Raise Unreadable unless `path` leads to the opened file now, and it lies in `folder`."""
     there = real(path)
     same = os.path.samestat(status, os.lstat(there))
     if not same or not there.is_relative_to(real(folder)):

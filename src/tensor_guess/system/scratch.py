@@ -1,4 +1,4 @@
-"""Temporary folders, and what killed runs left of them, which goes at the next chance."""
+"""Temporary folders; those that killed runs left behind are removed at the next chance."""
 
 import fcntl
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from tensor_guess.errors import UserError, reason_of
 
-# Names that nobody gives to anything of their own.
+# Names that nobody gives to files of their own.
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new folder that only this user can read; afterwards it is gone.
+    """Yield a new folder that only this user can read; remove it afterwards.
 
-    Raises UserError where none can be made.
+    Raise UserError if it cannot be made.
     """
     try:
         _sweep(Path(tempfile.gettempdir()))
@@ -29,7 +29,7 @@ def folder() -> Iterator[Path]:
         held = _held(made.name)
     except OSError as error:
         raise UserError(
-            f"could not make a temporary folder: {reason_of(error)}; TMPDIR names where it can be"
+            f"could not make a temporary folder: {reason_of(error)}; set TMPDIR to a folder for it"
         ) from error
     with made as name:
         try:
@@ -39,7 +39,7 @@ def folder() -> Iterator[Path]:
 
 
 def _held(folder: str | Path) -> int:
-    """A handle: as long as it is open the folder is in use. BlockingIOError: it is already."""
+    """Return a handle that marks the folder as in use. Raise BlockingIOError if it is already."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,7 +50,7 @@ def _held(folder: str | Path) -> int:
 
 
 def _sweep(place: Path) -> None:
-    """Remove the folders in `place` that this user's runs left, a day ago and more."""
+    """Remove the folders in `place` that this user's runs left at least a day ago."""
     for path in place.glob(f"{_PREFIX}*{_SUFFIX}"):
         try:
             status = path.lstat()

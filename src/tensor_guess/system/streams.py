@@ -1,4 +1,4 @@
-"""The standard streams: open from the start, and what they refuse is one sentence."""
+"""The standard streams: open from the start, with any failure reported in one sentence."""
 
 import errno
 import os
@@ -18,11 +18,11 @@ _STDIN, _STDOUT, _STDERR = range(3)
 def prepare() -> None:
     """Open those of the three that are closed, for this process and its children.
 
-    The next file would get a closed one's number, and what is printed be written into that file.
-    From now on printing raises UserError where stdout cannot be written to, and SystemExit where
-    nobody reads any more. What cannot be said on stderr is lost, and the work goes on.
+    Otherwise the next file would get the number of a closed one, and printing would write into it.
+    From now on printing raises UserError if stdout cannot be written to, and SystemExit if nobody
+    reads it any more. What cannot be printed on stderr is lost, and the work goes on.
     """
-    # What is printed to a stdout that is closed must not seem to have been printed.
+    # Printing to a closed stdout must not seem to succeed: it is opened for reading.
     for stream, mode in (_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY):
         if not _is_open(stream):
             os.set_inheritable(os.open(os.devnull, mode), True)
@@ -31,15 +31,15 @@ def prepare() -> None:
 
 
 class Stream(FileIO):
-    """An unbuffered stream of which a write takes all it is given."""
+    """An unbuffered stream whose `write` always writes everything."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Give back the length of `data`. Raises as `prepare` says."""
+        """Write all of `data`, and return its length. Raise as `prepare` says."""
         left = whole = memoryview(data).cast("B")
         try:
             while left:
                 written = super().write(left)
-                if written is None:  # a pipe that does not block is full
+                if written is None:  # a non-blocking pipe is full
                     select.select([], [self], [])
                 left = left[written or 0 :]
         except BrokenPipeError as error:

@@ -1,4 +1,4 @@
-"""How good a classifier is, on pictures it has not seen: accuracy with its interval, confusion."""
+"""Accuracy with its interval, confusion and near copies, on pictures not trained on."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -6,12 +6,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-# Cosine of two bottlenecks from which on two pictures are the same one: saved again, cropped a
-# little, brightened. Higher misses most copies, lower takes two photos of one thing for one:
-# measured on real pictures, docs/design.md.
+# From this cosine of their bottlenecks on, two pictures are one: saved again, cropped a little,
+# brightened. A higher limit misses most copies; a lower one takes two photos of the same thing for
+# copies. It was measured on real pictures: docs/design.md.
 NEAR_COPY = 0.90
-# Logits, as `retrain.py` took of MobileNet, and no averages of a layer that is cut off at 0 (the
-# smoothest cut, that of swish, is at -0.28).
+# Bottlenecks with values below this are logits, as `retrain.py` took from MobileNet, not averages
+# of an activation with a lower bound (the lowest, that of swish, is -0.28).
 _LOGITS_BELOW = -1
 _Z95 = 1.959964  # the normal distribution's 97.5 % point
 _BLOCK = 1024
@@ -19,18 +19,18 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Accuracy:
-    """`right` of `count` pictures."""
+    """How many of `count` pictures are `right`."""
 
     right: int
     count: int
 
     @property
     def value(self) -> float:
-        """0..1, or NaN of no pictures."""
+        """The share of right ones, 0 to 1; NaN without pictures."""
         return self.right / self.count if self.count else float("nan")
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of `value` (Wilson 1927): honest for few pictures and at 100 %."""
+        """Return the 95 % interval (Wilson 1927), which is valid even for few pictures or 100 %."""
         if not self.count:
             return 0.0, 1.0
         n, p, z2 = self.count, self.value, _Z95**2
@@ -49,14 +49,14 @@ class Accuracy:
 
 
 def confusion(truth: NDArray[np.intp], found: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
-    """[K, K]: how many pictures of each class (rows) were taken for which (columns)."""
+    """Return [K, K]: how many pictures of each class (rows) were given which class (columns)."""
     counts = np.bincount(truth * classes + found, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Bottlenecks [N, D], and of each the number of its category [N]."""
+    """Bottlenecks [N, D], and the number of the category of each [N]."""
 
     bottlenecks: NDArray[np.float32]
     truth: NDArray[np.intp]
@@ -64,10 +64,10 @@ class Pictures:
 
 @dataclass(frozen=True)
 class NearCopies:
-    """[M]: which pictures have a near copy in training, in their own or in another category.
+    """Which of M pictures have a near copy in training, in their own or in another category.
 
-    One in its own category was learnt by heart, and says nothing. One in another is most likely a
-    wrong label, and says much.
+    A copy in the same category was memorised, and shows nothing. One in another category is most
+    likely a wrong label, and shows much.
     """
 
     own: NDArray[np.bool_]
@@ -75,19 +75,19 @@ class NearCopies:
 
 
 def near_copies(held_out: Pictures, training: Pictures) -> NearCopies:
-    """Which of the M held-out pictures have a near copy in training, by their bottlenecks."""
+    """Find which of the M held-out pictures have a near copy in training, by their bottlenecks."""
     found = NearCopies(*np.zeros((2, len(held_out.truth)), bool))
     if not len(training.truth):
         return found
-    # All logits have much in common, which tells no picture from another.
+    # What all logits have in common distinguishes no picture from another.
     rows = training.bottlenecks
     common = rows.mean(axis=0) if rows.min() < _LOGITS_BELOW else np.float32(0)
-    known = _unit(rows - common)
+    units = _unit(rows - common)
     for start in range(0, len(held_out.truth), _BLOCK):
         part = slice(start, start + _BLOCK)
         block = _unit(held_out.bottlenecks[part] - common)
-        for first in range(0, len(known), _BLOCK):
-            close = block @ known[first : first + _BLOCK].T >= NEAR_COPY
+        for first in range(0, len(units), _BLOCK):
+            close = block @ units[first : first + _BLOCK].T >= NEAR_COPY
             same = held_out.truth[part, None] == training.truth[first : first + _BLOCK]
             found.own[part] |= (close & same).any(axis=1)
             found.other[part] |= (close & ~same).any(axis=1)

@@ -1,4 +1,4 @@
-"""model.json: a graph's record, and how the classifier came to be, which no graph tells."""
+"""model.json: a graph's record, and how the classifier was made, which no graph says."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from tensor_guess.graphs.own import Record
 from tensor_guess.images.dataset import Split
 from tensor_guess.system import reading
 
-MAX_BYTES = 32_000_000  # a thousand labels have a million pairs to confuse
+MAX_BYTES = 32_000_000  # the confusion of a thousand labels has a million numbers
 _HUGE = 10**12  # pictures
-# What no other program's model.json has together.
+# No other program's model.json has all of these keys.
 _OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling", "graph_sha256"}
 
 
 @dataclass(frozen=True)
 class Story:
-    """What is known of a classifier besides its record; None: not known.
+    """What is known about a classifier besides its record; None means not known.
 
-    `counts`: for each category the pictures in each split. `confusion`: [K][K], how many pictures
-    of the testing split of each category (rows) were taken for which; `near_copies`: those not
-    counted. `held_out`: the percentages of validation and testing. `data_sha256`: the hash of the
-    data (Examples.digest). `version`: tensor-guess's.
+    `counts`: the pictures in each split, by category. `confusion`: [K][K], how many test pictures
+    of each category (rows) were given which (columns); `near_copies`: those not counted there.
+    `held_out`: the percentages of validation and testing. `data_sha256`: the hash of the data
+    (Examples.digest). `version`: tensor-guess's.
     """
 
     counts: Mapping[str, Mapping[str, int]] | None = None
@@ -47,15 +47,15 @@ class Story:
 
 
 def written(record: Record, digest: str, facts: Mapping[str, object]) -> bytes:
-    """The bytes of model.json, for the graph whose SHA-256 is `digest`."""
+    """Return the bytes of model.json for the graph whose SHA-256 is `digest`."""
     model = {**asdict(record), "graph_sha256": digest, **facts}
     return (json.dumps(model, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
 def read(data: bytes, record: Record, digest: str, name: str) -> Story:
-    """The story in the bytes of a model.json, which must be of the graph with that digest.
+    """Return the story in the bytes of the model.json of the graph with that digest.
 
-    Raises UserError: damaged, or of another graph.
+    Raise UserError if it is damaged, or another graph's.
     """
     try:
         model = json.loads(data)
@@ -71,9 +71,9 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
 
 
 def bytes_beside(graph: Path) -> bytes | None:
-    """The bytes of the model.json beside a graph; None: there is none.
+    """Return the bytes of the model.json beside a graph; None if there is none.
 
-    Raises UserError where it is no regular file, too large, or not readable.
+    Raise UserError if it is not a regular file, too large or not readable.
     """
     path = graph.with_name(RECORD)
     if not os.path.lexists(path):
@@ -85,7 +85,7 @@ def bytes_beside(graph: Path) -> bytes | None:
 
 
 def graph_of(data: bytes) -> str | None:
-    """The SHA-256 of the graph that a model.json of ours says it is of; None: it is not ours."""
+    """Return the SHA-256 of the graph that our model.json belongs to; None if it is not ours."""
     try:
         model = json.loads(data)
     except (RecursionError, ValueError):
@@ -96,7 +96,7 @@ def graph_of(data: bytes) -> str | None:
 
 
 def _story(model: Any, record: Record) -> Story:
-    """Raises one of the errors above where a value is not of the kind that training writes."""
+    """Return the story. Raise one of the errors above if a value is not what training writes."""
     counts, metrics = model.get("counts"), model.get("metrics", {})
     if counts is not None:
         counts = {

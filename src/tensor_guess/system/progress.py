@@ -16,7 +16,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep what libraries print, those in C++ too, from stdout and stderr."""
+    """Keep whatever libraries print, even from C++, off stdout and stderr."""
     sys.stdout.flush()
     sys.stderr.flush()
     with open(os.devnull, "wb") as nowhere:
@@ -39,7 +39,7 @@ def on_terminal() -> bool:
 
 
 class Show(Protocol):
-    """Takes how much is done and what there is to say of it, in one line."""
+    """A function that takes how much is done, and a note of one line about it."""
 
     def __call__(self, done: int, note: str = "") -> None: ...
 

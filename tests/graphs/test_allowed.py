@@ -59,7 +59,7 @@ def test_the_list_of_ops_is_the_one_that_was_reviewed(shared: Path) -> None:
         " TruncatedNormal RandomStandardNormal StatefulUniform",
         "read or write files": "ReadFile WriteFile SaveV2 RestoreV2 MergeV2Checkpoints"
         " TFRecordReader PrintV2 MatchingFiles WriteSummary",
-        "reach the network": "DebugIdentity DebugIdentityV2 CollectiveReduce",
+        "reach the internet": "DebugIdentity DebugIdentityV2 CollectiveReduce",
         "runs Python": "PyFunc PyFuncStateless EagerPyFunc",
         "has variables": "VariableV2 VarHandleOp ReadVariableOp AssignVariableOp Assign",
         "more than compute": "PartitionedCall While If XlaLaunch TPUExecute Nonsense",
@@ -140,19 +140,19 @@ def constant(sides: list[int], stored: int = 0, listed: int = 0, dtype: int = DT
 
 
 REFUSED_CONSTANTS = {
-    "a splat": (constant([2_000_000], listed=1), "stores 1 of the 2000000 values"),
-    "no values at all": (constant([2_000_000]), "stores 0 of the 2000000 values"),
+    "a splat": (constant([2_000_000], listed=1), "stores only 1 of its 2000000 values"),
+    "no values at all": (constant([2_000_000]), "stores only 0 of its 2000000 values"),
     "a splat of 2**60": (constant([2**30, 2**30], listed=1), "more than 512 MB"),
-    "too few bytes": (constant([3], stored=8), "another number of values"),
-    "too many bytes": (constant([3], stored=16), "another number of values"),
-    "too many numbers": (constant([3], listed=4), "another number of values"),
-    "bytes and numbers": (constant([3], stored=12, listed=3), "another number of values"),
-    "numbers of another type": (constant([3], listed=3, dtype=3), "another number of values"),
-    "a negative side": (constant([-1, 3]), "no shape that can be"),
-    "too many sides": (constant([1] * 9), "no shape that can be"),
-    "no type": (constant([], dtype=0), "of a type that no network needs"),
-    "complex numbers": (constant([], dtype=8), "of a type that no network needs"),
-    "a type that is none": (constant([], dtype=77), "of a type that no network needs"),
+    "too few bytes": (constant([3], stored=8), "does not store as many values"),
+    "too many bytes": (constant([3], stored=16), "does not store as many values"),
+    "too many numbers": (constant([3], listed=4), "does not store as many values"),
+    "bytes and numbers": (constant([3], stored=12, listed=3), "does not store as many values"),
+    "numbers of another type": (constant([3], listed=3, dtype=3), "does not store as many values"),
+    "a negative side": (constant([-1, 3]), "an impossible shape"),
+    "too many sides": (constant([1] * 9), "an impossible shape"),
+    "no type": (constant([], dtype=0), "has a type that no network needs"),
+    "complex numbers": (constant([], dtype=8), "has a type that no network needs"),
+    "a type that is none": (constant([], dtype=77), "has a type that no network needs"),
     "no value": (GraphDef(node=[NodeDef(name="x", op="Const")]), "has no value"),
 }
 
@@ -173,7 +173,7 @@ def test_what_tensorflow_leaves_out_is_no_fault() -> None:
     for n in range(17):
         many.node.add().CopyFrom(constant([MAX_LEFT_OUT // 4]).node[0])
         many.node[n].name = f"x{n}"
-    with pytest.raises(UserError, match="its constants would have 68 MB more than is stored"):
+    with pytest.raises(UserError, match="its constants would be 68 MB larger than what is stored"):
         check(many, "x.pb")
 
 
@@ -186,6 +186,6 @@ def test_every_fault_is_told() -> None:
     said = list(faults(builder.graph, "x.pb"))
     assert [each.partition(": ")[2] for each in said] == [
         "its op WriteFile may read or write files",
-        "b takes c:7, no first output",
-        "d has an input that is not",
+        "b takes c:7, not the first output",
+        "d has an input that is missing",
     ]

@@ -36,9 +36,11 @@ def test_usual_names_are_found(
 def test_of_several_none_is_taken(tmp_path: Path) -> None:
     for name in ("a.pb", "b.pb", "a.txt", "b.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=r"several .pb files \(a.pb, b.pb\); --graph one"):
+    with pytest.raises(
+        UserError, match=r"several .pb files \(a.pb, b.pb\); choose one with --graph"
+    ):
         find_graph(tmp_path)
-    with pytest.raises(UserError, match=r"several .txt files .*; --labels one"):
+    with pytest.raises(UserError, match=r"several .txt files .*; choose one with --labels"):
         find_labels(tmp_path / "c.pb")
 
 
@@ -52,7 +54,9 @@ def test_a_graph_that_is_a_link_out_of_the_folder_is_refused(
     if there:
         (tmp_path / "theirs.pb").touch()
     (folder / name).symlink_to("../theirs.pb")
-    with pytest.raises(UserError, match=f"{name} is a link that leaves the folder; name the graph"):
+    with pytest.raises(
+        UserError, match=f"{name} is a link that leaves the folder; give the path of the graph"
+    ):
         find_graph(folder)
     (folder / "kept").mkdir()
     (folder / "kept" / "a").touch()

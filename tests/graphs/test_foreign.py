@@ -136,11 +136,11 @@ def _of_any_input(*, mean_is_known: bool = False) -> Builder:
     [
         (_of_any_input(), Fed(), "--input_mean and --input_std"),
         (_of_any_input(mean_is_known=True), Fed(), "--input_height"),
-        (_of_any_input(mean_is_known=True), Fed(size=5000), "5000 x 5000 pixels"),
+        (_of_any_input(mean_is_known=True), Fed(size=5000), "5000 x 5000 pixels are not supported"),
         (_of_any_input(mean_is_known=True), Fed(size=8, std=0), "cannot be scaled as"),
         (_of_any_input(), Fed(input="nothing"), "no tensor nothing .--input_layer"),
         (_of_any_input(), Fed(size=8, mean=0, std=1, output="x"), "no tensor x .--output_layer"),
-        (Builder(), Fed(), "no input for images that is known .*--input_layer"),
+        (Builder(), Fed(), "no known input for images .*--input_layer"),
     ],
 )
 def test_what_is_not_known_is_asked_for(builder: Builder, fed: Fed, said: str) -> None:
@@ -151,14 +151,14 @@ def test_what_is_not_known_is_asked_for(builder: Builder, fed: Fed, said: str) -
 def test_a_graph_without_scores_is_no_classifier() -> None:
     builder = _of_any_input(mean_is_known=True)
     found = flavour_of(builder.graph, "x.pb", Fed(size=8))
-    with pytest.raises(UserError, match="name its scores by --output_layer"):
+    with pytest.raises(UserError, match="name its scores with --output_layer"):
         foreign.classes(builder.graph, found, "x.pb")
     named = flavour_of(builder.graph, "x.pb", Fed(size=8, output="input"))
-    with pytest.raises(UserError, match="is no classifier"):
+    with pytest.raises(UserError, match="is not a classifier"):
         foreign.classes(builder.graph, named, "x.pb")
     graph = made("mobilenet")
     inner = flavour_of(graph, "x.pb", Fed(output="MobilenetV1/Conv2d_0/Relu6"))
-    with pytest.raises(UserError, match="not one row of scores an image"):
+    with pytest.raises(UserError, match="not one row of scores for each image"):
         foreign.classes(graph, inner, "x.pb")
 
 

@@ -67,7 +67,7 @@ def test_quantized_constants_are_tensorflows_own_numbers(mode: str) -> None:
 
 def test_what_is_no_constant_is_refused() -> None:
     builder = _dequantized(np.arange(4, dtype=np.uint8), 0, 1, "SCALED")
-    with pytest.raises(UserError, match="dequantizes something else"):
+    with pytest.raises(UserError, match="dequantizes something other"):
         rewritten(builder.graph)
 
 

@@ -74,7 +74,9 @@ def test_a_graph_that_is_a_link_is_only_read_if_its_user_named_it(
     assert done.returncode == (2 if command == "train" else 1)
     assert str(graph) in done.stderr
     if command != "train":
-        assert done.stderr.endswith(" is a link that leaves the folder; name the graph itself\n")
+        assert done.stderr.endswith(
+            " is a link that leaves the folder; give the path of the graph itself\n"
+        )
     assert run("guess", graph, photo).returncode == 0
 
 
@@ -115,7 +117,7 @@ def test_a_frozen_backbone_beside_its_labels_is_a_classifier(shared: Path) -> No
 def test_what_is_no_classifier_is_one_sentence(shared: Path, path: str, run: Run) -> None:
     done = run("guess", shared / "graphs" / path, ROOT / "test_data/photo01.jpg")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
-    assert re.search("git lfs pull|by --input_layer|is refused", done.stderr), done.stderr
+    assert re.search("git lfs pull|with --input_layer|is refused", done.stderr), done.stderr
 
 
 def test_a_fifo_is_no_graph_and_does_not_hang(tmp_path: Path, run: Run) -> None:
@@ -158,7 +160,7 @@ def _labels(content: bytes) -> Spoil:
         (_labels(b""), "has no labels"),
         (_labels("é\nb\nc".encode("latin1")), "is not UTF-8 .byte 0 is 0xe9"),
         (_labels("a\nb\nc".encode("utf-16")), "is not UTF-8"),
-        (_labels("a\nb\nc".encode("utf-16-le")), "zero bytes"),
+        (_labels("a\nb\nc".encode("utf-16-le")), "NUL bytes"),
         (lambda folder: os.truncate(folder / "output_graph.pb", 3 * 10**9), "is larger than 2147"),
         (lambda folder: _hole(folder / "output_graph.pb"), "is not a frozen graph"),
         (lambda folder: _fifo(folder / "output_graph.pb"), "no classifier in"),

@@ -10,7 +10,7 @@ from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import BOTTLENECK, FLOAT32
 from tensor_guess.errors import shown
 from tensor_guess.graphs import shapes
-from tensor_guess.graphs.foreign import fed_to
+from tensor_guess.graphs.foreign import mean_and_std
 from tensor_guess.graphs.graph import cut
 
 # Two bottlenecks of a photo are alike where the difference is at most so long, of the one's length
@@ -47,7 +47,7 @@ def reason_in_names(group: Group, backbone: Backbone) -> str:
     name, scaling = shown(backbone.name), backbone.scaling
     if backbone.name in CATALOGUE or "://" in backbone.name:
         return f"nothing shows that {name} gave them"
-    if fed_to(group.input) != (scaling.mean, scaling.std):
+    if mean_and_std(group.input) != (scaling.mean, scaling.std):
         return f"their network took pixels in another range than {name}"
     nodes = cut(backbone.graph, scaling, BOTTLENECK)
     first = next((node.name for node in nodes if node.op == "Conv2D"), None)

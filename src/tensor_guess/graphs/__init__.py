@@ -1,5 +1,5 @@
 """Frozen graphs: read, checked, rewritten, run.
 
-In: a GraphDef's bytes, ours or another program's. Out: a classifier whose every tensor has a known
-shape, and float32 vectors for images.
+In: the bytes of a GraphDef, ours or another program's. Out: a classifier in which the shape of
+every tensor is known, and float32 vectors for images.
 """

@@ -1,6 +1,6 @@
-"""What a frozen graph may have: ops that only compute, plain attributes, constants that are whole.
+"""What a frozen graph may have: ops that only compute, plain attributes, complete constants.
 
-Whatever else TensorFlow has can read and write files, reach the network, run Python.
+TensorFlow's other ops can read and write files, reach the internet or run Python.
 """
 
 import re
@@ -43,28 +43,28 @@ ALLOWED_OPS = frozenset(
     SquaredDifference Squeeze StopGradient StridedSlice Sub Tanh Transpose
     """.split()
 )
-MAX_CONSTANT = 512_000_000  # bytes; the largest of VGG16 has 411 million
+MAX_CONSTANT = 512_000_000  # bytes; VGG16's largest has 411 million
 MAX_SIDES = 8
-# TensorFlow leaves out the last values of a constant where they are equal: some zeros, an axis.
-# So many bytes may be left out; more is a small file that asks for much memory.
+# TensorFlow leaves out the last values of a constant if they are equal: some zeros, an axis. These
+# are the most bytes that may be left out, lest a small file ask for much memory.
 MAX_LEFT_OUT = 4_000_000
 MAX_LEFT_OUT_IN_ALL = 64_000_000
 
-# What an op is refused for, by its name; the first that fits.
+# Why an op is refused, by its name; the first match counts.
 _REASONS = (
     (r"PyFunc", "it runs Python (its op {op})"),
     (
         r"Random|Multinomial|TruncatedNormal|StatefulUniform|StatefulStandardNormal|^Rng",
         "it has dropout or something else random left in it (its op {op})",
     ),
-    (r"Debug|Rpc|^_?(Host)?(Send|Recv)$|Collective|Bigtable", "its op {op} may reach the network"),
+    (r"Debug|Rpc|^_?(Host)?(Send|Recv)$|Collective|Bigtable", "its op {op} may reach the internet"),
     (
         r"File|Save|Restore|Checkpoint|Summary|Reader|Fingerprint|^Print",
         "its op {op} may read or write files",
     ),
     (r"Variable|^VarHandle|^Var|^Assign|^Resource", "it has variables (its op {op}): not frozen"),
 )
-# type -> bytes of a value, and the field of TensorProto that lists values
+# type -> bytes of one value, and the field of TensorProto that lists values
 _STORED = {
     DT_BFLOAT16: (2, "half_val"),
     DT_BOOL: (1, "bool_val"),
@@ -83,11 +83,11 @@ _STORED = {
     DT_UINT16: (2, "int_val"),
 }
 _LISTS = sorted({field for _, field in _STORED.values()})
-_REFERENCES = 100  # types from here on are of variables
+_REFERENCES = 100  # types from here on are references to variables
 
 
 def op_fault(op: str) -> str | None:
-    """Why a graph with this op is refused; None where it is not."""
+    """Return why a graph with this op is refused; None if it is not."""
     if op in ALLOWED_OPS:
         return None
     reason = next((said for name, said in _REASONS if re.search(name, op)), None)
@@ -95,11 +95,11 @@ def op_fault(op: str) -> str | None:
 
 
 def attribute_faults(node: NodeDef) -> Iterator[str]:
-    """What is wrong with the attributes of a node; each as the end of a sentence."""
+    """Yield what is wrong with the attributes of a node, each as the end of a sentence."""
     for key, value in node.attr.items():
         if _is_more_than_a_value(value):
             yield f"the attribute {shown(key)} of {shown(node.name)} is more than a value"
-    # node.attr[key] would add what is not there.
+    # node.attr[key] would add a missing key.
     if node.op == "Const" and (
         "value" not in node.attr or not node.attr["value"].HasField("tensor")
     ):
@@ -107,9 +107,9 @@ def attribute_faults(node: NodeDef) -> Iterator[str]:
 
 
 def left_out(node: NodeDef) -> int:
-    """Bytes that a constant's value has beyond what is stored; 0 for other nodes.
+    """Return how many bytes a constant's value has beyond what is stored; 0 for other nodes.
 
-    Raises ValueError, with the end of a sentence, where what is stored does not fit.
+    Raise ValueError, with the end of a sentence, if what is stored does not fit.
     """
     return sum(
         _left_out(node, each.tensor) for each in node.attr.values() if each.HasField("tensor")
@@ -120,9 +120,9 @@ def _left_out(node: NodeDef, tensor: TensorProto) -> int:
     name = f"the constant {shown(node.name)}"
     sides = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.dtype not in _STORED:
-        raise ValueError(f"{name} is of a type that no network needs")
+        raise ValueError(f"{name} has a type that no network needs")
     if tensor.tensor_shape.unknown_rank or min(sides, default=0) < 0 or len(sides) > MAX_SIDES:
-        raise ValueError(f"{name} has no shape that can be: {sides[: MAX_SIDES + 1]}")
+        raise ValueError(f"{name} has an impossible shape: {sides[: MAX_SIDES + 1]}")
     size, field = _STORED[tensor.dtype]
     declared = prod(sides)
     if declared * size > MAX_CONSTANT:
@@ -131,15 +131,15 @@ def _left_out(node: NodeDef, tensor: TensorProto) -> int:
     elsewhere = sum(len(getattr(tensor, each)) for each in _LISTS) - listed
     whole = len(tensor.tensor_content) == declared * size and not listed
     if elsewhere or listed > declared or (tensor.tensor_content and not whole):
-        raise ValueError(f"{name} stores another number of values than its shape {sides} has")
+        raise ValueError(f"{name} does not store as many values as its shape {sides} has")
     missing = 0 if tensor.tensor_content else (declared - listed) * size
     if missing > MAX_LEFT_OUT:
-        raise ValueError(f"{name} stores {listed} of the {declared} values that it would have")
+        raise ValueError(f"{name} stores only {listed} of its {declared} values")
     return missing
 
 
 def _is_more_than_a_value(value: AttrValue) -> bool:
-    """Whether it is or holds a function, a resource or a variant, or tensors in a list."""
+    """Return whether it is or holds a function, a resource, a variant or a list of tensors."""
     types = [value.type, *value.list.type, value.tensor.dtype]
     return bool(
         value.HasField("func")

@@ -1,4 +1,4 @@
-"""A GraphDef, written node by node, without TensorFlow."""
+"""Write a GraphDef node by node, without TensorFlow."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,9 +17,9 @@ from tensorboard.compat.proto.types_pb2 import (
     DT_UINT8,
 )
 
-# The version of GraphDef that TensorFlow 1.15 writes, so that old programs read ours.
+# The version of GraphDef that TensorFlow 1.15 writes, so that old programs can read ours.
 PRODUCER = 134
-# The types that constants of ours have.
+# The types of our constants.
 TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): DT_FLOAT,
     np.dtype(np.int32): DT_INT32,
@@ -30,14 +30,14 @@ TYPES: dict[np.dtype[Any], int] = {
 
 
 class Builder:
-    """A GraphDef in the making; each call adds a node and gives back its name."""
+    """A GraphDef in the making; each method adds a node and returns its name."""
 
     def __init__(self) -> None:
         self.graph = GraphDef()
         self.graph.versions.producer = PRODUCER
 
     def const(self, name: str, value: ArrayLike) -> str:
-        """The name of a constant; text becomes a string tensor."""
+        """Add a constant, and return its name; text becomes a string tensor."""
         array = np.asarray(value)
         tensor = TensorProto()
         for length in array.shape:
@@ -53,18 +53,18 @@ class Builder:
         return self.op("Const", name, (), dtype=AttrValue(type=tensor.dtype), value=tensor)
 
     def op(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
-        """The name of a node; numbers are int64 or float attributes, see AttrValue."""
+        """Add a node, and return its name; for attributes of numbers see AttrValue."""
         node = self.graph.node.add(op=op, name=name, input=inputs)
         for key, value in attributes.items():
             _set(node.attr[key], value)
         return name
 
     def floats(self, op: str, name: str, inputs: Iterable[str], **attributes: Any) -> str:
-        """The name of a node that computes on float32 (attribute T)."""
+        """Add a node that computes on float32 (attribute T), and return its name."""
         return self.op(op, name, inputs, T=AttrValue(type=DT_FLOAT), **attributes)
 
     def placeholder(self, name: str, dtype: int, shape: Sequence[int]) -> str:
-        """The name of an input; -1 in `shape` is any length."""
+        """Add an input, and return its name; -1 in `shape` is any length."""
         value = AttrValue()
         value.shape.SetInParent()
         for length in shape:

@@ -1,4 +1,4 @@
-"""What scores images: a frozen graph that was read and checked, ours or another program's."""
+"""What gives images their scores: a checked frozen graph, ours or another program's."""
 
 import hashlib
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from tensor_guess.system import progress
 class Classifier:
     """A frozen graph that was read and checked; `record` is what it says of itself.
 
-    `digest()` is the SHA-256 of its bytes, which are `data` (none of the built-in one). `top`: how
-    many labels a guess tells; None is all.
+    `digest()` is the SHA-256 of its bytes, which are `data` (empty for the built-in classifier).
+    `top`: how many labels a guess prints; None means all.
     """
 
     graph: GraphDef
@@ -32,7 +32,7 @@ class Classifier:
     data: bytes = b""
 
     def network(self, few: bool) -> Network:
-        """The compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
+        """Return the compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
 
         `few`: only a handful of images will come.
         """
@@ -46,38 +46,40 @@ class Classifier:
 def of_bytes(
     data: bytes, name: str, labels: Callable[[], tuple[str, ...]], fed: Fed = AS_FOUND
 ) -> Classifier:
-    """The classifier that a graph file's bytes are; `name` is for messages.
+    """Return the classifier in the bytes of a graph file; `name` is for messages.
 
-    `labels` gives those of a graph that has none inside. `fed`: see `flavours`.
-    Raises UserError: refused, damaged, or labels that do not fit.
+    `labels` returns the labels of a graph that has none inside. `fed`: see `foreign`. Raise
+    UserError if the graph is refused or damaged, or if the labels do not fit.
     """
     graph = graphs.parse(data, name)
     graphs.check(graph, name)
     if is_ours(graph):
         record = record_of(graph, name)
         if fed != AS_FOUND:
-            progress.say(f"{name} says itself what it is fed: that stands")
+            progress.say(
+                f"{name} records its own settings; the --input and --output options are ignored"
+            )
     else:
         graph, record = _anothers(graph, name, labels, fed)
     return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest(), data=data)
 
 
 def categories_of(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """What folders of these labels would be called: `darth vader` is in darth_vader."""
+    """Return the names of the folders of these labels: darth_vader for `darth vader`."""
     return tuple(label.replace(" ", "_") for label in labels)
 
 
 def _anothers(
     graph: GraphDef, name: str, labels: Callable[[], tuple[str, ...]], fed: Fed
 ) -> tuple[GraphDef, Record]:
-    """Another program's graph, with our names in it, and what ours would say of themselves."""
+    """Return another program's graph under our names, and the record that ours would have."""
     graph = rewritten(graph)
     flavour = foreign.flavour_of(graph, name, fed)
     count, said = foreign.classes(graph, flavour, name), labels()
     if len(said) != count:
         raise UserError(
             f"there are {len(said)} labels, and {name} gives {count} scores: "
-            "they do not belong together; name the right labels by --labels"
+            "they do not belong together; choose the right labels with --labels"
         )
     said = files.distinct(said)
     record = Record(

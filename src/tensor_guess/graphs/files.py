@@ -1,4 +1,4 @@
-"""The files of a classifier, whoever made it: which is the graph, which are its labels."""
+"""Find the files of a classifier, whoever made it: its graph and its labels."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,27 +7,27 @@ from tensor_guess.config import GRAPH, LABELS
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.system import reading
 
-# What `retrain.py`, its tutorials and the tools around it call them, best first.
+# The names that `retrain.py`, its tutorials and the tools around it use, best first.
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
 _LABELS = (LABELS, "output_labels.txt", "labels.txt", "graph_label_strings.txt")
 MAX_LABELS_BYTES = 10_000_000
 
 
 def find_graph(folder: Path) -> Path | None:
-    """The frozen graph in the folder, by its usual name or as the only `.pb`; None: there is none.
+    """Return the frozen graph in the folder: the usual name, or the only `.pb`; None without one.
 
-    Raises UserError where it could be any of several, or is a link that leaves the folder.
+    Raise UserError if it could be any of several, or is a link that leaves the folder.
     """
     found = _find(folder, _GRAPHS, ".pb", "--graph")
     if found and reading.leaves(found, folder):
-        raise UserError(f"{shown(found)} {reading.LEAVES}; name the graph itself")
+        raise UserError(f"{shown(found)} {reading.LEAVES}; give the path of the graph itself")
     return found
 
 
 def find_labels(graph: Path) -> Path | None:
-    """The labels file beside the graph, by its usual name or as the only `.txt`; None: none.
+    """Return the labels file beside the graph: a usual name, or the only `.txt`; None without one.
 
-    Raises UserError where it could be any of several.
+    Raise UserError if it could be any of several.
     """
     # output_graph.pb has output_labels.txt.
     own = graph.stem.removesuffix("_graph") + "_labels.txt"
@@ -35,10 +35,10 @@ def find_labels(graph: Path) -> Path | None:
 
 
 def read_labels(path: Path, *, follow: bool = False) -> tuple[str, ...]:
-    """The labels, one a line, as they are.
+    """Return the labels, one a line, unchanged.
 
-    `follow`: whether the file may be a link, as one that its user named may. Raises UserError: not
-    readable, not UTF-8, none.
+    `follow`: whether the file may be a link, as one that the user named may. Raise UserError if it
+    is not readable, not UTF-8 or empty.
     """
     try:
         return labels_in(reading.read(path, MAX_LABELS_BYTES, follow=follow), shown(path))
@@ -47,32 +47,32 @@ def read_labels(path: Path, *, follow: bool = False) -> tuple[str, ...]:
 
 
 def labels_in(data: bytes, name: str) -> tuple[str, ...]:
-    """The labels in a labels file's bytes; `name` is for messages. Raises as `read_labels`."""
+    """Return the labels in the bytes of a labels file called `name`. Raise as `read_labels`."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{name} is not UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); "
-            "save it as UTF-8, e.g. by iconv -f latin1 -t utf-8"
+            "save it as UTF-8, e.g. with iconv -f latin1 -t utf-8"
         ) from error
     lines = [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
     if lines == [""]:
         raise UserError(f"{name} has no labels: it is empty")
     if any("\0" in line for line in lines):
-        raise UserError(f"{name} is no labels file: it has zero bytes; save it as UTF-8")
+        raise UserError(f"{name} is not a labels file: it has NUL bytes; save it as UTF-8")
     return tuple(lines)
 
 
 def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels; of equal ones (ImageNet has two cranes) the later ones are numbered."""
-    counts, taken, found = Counter[str](), set(labels), list[str]()
+    """Return the labels, numbering repetitions (ImageNet has two cranes): `crane`, `crane (2)`."""
+    counts, used, found = Counter[str](), set(labels), list[str]()
     for label in labels:
         counts[label] += 1
         name = label
-        while counts[label] > 1 and name in taken:
+        while counts[label] > 1 and name in used:
             name = f"{label} ({counts[label]})"
-            counts[label] += name in taken
-        taken.add(name)
+            counts[label] += name in used
+        used.add(name)
         found.append(name)
     return tuple(found)
 
@@ -84,10 +84,12 @@ def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> 
     others = sorted(filter(_is_candidate, folder.glob(f"*{extension}")))
     if len(others) > 1:
         several = ", ".join(shown(path.name) for path in others[:5])
-        raise UserError(f"{shown(folder)} has several {extension} files ({several}); {option} one")
+        raise UserError(
+            f"{shown(folder)} has several {extension} files ({several}); choose one with {option}"
+        )
     return others[0] if others else None
 
 
 def _is_candidate(path: Path) -> bool:
-    # What a link leads to may be there on the host and not in a container.
+    # The target of a link may exist on the host but not in a container.
     return path.is_file() or path.is_symlink()

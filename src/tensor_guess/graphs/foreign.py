@@ -1,7 +1,7 @@
-"""Other programs' frozen graphs: what they are fed, and where their scores and bottleneck are.
+"""Other programs' frozen graphs: what input they take, and where their scores and bottleneck are.
 
-What each generation of `retrain.py` fed, by the name of its input: TensorFlow's
-examples/image_retraining (0.8 to 1.7) and tensorflow/hub's of the same name (1.7 on).
+The name of its input shows which generation of `retrain.py` made a graph, and so what it was fed:
+TensorFlow's examples/image_retraining (0.8 to 1.7), or tensorflow/hub's of that name (1.7 on).
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from tensor_guess.graphs import shapes
 from tensor_guess.graphs.graph import array, copied, cut, node_of
 from tensor_guess.images.scaling import Scaling
 
-# Before the names of a stranger's nodes, so that none of ours is among them.
+# Put before the names of a stranger's nodes, so that none of them equals one of ours.
 UNDER = "backbone/"
-# `import_graph_def` puts it before all names where it is not told otherwise.
+# `import_graph_def` puts this before all names by default.
 _IMPORTED = "import/"
 _MAX_SIZE = 2048
 
 
 @dataclass(frozen=True)
 class Fed:
-    """What the user says of a graph, as to `label_image.py`; None is what the graph itself says."""
+    """What the user says about a graph, as to `label_image.py`; None leaves it to the graph."""
 
     input: str | None = None
     output: str | None = None
@@ -42,13 +42,13 @@ AS_FOUND = Fed()
 
 @dataclass(frozen=True)
 class _Kind:
-    """A generation of `retrain.py`: the name of its input, how that is fed, who made it."""
+    """A generation of `retrain.py`: the name and scaling of its input, and its own name."""
 
     input: str
     mean: float
     std: float
     maker: str
-    size: int = 0  # where the graph does not say it
+    size: int = 0  # if the graph does not say it
 
 
 _KINDS = (
@@ -56,16 +56,16 @@ _KINDS = (
     _Kind("input", 127.5, 127.5, "retrain.py of TensorFlow 1.3 to 1.7: MobileNet"),
     _Kind("Placeholder", 0, 255, "retrain.py of TensorFlow Hub"),
 )
-# A MobileNet's pictures are so many times as wide as what its last layer pools.
+# The width of a MobileNet's pictures, divided by the width of what its last layer pools.
 _STRIDE = 32
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """How another program's graph is used; tensors by their nodes' names in it.
+    """How to use another program's graph; tensors are given by their nodes' names in it.
 
-    `output` is None where it has no scores; `bottleneck` is what its head is fed, None where there
-    is no head of `retrain.py`'s kind (scores = softmax(bottleneck @ weights + biases)).
+    `output` is None if it has no scores; `bottleneck` is the input of its head, None if it has no
+    head like `retrain.py`'s (scores = softmax(bottleneck @ weights + biases)).
     """
 
     maker: str
@@ -76,9 +76,9 @@ class Flavour:
 
 
 def flavour_of(graph: GraphDef, name: str, fed: Fed = Fed()) -> Flavour:
-    """How the graph is used; what `fed` says counts more than what is found.
+    """Return how to use the graph; what `fed` says overrides what is found.
 
-    Raises UserError where it has no input for images that is known, naming what to say then.
+    Raise UserError, with the option to give, if it has no known input for images.
     """
     nodes = {node.name: node for node in graph.node}
     start, kind = _input(nodes, name, fed)
@@ -89,30 +89,30 @@ def flavour_of(graph: GraphDef, name: str, fed: Fed = Fed()) -> Flavour:
     return Flavour(maker, start, scaling, output, bottleneck)
 
 
-def fed_to(start: str) -> tuple[float, float]:
-    """Mean and deviation of the pixels that `retrain.py` fed to its input of that name."""
+def mean_and_std(start: str) -> tuple[float, float]:
+    """Return the mean and deviation by which `retrain.py` scaled pixels for the input `start`."""
     return next((kind.mean, kind.std) for kind in _KINDS if kind.input == start)
 
 
 def classes(graph: GraphDef, flavour: Flavour, name: str) -> int:
-    """How many scores it gives for an image. Raises UserError where it gives none."""
+    """Return how many scores it gives for an image. Raise UserError if it gives none."""
     if flavour.output in (None, flavour.input):
         raise UserError(
-            f"{name} is no classifier: it has no {FINAL_TENSOR} and not just one softmax; "
-            "name its scores by --output_layer"
+            f"{name} is not a classifier: it has no {FINAL_TENSOR}, nor exactly one softmax; "
+            "name its scores with --output_layer"
         )
     output = f"{UNDER}{flavour.output}"
     shape = shapes.check(cut(renamed(graph, flavour), flavour.scaling, output))[output]
     if len(shape) != 2 or shape[0] != 1:
         raise UserError(
-            f"{name} is no classifier: {shown(flavour.output)} is {list(shape)}, "
-            "not one row of scores an image"
+            f"{name} is not a classifier: {shown(flavour.output)} is {list(shape)}, "
+            "not one row of scores for each image"
         )
     return shape[1]
 
 
 def renamed(graph: GraphDef, flavour: Flavour) -> GraphDef:
-    """The graph with its input called NETWORK_INPUT and every other node under UNDER."""
+    """Return the graph with its input named NETWORK_INPUT and all other nodes under UNDER."""
     new = {node.name: f"{UNDER}{node.name}" for node in graph.node} | {flavour.input: NETWORK_INPUT}
     copies = GraphDef()
     copies.versions.CopyFrom(graph.versions)
@@ -121,7 +121,7 @@ def renamed(graph: GraphDef, flavour: Flavour) -> GraphDef:
 
 
 def _input(nodes: dict[str, NodeDef], name: str, fed: Fed) -> tuple[str, _Kind | None]:
-    """The name of the node that images are fed to, and the kind that feeds it so."""
+    """Return the name of the node that takes images, and the generation that names it so."""
     if fed.input is not None:
         start = _named(nodes, fed.input)
         if start is None:
@@ -130,21 +130,21 @@ def _input(nodes: dict[str, NodeDef], name: str, fed: Fed) -> tuple[str, _Kind |
         return start, next((kind for kind in _KINDS if kind.input == bare), None)
     for kind in _KINDS:
         start = _named(nodes, kind.input)
-        # Any graph may multiply; what retrain.py fed comes from its resize stage.
+        # Any graph may have a Mul; that of retrain.py takes the output of its resize stage.
         if start and (_is_image(nodes[start]) or list(_resizes(nodes, nodes[start]))):
             return start, kind
     others = [node.name for node in nodes.values() if _is_image(node)]
     if len(others) == 1:
         return others[0], None
-    known = ", ".join(kind.input for kind in _KINDS)
+    usual = ", ".join(kind.input for kind in _KINDS)
     raise UserError(
-        f"{name} has no input for images that is known ({known}); "
-        "if it has another, name it by --input_layer"
+        f"{name} has no known input for images ({usual}); "
+        "if it has another, name it with --input_layer"
     )
 
 
 def _is_image(node: NodeDef) -> bool:
-    """Whether it is a placeholder of float images [N, S, S, 3], of any size."""
+    """Return whether it is a placeholder for float images [N, S, S, 3] of any size."""
     if node.op not in ("Placeholder", "PlaceholderWithDefault"):
         return False
     sides = _sides(node)
@@ -164,22 +164,22 @@ def _scaling(graph: GraphDef, start: NodeDef, name: str, kind: _Kind | None, fed
     size = fed.size or _size(graph, start, kind)
     if mean is None or std is None:
         raise UserError(
-            f"{name}: how pixels are scaled for {shown(start.name)} is not known; "
-            "say it by --input_mean and --input_std"
+            f"{name}: how to scale pixels for {shown(start.name)} is not known; "
+            "give --input_mean and --input_std"
         )
     if not size:
         raise UserError(
-            f"{name}: {shown(start.name)} takes images of any size; say which by --input_height"
+            f"{name}: {shown(start.name)} takes images of any size; choose one with --input_height"
         )
     if not 0 < size <= _MAX_SIZE:
-        raise UserError(f"{name}: images of {size} x {size} pixels are not computed")
+        raise UserError(f"{name}: {size} x {size} pixels are not supported (at most {_MAX_SIZE})")
     if not std or not isfinite(mean) or not isfinite(std):
         raise UserError(f"{name}: pixels cannot be scaled as (x - {mean}) / {std}")
     return Scaling(size, mean, std, classic=True)
 
 
 def _size(graph: GraphDef, start: NodeDef, kind: _Kind | None) -> int:
-    """The side of the images, 0 where it cannot be told."""
+    """Return the side of the images in pixels; 0 if the graph does not show it."""
     sides = _sides(start)
     if start.op != "Mul" and len(sides) == 4:
         return max(0, sides[1]) if sides[1] == sides[2] else 0
@@ -191,13 +191,13 @@ def _size(graph: GraphDef, start: NodeDef, kind: _Kind | None) -> int:
             return int(found.flat[0])
     if kind is None or kind.size:
         return kind.size if kind else 0
-    # Tools that optimize graphs leave out the placeholder's shape.
+    # Tools that optimise graphs drop the placeholder's shape.
     pools = [list(node.attr["ksize"].list.i) for node in graph.node if node.op == "AvgPool"]
     return _STRIDE * pools[-1][1] if pools and len(pools[-1]) == 4 else 0
 
 
 def _stage(graph: GraphDef, start: NodeDef) -> tuple[float, float] | None:
-    """Mean and deviation as the graph's own stage has them: `Mul` is (x - mean) * (1 / std)."""
+    """Return mean and deviation from the graph's own stage: `Mul` is (x - mean) * (1 / std)."""
     nodes = {node.name: node for node in graph.node}
     if start.op != "Mul" or len(start.input) != 2:
         return None
@@ -215,14 +215,14 @@ def _number(graph: GraphDef, tensor: str) -> float | None:
 
 
 def _resizes(nodes: dict[str, NodeDef], start: NodeDef) -> Iterator[NodeDef]:
-    """The resize stage before `start`, by the first inputs, where there is one."""
+    """Yield the resize nodes before `start`, along the first inputs."""
     for node in _upstream(nodes, start.name):
         if node.op in ("ResizeBilinear", "ScaleAndTranslate") and len(node.input) > 1:
             yield node
 
 
 def _upstream(nodes: dict[str, NodeDef], name: str) -> Iterator[NodeDef]:
-    """The node, and always the first input of the one before; there are no circles."""
+    """Yield the node, its first input, the first input of that, and so on; there are no circles."""
     while name in nodes:
         yield nodes[name]
         if not nodes[name].input:
@@ -244,13 +244,13 @@ def _output(nodes: dict[str, NodeDef], name: str, fed: Fed) -> str | None:
 
 
 def _named(nodes: dict[str, NodeDef], tensor: str) -> str | None:
-    """The node that gives the tensor, which may be named without `import/` and `:0`."""
+    """Return the node that gives the tensor, which may be named without `import/` and `:0`."""
     bare = node_of(tensor)
     return next((each for each in (bare, _IMPORTED + bare) if each in nodes), None)
 
 
 def _bottleneck(nodes: dict[str, NodeDef], output: str) -> str | None:
-    """What the last MatMul before the scores multiplies, where a constant is its other side."""
+    """Return what the last MatMul before the scores multiplies by a constant; None if not so."""
     for node in _upstream(nodes, output):
         if node.op == "MatMul" and len(node.input) == 2:
             weights = [each.op for each in _upstream(nodes, node_of(node.input[1]))]

@@ -1,4 +1,4 @@
-"""Frozen graphs: TensorFlow's GraphDef, read, checked, cut and written without TensorFlow."""
+"""Read, check, cut and write frozen graphs (TensorFlow's GraphDef) without TensorFlow."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -37,9 +37,9 @@ from tensor_guess.system import reading
 
 MAX_INPUTS = 10 * MAX_NODES
 MAX_BYTES = 2**31 - 1  # a protobuf message cannot be larger
-# The first byte of a GraphDef: the tag of one of its fields (node, library, version, versions).
+# How a GraphDef can begin: the tag of one of its fields (node, library, version, versions).
 _STARTS = {b"\x0a", b"\x12", b"\x18", b"\x22"}
-# type -> the field of TensorProto that lists its values, and their kind in memory
+# type -> the field of TensorProto that lists its values, and numpy's type for them
 _LISTS = {
     DT_FLOAT: ("float_val", np.float32),
     DT_INT32: ("int_val", np.int32),
@@ -48,7 +48,7 @@ _LISTS = {
 
 
 def parse(data: bytes, name: str) -> GraphDef:
-    """The graph in `data`; `name` is for the message. Raises UserError where it is none."""
+    """Return the graph in `data`; `name` is for the message. Raise UserError if it is not one."""
     if data.startswith(b"version https://git-lfs"):
         raise UserError(f"{name} is a Git LFS pointer; `git lfs pull` fetches the graph")
     view = memoryview(data)
@@ -64,9 +64,9 @@ def parse(data: bytes, name: str) -> GraphDef:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a graph file; the start of one that is none, for `parse` to say what it is.
+    """Return the bytes of a graph file; of any other, only the start, for `parse` to name it.
 
-    Raises UserError: no regular file (a FIFO does not hang), too large, not readable.
+    Raise UserError if it is too large, not readable, or not a regular file (a FIFO does not hang).
     """
     try:
         with reading.opened(path) as file:
@@ -74,7 +74,7 @@ def read(path: Path) -> bytes:
             if start[:1] not in _STARTS:
                 return start
             size, handle = os.fstat(file.fileno()).st_size, file.fileno()
-            if size <= MAX_BYTES:  # what is no graph may be large, and is not read at all
+            if size <= MAX_BYTES:  # a file that is no graph may be large, and is not read at all
                 wire.check(lambda at, length: os.pread(handle, length, at), size, shown(path))
             file.seek(0)
             return reading.rest(file, MAX_BYTES)
@@ -83,24 +83,24 @@ def read(path: Path) -> bytes:
 
 
 def check(graph: GraphDef, name: str) -> None:
-    """Nothing comes back; UserError names the first thing that a frozen graph may not have."""
+    """Raise UserError for the first thing in the graph that a frozen graph may not have."""
     for fault in faults(graph, name):
         raise UserError(fault)
 
 
 def faults(graph: GraphDef, name: str) -> Iterator[str]:
-    """A sentence for each thing that a frozen graph may not have; `name` is for them."""
+    """Yield a sentence about `name` for each thing that a frozen graph may not have."""
     if len(graph.node) > MAX_NODES:
-        yield f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are read"
+        yield f"{name} has {len(graph.node)} nodes; at most {MAX_NODES} are allowed"
         return
     if sum(len(node.input) for node in graph.node) > MAX_INPUTS:
-        yield f"{name} is refused: its nodes have more than {MAX_INPUTS} inputs together"
+        yield f"{name} is refused: its nodes have more than {MAX_INPUTS} inputs in all"
         return
     if graph.library.ByteSize():
         yield f"{name} has library functions, which a frozen graph does not need"
     names = {node.name for node in graph.node}
     if len(names) < len(graph.node):
-        yield f"{name} has two nodes of one name"
+        yield f"{name} has two nodes of the same name"
     for node in graph.node:
         reasons = attribute_faults(node)
         for reason in (op_fault(node.op), *reasons):
@@ -108,12 +108,15 @@ def faults(graph: GraphDef, name: str) -> Iterator[str]:
                 yield f"{name} is refused: {reason}"
         for each in node.input:
             if node_of(each) not in names:
-                yield f"{name} is damaged: {shown(node.name)} has an input that is not"
+                yield f"{name} is damaged: {shown(node.name)} has an input that is missing"
             elif not each.startswith("^") and each.partition(":")[2] not in ("", "0"):
-                yield f"{name} is refused: {shown(node.name)} takes {shown(each)}, no first output"
+                yield (
+                    f"{name} is refused: {shown(node.name)} takes {shown(each)}, "
+                    "not the first output"
+                )
     yield from _constant_faults(graph, name)
     if not _is_ordered(graph, names):
-        yield f"{name} is refused: its nodes go round in a circle"
+        yield f"{name} is refused: its nodes form a circle"
 
 
 def _constant_faults(graph: GraphDef, name: str) -> Iterator[str]:
@@ -124,12 +127,12 @@ def _constant_faults(graph: GraphDef, name: str) -> Iterator[str]:
         except ValueError as error:
             yield f"{name} is refused: {error}"
     if total > MAX_LEFT_OUT_IN_ALL:
-        more = f"{total // 1_000_000} MB more than is stored"
-        yield f"{name} is refused: its constants would have {more}"
+        more = f"{total // 1_000_000} MB larger than what is stored"
+        yield f"{name} is refused: its constants would be {more}"
 
 
 def weight_faults(nodes: Iterable[NodeDef], name: str) -> Iterator[str]:
-    """A sentence for each constant of floats that has NaN or infinity; `name` is for them."""
+    """Yield a sentence about `name` for each constant of floats with NaN or infinity in it."""
     for node in nodes:
         found = value_of(node)
         if found is not None and found.dtype.kind == "f" and not np.isfinite(found).all():
@@ -137,13 +140,13 @@ def weight_faults(nodes: Iterable[NodeDef], name: str) -> Iterator[str]:
 
 
 def array(graph: GraphDef, name: str) -> NDArray[Any] | None:
-    """The value of the constant `name` (strings as bytes objects), or None where there is none."""
+    """Return the value of the constant `name` (strings as bytes objects); None without one."""
     node = next((n for n in graph.node if n.name == name), None)
     return value_of(node) if node else None
 
 
 def value_of(node: NodeDef) -> NDArray[Any] | None:
-    """The value of a constant (strings as bytes objects), or None where there is none."""
+    """Return the value of a constant (strings as bytes objects); None without one."""
     if node.op != "Const" or "value" not in node.attr:
         return None
     tensor = node.attr["value"].tensor
@@ -156,7 +159,7 @@ def value_of(node: NodeDef) -> NDArray[Any] | None:
 
 
 def values(tensor: TensorProto) -> NDArray[Any] | None:
-    """The numbers of a stored tensor, or None where it holds none that are known, or too few."""
+    """Return the numbers of a stored tensor; None if it has too few, or ones of another type."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     kind = next((k for k, number in TYPES.items() if number == tensor.dtype), None)
     if tensor.dtype == DT_QUINT8:
@@ -166,8 +169,8 @@ def values(tensor: TensorProto) -> NDArray[Any] | None:
     count = int(np.prod(shape, dtype=np.int64))
     if tensor.tensor_content or not count:
         return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
-    # Small constants are lists of numbers instead; the last one stands for all that follow, and
-    # TensorFlow leaves out zeros.
+    # Small constants are lists of numbers instead; the last one is repeated to the end, and an
+    # empty list is all zeros.
     listed = np.array(
         [*tensor.float_val, *tensor.int_val, *tensor.int64_val, *tensor.bool_val] or [0]
     )
@@ -178,12 +181,12 @@ def values(tensor: TensorProto) -> NDArray[Any] | None:
 
 
 def node_of(tensor: str) -> str:
-    """The name of the node that gives a tensor, or is waited for: of `a`, `a:1` and `^a`, a."""
+    """Return the name of the node behind an input: `a` for each of `a`, `a:1` and `^a`."""
     return tensor.removeprefix("^").partition(":")[0]
 
 
 def copied(node: NodeDef, name: Callable[[str], str]) -> NodeDef:
-    """A copy of the node; it and those that it takes from are called as `name` says."""
+    """Return a copy of the node in which it and its inputs are renamed by the function `name`."""
     copy = NodeDef()
     copy.CopyFrom(node)
     copy.name = name(node.name)
@@ -194,7 +197,7 @@ def copied(node: NodeDef, name: Callable[[str], str]) -> NodeDef:
 
 
 def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:
-    """The nodes from NETWORK_INPUT, now a placeholder [N, S, S, 3] and first, to `output`."""
+    """Return the nodes up to `output`, after NETWORK_INPUT as a placeholder [N, S, S, 3]."""
     builder = Builder()
     builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
     nodes = {node.name: node for node in graph.node if node.name != NETWORK_INPUT}
@@ -208,15 +211,15 @@ def cut(graph: GraphDef, scaling: Scaling, output: str) -> list[NodeDef]:
 
 
 def serialise(graph: GraphDef) -> bytes:
-    """The graph's bytes; the same graph always gives the same ones."""
+    """Return the graph's bytes; the same graph always gives the same bytes."""
     data: bytes = graph.SerializeToString(deterministic=True)
     return data
 
 
 def serialised(nodes: Iterable[NodeDef]) -> Iterator[bytes]:
-    """The bytes of a GraphDef of these nodes, piece by piece: nothing large is copied.
+    """Yield the bytes of a GraphDef of these nodes, piece by piece: nothing large is copied.
 
-    On the wire a repeated field is each element behind its tag and length (protobuf's encoding
+    On the wire, each element of a repeated field follows its tag and length (protobuf's encoding
     guide); `node` is field 1 of GraphDef.
     """
     tag = bytes([1 << 3 | 2])
@@ -230,9 +233,9 @@ def serialised(nodes: Iterable[NodeDef]) -> Iterator[bytes]:
 
 
 def listed(node: NodeDef) -> NodeDef:
-    """The node; the smallest constants as lists of values, as TensorFlow writes them.
+    """Return the node; if it is a tiny constant, as a list of values, as TensorFlow writes it.
 
-    OpenVINO 2026.4 reads a scalar that is stored as raw bytes as 0.
+    OpenVINO 2026.4 reads a scalar stored as raw bytes as 0.
     """
     tensor = node.attr["value"].tensor if node.op == "Const" else None
     if tensor is None or tensor.dtype not in _LISTS or len(tensor.tensor_content) not in (4, 8):
@@ -247,7 +250,7 @@ def listed(node: NodeDef) -> NodeDef:
 
 
 def _is_ordered(graph: GraphDef, names: set[str]) -> bool:
-    """Whether the nodes do not go round in a circle (Kahn's algorithm)."""
+    """Return whether the nodes form no circle (Kahn's algorithm)."""
     followers: dict[str, list[str]] = {name: [] for name in names}
     missing = {}
     for node in graph.node:

@@ -1,4 +1,4 @@
-"""The frozen graph of a classifier: decode stage, backbone, head, and what it says of itself."""
+"""Our own frozen graph of a classifier: decode stage, backbone, head and record."""
 
 import json
 import re
@@ -28,13 +28,13 @@ from tensor_guess.images.scaling import Scaling
 # TensorFlow's own rule for names (node_def_util.cc).
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _RESERVED = ("final_training_ops/", "tensor_guess/")
-_HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
+_HUGE = 1e6  # no mean, deviation or threshold comes near; NaN is not below it either
 _INT32 = AttrValue(type=DT_INT32)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+    """What a frozen graph of ours says about itself; kept inside it as JSON."""
 
     labels: tuple[str, ...]
     categories: tuple[str, ...]
@@ -59,10 +59,9 @@ class Head:
 
 
 def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
-    """The frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores.
+    """Return the frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores.
 
-    TensorFlow 1.15 knows every op and attribute in it. Raises UserError where the backbone has
-    something that it does not.
+    TensorFlow 1.15 knows every op and attribute in it. Raise UserError if the backbone has others.
     """
     builder = Builder()
     _decode_stage(builder, record.scaling)
@@ -79,27 +78,29 @@ def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
 
 
 def check_final_tensor(name: str, backbone: GraphDef, scaling: Scaling) -> None:
-    """Raise WrongUsage where the scores cannot have that name in a graph on this backbone."""
+    """Raise WrongUsage if the scores cannot have that name in a graph on this backbone."""
     others = Builder()
     _decode_stage(others, scaling)
     kept = cut(backbone, scaling, BOTTLENECK)
-    taken = {node.name for node in (*others.graph.node, *kept)}
+    used = {node.name for node in (*others.graph.node, *kept)}
     if not _OP_NAME.fullmatch(name):
         raise WrongUsage(
-            f"--final_tensor_name {shown(name)!r} is no name that a tensor can have; "
+            f"--final_tensor_name {shown(name)!r} is not a valid name for a tensor; "
             f"{FINAL_TENSOR} is usual"
         )
-    if name in taken or name.startswith(_RESERVED):
-        raise WrongUsage(f"--final_tensor_name {name} is another tensor's; choose another name")
+    if name in used or name.startswith(_RESERVED):
+        raise WrongUsage(
+            f"--final_tensor_name {name} is the name of another tensor; choose another"
+        )
 
 
 def is_ours(graph: GraphDef) -> bool:
-    """Whether the graph has a record of ours, sound or not."""
+    """Return whether the graph has a record of ours, sound or not."""
     return any(node.name == GRAPH_RECORD for node in graph.node)
 
 
 def record_of(graph: GraphDef, name: str) -> Record:
-    """Our record inside the graph. Raises UserError where it is damaged, or contradicts it."""
+    """Return our record inside the graph. Raise UserError if it is damaged, or contradicts it."""
     try:
         text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
         if text is None or labels is None:
@@ -117,9 +118,9 @@ def record_of(graph: GraphDef, name: str) -> Record:
 
 
 def _decode_stage(builder: Builder, scaling: Scaling) -> None:
-    """Adds what old clients feed: JPEG bytes -> float [1, S, S, 3], scaled."""
+    """Add the stage that old clients feed: JPEG bytes -> float [1, S, S, 3], scaled."""
     builder.placeholder(IMAGE_BYTES, DT_STRING, ())
-    # Left alone, TensorFlow decodes with the fast DCT, as it did for `retrain.py`; `decoding` has
+    # By default TensorFlow decodes with the fast DCT, as it did for `retrain.py`; `decoding` uses
     # the accurate one.
     how = {} if scaling.classic else {"dct_method": "INTEGER_ACCURATE"}
     decoded = builder.op("DecodeJpeg", "DecodeJpeg", (IMAGE_BYTES,), channels=3, **how)
@@ -139,9 +140,9 @@ def _decode_stage(builder: Builder, scaling: Scaling) -> None:
 
 
 def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> str:
-    """The images squeezed by ScaleAndTranslate (1.13 and newer).
+    """Resize the images by ScaleAndTranslate (TensorFlow 1.13 and newer); return the node's name.
 
-    Antialiased, as it is unless told otherwise, it is TensorFlow's nearest to Pillow's reduction.
+    Antialiased, which is its default, it is TensorFlow's nearest to Pillow's resizing.
     """
     shape = builder.floats("Shape", "resize/shape", (batch,))
     bounds = [
@@ -163,7 +164,7 @@ def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> s
 
 
 def _check_types(record: Record) -> None:
-    """Nothing comes back; TypeError where JSON gave something else than Record says."""
+    """Raise TypeError if a value from JSON is not of the type that Record says."""
     scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
     numbers = (scaling.mean, scaling.std, *record.thresholds.values())
     sound = (
@@ -178,9 +179,9 @@ def _check_types(record: Record) -> None:
 
 
 def _check_record(graph: GraphDef, record: Record, name: str) -> None:
-    """Raise UserError if the record is none of this version's, or speaks of what is not there.
+    """Raise UserError if the record has another version's format, or contradicts the graph.
 
-    That there are as many scores as labels is seen when the network is made (`network`).
+    Whether there are as many scores as labels is checked when the network is made (`network`).
     """
     sound = (
         record.format == 1

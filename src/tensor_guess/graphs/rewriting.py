@@ -1,4 +1,4 @@
-"""Ops that OpenVINO cannot run as they are, rewritten as it can; the numbers stay the same."""
+"""Rewrite ops that OpenVINO cannot run into ones that it can; the numbers stay the same."""
 
 from math import isfinite, prod
 from typing import Any
@@ -16,12 +16,12 @@ from tensor_guess.graphs.graph import node_of, value_of
 
 
 def rewritten(graph: GraphDef) -> GraphDef:
-    """The graph with BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize replaced.
+    """Return the graph with BatchNormWithGlobalNormalization, BiasAddV1 and Dequantize replaced.
 
-    A Reshape to one row, of graphs that took one image at a time, gives a row an image. Nothing
-    waits for another node any more (control inputs), as nothing has an effect.
+    A Reshape to one row, in a graph for one image at a time, then gives a row for each image.
+    Control inputs are removed: no node has an effect that another could wait for.
 
-    Raises UserError where something other than a constant is dequantized, or inputs do not fit.
+    Raise UserError if something other than a constant is dequantized, or if inputs do not fit.
     """
     builder = Builder()
     nodes = {node.name: node for node in graph.node}
@@ -45,7 +45,7 @@ def rewritten(graph: GraphDef) -> GraphDef:
 
 
 def _bound(nodes: dict[str, NodeDef]) -> None:
-    """Raise UserError if what is dequantized would be much more than what is stored."""
+    """Raise UserError if dequantizing gives far more than is stored."""
     made, sources = 0, set[str]()
     for node in nodes.values():
         source = nodes.get(node_of(node.input[0])) if node.input else None
@@ -56,12 +56,12 @@ def _bound(nodes: dict[str, NodeDef]) -> None:
     if made > stored + MAX_LEFT_OUT_IN_ALL:
         raise UserError(
             f"the graph is refused: it dequantizes {made // 1_000_000} MB, "
-            f"and {stored // 1_000_000} MB are stored"
+            f"but stores {stored // 1_000_000} MB"
         )
 
 
 def _floats(constant: NodeDef) -> int:
-    """The bytes that a constant of 8 bits takes as float32."""
+    """Return the bytes that a constant of 8 bits takes as float32."""
     return 4 * prod(int(dim.size) for dim in constant.attr["value"].tensor.tensor_shape.dim)
 
 
@@ -80,7 +80,7 @@ def _constant(nodes: dict[str, NodeDef], tensor: str) -> NDArray[Any] | None:
 
 
 def _batch_norm(builder: Builder, node: NodeDef) -> None:
-    """(t - m) * gamma / sqrt(v + epsilon) + beta, as GraphDef version 8 defined the op."""
+    """Add (t - m) * gamma / sqrt(v + epsilon) + beta, as GraphDef version 8 defined the op."""
     tensor, mean, variance, beta, gamma = node.input
     name = node.name
     epsilon = builder.const(f"{name}/epsilon", np.float32(node.attr["variance_epsilon"].f))
@@ -94,7 +94,7 @@ def _batch_norm(builder: Builder, node: NodeDef) -> None:
 
 
 def _reshape(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None:
-    """To [1, ...], if that is what it is, as to [-1, ...]: the same for a single image."""
+    """Add the Reshape; one to [1, ...] becomes [-1, ...], the same for a single image."""
     copy = builder.graph.node.add()
     copy.CopyFrom(node)
     to = _constant(nodes, node.input[1])
@@ -104,16 +104,16 @@ def _reshape(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None
 
 
 def _dequantize(builder: Builder, node: NodeDef, nodes: dict[str, NodeDef]) -> None:
-    """A float constant: 256 steps from the one bound to the other (MIN_COMBINED, MIN_FIRST)."""
+    """Add a float constant: 256 steps from one bound to the other (MIN_COMBINED, MIN_FIRST)."""
     values, low, high = (_constant(nodes, each) for each in node.input)
     mode = node.attr["mode"].s or b"MIN_COMBINED"
-    known = node.attr["T"].type == DT_QUINT8 and mode in (b"MIN_COMBINED", b"MIN_FIRST")
-    if values is None or low is None or high is None or not known:
-        raise UserError(f"{shown(node.name)} dequantizes something else than a constant")
+    supported = node.attr["T"].type == DT_QUINT8 and mode in (b"MIN_COMBINED", b"MIN_FIRST")
+    if values is None or low is None or high is None or not supported:
+        raise UserError(f"{shown(node.name)} dequantizes something other than a constant")
     lowest, highest = float(low.item()), float(high.item())
     scale = (highest - lowest) / 255
     if not isfinite(scale):
-        raise UserError(f"{shown(node.name)} dequantizes to what is no number")
+        raise UserError(f"{shown(node.name)} dequantizes to NaN or infinity")
     if mode == b"MIN_FIRST" and scale:  # zero is one of the steps
         lowest = round(lowest / scale) * scale
     steps = np.arange(256) * scale + lowest

@@ -1,7 +1,8 @@
-"""The shape of every tensor of a graph, before anything computes one of them.
+"""Find the shape of every tensor in a graph before any of them is computed.
 
 A small file can ask for gigabytes (`Const [200000, 1] * Const [1, 200000]`), and a compiler that
-folds constants would make them. The rules are those of TensorFlow's ops (tensorflow.org/api_docs).
+folds constants would allocate them. The rules are those of TensorFlow's ops
+(tensorflow.org/api_docs).
 """
 
 from collections.abc import Callable, KeysView, Sequence
@@ -20,36 +21,35 @@ from tensor_guess.graphs.graph import values
 
 Shape = tuple[int, ...]
 
-# What any tensor may have that is computed, at batch 1.
+# The largest tensor that may be computed, in bytes, for one image.
 MAX_TENSOR = 256_000_000
-# And all of them together, were none given up again; and how many products make one image.
-# EfficientNetV2-L, of 480 x 480, has 53e9.
+# All of them together, if none were freed, in bytes; and how many products one image may take.
+# EfficientNetV2-L, of 480 x 480, takes 53e9.
 MAX_COMPUTED = 4_000_000_000
 MAX_PRODUCTS = 1e12
-# The same of what depends on no picture: a compiler computes it once, and slowly. The weights of
+# The same for what depends on no picture: a compiler computes it once, and slowly. The weights of
 # an Inception v3 of 2015 take 100,000 products.
 MAX_FOLDED = 512_000_000
 MAX_FOLDED_PRODUCTS = 1e9
-# Larger lists of integers are no shapes, axes or paddings.
+# Longer lists of integers are not shapes, axes or paddings.
 _MAX_VALUES = 64
-# Of one tensor, whose shape they keep.
+# Ops of one tensor that keep its shape.
 _ELEMENTWISE = frozenset(
     """
     CheckNumerics Elu FakeQuantWithMinMaxArgs LeakyRelu Neg PlaceholderWithDefault
     Relu Relu6 Rsqrt Sigmoid Softmax Sqrt Square StopGradient Tanh
     """.split()
 )
-# Of two.
+# Ops of two tensors, broadcast.
 _BROADCAST = frozenset("Add AddV2 Maximum Minimum Mul RealDiv SquaredDifference Sub".split())
-# What has no picture in it however it is computed.
+# Ops whose output never depends on the picture.
 _OF_NO_PICTURE = frozenset(["Const", "NoOp", "Shape"])
 
 
 def check(nodes: Sequence[NodeDef], batch: int = 1) -> dict[str, Shape]:
-    """The shape of each node's first output, for `batch` images; nodes may be in any order.
+    """Return the shape of each node's first output for `batch` images; nodes may be in any order.
 
-    Raises UserError where one is larger than MAX_TENSOR (a constant: MAX_CONSTANT), or cannot be
-    told.
+    Raise UserError if one is larger than MAX_TENSOR (a constant: MAX_CONSTANT), or not known.
     """
     graph = _Graph({node.name: node for node in nodes}, batch)
     for node in nodes:
@@ -58,21 +58,21 @@ def check(nodes: Sequence[NodeDef], batch: int = 1) -> dict[str, Shape]:
 
 
 class _Sum:
-    """Bytes and products of several tensors, which have a limit together."""
+    """The bytes and products of several tensors, which share a limit."""
 
     def __init__(self, what: str, most_bytes: int, most_products: float) -> None:
         self._what, self._most = what, (most_bytes, most_products)
         self._bytes = self._products = 0
 
     def add(self, size: int, products: int) -> None:
-        """Count a tensor. Raises UserError if that is too much."""
+        """Count a tensor. Raise UserError if the sum exceeds the limit."""
         self._bytes += size
         self._products += products
         most_bytes, most_products = self._most
         if self._bytes > most_bytes:
             raise UserError(
                 f"the graph is refused: {self._what} would be more than "
-                f"{most_bytes // 1_000_000} MB together"
+                f"{most_bytes // 1_000_000} MB in all"
             )
         if self._products > most_products:
             raise UserError(
@@ -89,14 +89,14 @@ class _Graph:
         self._constant: set[str] = set()
         self._edges = sum(len(node.input) for node in nodes.values())
         self._computed = _Sum("its tensors", MAX_COMPUTED, MAX_PRODUCTS)
-        self._folded = _Sum("what it makes of constants", MAX_FOLDED, MAX_FOLDED_PRODUCTS)
+        self._folded = _Sum("what it computes from constants", MAX_FOLDED, MAX_FOLDED_PRODUCTS)
 
     def shape(self, name: str) -> Shape:
-        """The shape of `name`, whose inputs are looked at first, without recursion."""
+        """Return the shape of `name`, after those of its inputs; without recursion."""
         stack = [name]
         while stack:
             if len(stack) > 1 + self._edges:
-                raise UserError("the graph is refused: its nodes go round in a circle")
+                raise UserError("the graph is refused: its nodes form a circle")
             node = self.nodes.get(stack[-1])
             if node is None:
                 raise UserError(f"the graph is damaged: there is no node {shown(stack[-1])}")
@@ -111,11 +111,11 @@ class _Graph:
 
     @property
     def known_names(self) -> KeysView[str]:
-        """The tensors that `known` tells."""
+        """The names of the tensors whose values `known` returns."""
         return self._known.keys()
 
     def known(self, name: str) -> list[int]:
-        """The integers that a tensor is, where the graph alone says them."""
+        """Return the integers in a tensor. Raise ValueError if they depend on the picture."""
         if name not in self._known:
             raise ValueError("a shape that depends on the picture")
         return self._known[name]
@@ -132,20 +132,20 @@ class _Graph:
                 shape = _RULES[node.op](self, node, inputs)
         except (ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError) as error:
             raise UserError(
-                f"the graph is refused: how large {shown(node.name)} ({shown(node.op)}) is cannot "
-                f"be told: {words_of(error)}"
+                f"the graph is refused: the size of {shown(node.name)} ({shown(node.op)}) is "
+                f"unknown: {words_of(error)}"
             ) from error
         self._bound(node, inputs, shape)
         return shape
 
     def _bound(self, node: NodeDef, inputs: list[Shape], shape: Shape) -> None:
-        """Count this tensor. Raises UserError if it, or all so far, are too much."""
+        """Count this tensor. Raise UserError if it, or all so far, are too large."""
         would = f"the graph is refused: {shown(node.name)} would be {list(shape[: MAX_SIDES + 1])}"
-        # A list may be empty, as of axes; a tensor without numbers is no part of a network.
+        # A list, as of axes, may be empty; a tensor without numbers is no part of a network.
         least = 0 if len(shape) < 2 else 1
         if any(side < least for side in shape) or len(shape) > MAX_SIDES:
-            raise UserError(f"{would}, which no tensor can be")
-        # Weights are stored whole; what is computed from them is bounded more tightly.
+            raise UserError(f"{would}, which is not a possible shape")
+        # Weights are stored in full; what is computed from them has a tighter bound.
         stored = node.op in ("Const", "Identity")
         limit = MAX_CONSTANT if stored else MAX_TENSOR
         size = 4 * prod(shape)
@@ -164,7 +164,7 @@ class _Graph:
             self._folded.add(size, products)
 
     def remember(self, node: NodeDef, integers: Sequence[int]) -> None:
-        """Nothing comes back; what the tensor is, is known."""
+        """Keep the integers in the node's tensor, for `known`."""
         self._known[node.name] = [int(each) for each in integers]
 
 
@@ -176,7 +176,7 @@ def _inputs(node: NodeDef) -> list[str]:
 
 
 def _attribute(node: NodeDef, key: str) -> AttrValue:
-    # node.attr[key] would add what is not there.
+    # node.attr[key] would add a missing key.
     return node.attr[key] if key in node.attr else AttrValue()
 
 
@@ -198,7 +198,7 @@ def _placeholder(graph: _Graph, node: NodeDef, _: list[Shape]) -> Shape:
 
 
 def _products(node: NodeDef, inputs: list[Shape], shape: Shape) -> int:
-    """How many multiplications (or the like) a node takes; at least one for each number."""
+    """Return how many multiplications (or the like) a node takes; at least one for each number."""
     each = 1
     if node.op == "Conv2D":
         each = prod(inputs[1][:-1])
@@ -216,7 +216,7 @@ def _products(node: NodeDef, inputs: list[Shape], shape: Shape) -> int:
 def _convolution(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     (batch, *sides, channels), (*kernel, channels_in, channels_out) = inputs
     if channels != channels_in:
-        raise ValueError(f"{channels} channels by a kernel for {channels_in}")
+        raise ValueError(f"{channels} channels, but a kernel for {channels_in}")
     if node.op == "DepthwiseConv2dNative":
         channels_out *= channels_in
     dilations = _window(node, "dilations", [1] * 4)
@@ -230,7 +230,7 @@ def _pool(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 
 
 def _window(node: NodeDef, key: str, default: Sequence[int] = ()) -> list[int]:
-    """Height and width of what slides over [N, H, W, C], or of its steps."""
+    """Return height and width of the window that slides over [N, H, W, C], or of its steps."""
     batch, *sides, channels = list(_attribute(node, key).list.i) or default
     if batch != 1 or channels != 1 or len(sides) != 2 or min(sides) < 1:
         raise ValueError(f"{key} of {[batch, *sides, channels]}")
@@ -238,7 +238,7 @@ def _window(node: NodeDef, key: str, default: Sequence[int] = ()) -> list[int]:
 
 
 def _slid(node: NodeDef, sides: list[int], reach: list[int]) -> list[int]:
-    """The sides after a window of `reach` slid over them."""
+    """Return the sides of what a window of `reach`, sliding over `sides`, gives."""
     _check_format(node)
     strides = _window(node, "strides")
     padding = _attribute(node, "padding").s
@@ -253,7 +253,7 @@ def _slid(node: NodeDef, sides: list[int], reach: list[int]) -> list[int]:
             raise ValueError(f"explicit_paddings of {pads}")
         extra = [top + bottom, left + right]
     elif padding != b"VALID":
-        raise ValueError("a padding of another kind")
+        raise ValueError("an unknown kind of padding")
     return [
         (side + more - window) // stride + 1
         for side, more, window, stride in zip(sides, extra, reach, strides, strict=True)
@@ -262,23 +262,23 @@ def _slid(node: NodeDef, sides: list[int], reach: list[int]) -> list[int]:
 
 def _check_format(node: NodeDef) -> None:
     if _attribute(node, "data_format").s not in (b"", b"NHWC"):
-        raise ValueError("only NHWC is read")
+        raise ValueError("only NHWC is supported")
 
 
 def _by_channel(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
-    """One tensor, and vectors that have a number for each of its channels."""
+    """Return the shape of one tensor, with vectors that have a number for each of its channels."""
     _check_format(node)
     shape, *vectors = inputs
     if len(shape) < 2 or len(vectors) != _VECTORS.get(node.op, 4) or {*vectors} != {shape[-1:]}:
-        raise ValueError(f"{[list(each) for each in vectors]} by {shape[-1]} channels")
+        raise ValueError(f"{[list(each) for each in vectors]} for {shape[-1]} channels")
     return shape
 
 
 def _between(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
-    """One tensor, and two numbers that bound its values."""
+    """Return the shape of one tensor, with two numbers that bound its values."""
     shape, low, high = inputs
     if low or high:
-        raise ValueError("bounds that are no single numbers")
+        raise ValueError("bounds that are not single numbers")
     return shape
 
 
@@ -297,7 +297,7 @@ def _local(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 def _cast(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     (source,), (shape,) = _inputs(node), inputs
     kind = _attribute(node, "DstT").type
-    # Other types hold other numbers: -1 is 255 in 8 bits.
+    # In other types the numbers change: -1 is 255 in 8 bits.
     if source in graph.known_names and kind in (DT_INT32, DT_INT64):
         found = graph.known(source)
         if kind == DT_INT64 or all(-(2**31) <= each < 2**31 for each in found):
@@ -324,7 +324,7 @@ def _matmul(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 
 
 def _axis(axis: int, rank: int) -> int:
-    """The axis, counted from the first. Raises ValueError if there is no such axis."""
+    """Return the axis, counted from the first. Raise ValueError if there is no such axis."""
     if not -rank <= axis < rank:
         raise ValueError(f"axis {axis} of {rank}")
     return axis % rank
@@ -354,7 +354,7 @@ def _squeeze(_: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     axes = {_axis(each, len(shape)) for each in _attribute(node, "squeeze_dims").list.i}
     gone = axes or {i for i, side in enumerate(shape) if side == 1}
     if any(shape[i] != 1 for i in gone):
-        raise ValueError(f"a side of {list(shape)} that is not 1 is taken away")
+        raise ValueError(f"a side of {list(shape)} that is not 1 is removed")
     return tuple(side for i, side in enumerate(shape) if i not in gone)
 
 
@@ -371,7 +371,7 @@ def _pad(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     if form != (len(shape), 2) or min(pairs) < 0 or value not in ([], [()]):
         raise ValueError(f"{list(shape)} padded by {pairs}")
     before, after = pairs[::2], pairs[1::2]
-    if node.op == "MirrorPad":  # what is beyond the middle is not mirrored
+    if node.op == "MirrorPad":  # no more than what is there can be mirrored
         most = [side - (_attribute(node, "mode").s == b"REFLECT") for side in shape]
         if any(
             pad > side for each in (before, after) for pad, side in zip(each, most, strict=True)
@@ -405,13 +405,13 @@ def _shape(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 
 
 def _slice(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
-    """StridedSlice: of each axis a range, or (shrink_axis_mask) one; no new axis."""
+    """Return the shape of a StridedSlice: a range of each axis, or one place (shrink_axis_mask)."""
     kinds = ("begin_mask", "end_mask", "shrink_axis_mask", "ellipsis_mask")
     masks = {key: _attribute(node, key).i for key in kinds}
     if _attribute(node, "new_axis_mask").i:
         raise ValueError("a new axis")
     if masks["shrink_axis_mask"] & (masks["begin_mask"] | masks["ellipsis_mask"]):
-        raise ValueError("one of an axis whose begin is not said")
+        raise ValueError("a place on an axis without a begin")
     source, *ends = _inputs(node)
     begins, stops, strides = map(graph.known, ends)
     bounds = zip(begins, stops, strides, strict=True)
@@ -427,7 +427,7 @@ def _slice(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     if source in graph.known_names:
         found = np.array(graph.known(source)).reshape(inputs[0])[tuple(index)]
         graph.remember(node, np.ravel(found).tolist())
-    # A view: no memory is asked for, whatever the shape.
+    # A view, which takes no memory, whatever the shape.
     shape = np.broadcast_to(np.int8(0), inputs[0])[tuple(index)].shape
     if 0 in shape:
         raise ValueError(f"nothing of {list(inputs[0])}")
@@ -470,7 +470,7 @@ def _batch_to_space(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
 def _blocks(
     graph: _Graph, node: NodeDef, inputs: list[Shape]
 ) -> tuple[Shape, list[int], list[int], list[int]]:
-    """The shape; the block's side, and what is padded or cropped, of each axis but the first."""
+    """Return the shape; and for all axes but the first the block's side, padding or crop."""
     shape, (count,), form = inputs
     blocks, pairs = (graph.known(name) for name in _inputs(node)[1:])
     if form != (count, 2) or min(blocks) < 1 or min(pairs) < 0:
@@ -480,7 +480,7 @@ def _blocks(
     return shape, [*blocks, *[1] * rest], befores, afters
 
 
-# How many vectors go with a tensor: biases, or of a normalisation four.
+# How many vectors go with a tensor: the biases; for all other ops four, of a normalisation.
 _VECTORS = {"BiasAdd": 1, "BiasAddV1": 1}
 _RULES: dict[str, Rule] = {
     "AddN": _sum_of_all,

@@ -1,6 +1,6 @@
-"""What TensorFlow 1.15 knows of an op, and nodes as it can read them.
+"""The ops and attributes that TensorFlow 1.15 knows, and nodes reduced to them.
 
-`tf1_ops.txt` is its list: written by tools/list_tf1_ops.py, shown in docs/tf1_ops.md.
+`tf1_ops.txt` lists them: written by tools/list_tf1_ops.py, shown in docs/tf1_ops.md.
 """
 
 import json
@@ -15,11 +15,11 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DataType
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs.graph import listed
 
-# What TensorFlow 2 notes at a node besides its attributes.
+# What TensorFlow 2 adds to a node besides its attributes.
 _NOTES = ("experimental_debug_info", "experimental_type")
 
-# What TensorFlow 2 added to these ops, with the value that leaves them as they were.
-# Some only matter to training; those may have any value (None).
+# Attributes that TensorFlow 2 added, with the value that changes nothing; None: any value, as the
+# attribute matters only in training.
 _LATER: dict[str, AttrValue | None] = {
     "explicit_paddings": AttrValue(list=AttrValue.ListValue()),
     "narrow_range": AttrValue(b=False),
@@ -33,7 +33,7 @@ _LATER: dict[str, AttrValue | None] = {
 
 @cache
 def attributes() -> dict[str, dict[str, AttrValue | None]]:
-    """The attributes of each op: name -> default, None where a node must say it."""
+    """Return the attributes of each op: name -> default, or None if a node must state it."""
     found: dict[str, dict[str, AttrValue | None]] = defaultdict(dict)
     for line in Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines():
         op, *words = line.split(maxsplit=3)
@@ -46,12 +46,11 @@ def attributes() -> dict[str, dict[str, AttrValue | None]]:
 
 
 def plain(node: NodeDef) -> NodeDef:
-    """The node with no attribute but those that TensorFlow 1.15 needs to compute the same.
+    """Return the node with only those attributes that TensorFlow 1.15 needs to compute the same.
 
-    Defaults, and attributes that only say something to the program that made the node, are left
-    out; so is the device. The smallest constants are lists of values (see `listed`). The node
-    itself comes back where there is nothing to do.
-    Raises UserError where TensorFlow 1.15 could not compute the same.
+    Defaults, the device, and attributes that matter only to the program that made the node are left
+    out. The smallest constants become lists of values (see `listed`). If nothing changes, the node
+    itself is returned. Raise UserError if TensorFlow 1.15 cannot compute the same.
     """
     known = attributes()[node.op]
     spare = [name for name, value in node.attr.items() if _is_spare(node, name, value)]
@@ -76,8 +75,8 @@ def _is_spare(node: NodeDef, name: str, value: AttrValue) -> bool:
     if name in _LATER and _LATER[name] in (None, value):
         return True
     raise UserError(
-        f"{_named(node)} has {shown(name)}, which TensorFlow 1.15 does not know; old programs "
-        "could not read a graph with it: take another network"
+        f"{_named(node)} has {shown(name)}, which TensorFlow 1.15 does not know, so old programs "
+        "could not read a graph with it; choose another network"
     )
 
 
@@ -86,7 +85,7 @@ def _named(node: NodeDef) -> str:
 
 
 def _value(kind: str, text: str) -> AttrValue:
-    """The default of an attribute of that kind, as `tf1_ops.txt` writes it."""
+    """Return the default of an attribute of that kind from its text in `tf1_ops.txt`."""
     value = AttrValue()
     said = json.loads(text)
     if kind == "string":
@@ -100,7 +99,7 @@ def _value(kind: str, text: str) -> AttrValue:
     elif kind == "type":
         value.type = DataType.Value(said)
     elif kind == "shape":
-        value.shape.unknown_rank = True  # "any", the only one there is
+        value.shape.unknown_rank = True  # "any", the only one in the list
     else:
         value.list.i.extend(said)
         value.list.SetInParent()

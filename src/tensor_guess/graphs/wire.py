@@ -1,7 +1,7 @@
-"""How much a GraphDef's bytes would become, told from the wire before a parser makes it.
+"""Bound the memory that a GraphDef would take, from its bytes, before a parser builds it.
 
-Two bytes are an empty message, which takes a hundred in memory: 20 MB of such take 2 GB. What
-weighs in a sound graph, the values of its constants, stays as large as it is. The format is
+An empty message is two bytes but takes a hundred in memory: 20 MB of them take 2 GB. Most of a
+sound graph is the values of its constants, which take no more memory than bytes. The format is
 protobuf's (protobuf.dev/programming-guides/encoding).
 """
 
@@ -10,19 +10,20 @@ from collections.abc import Callable
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.allowed import MAX_CONSTANT
 
-# How many nodes a graph may have.
+# The most nodes that a graph may have.
 MAX_NODES = 20_000
-# Bytes besides the values of constants: so few cannot become too much. EfficientNetV2-L has 0.4 MB.
+# Bytes besides the values of constants; so few cannot take too much memory. EfficientNetV2-L has
+# 0.4 MB.
 _MAX_PLAIN = 1_500_000
-# Fields, if there are more bytes: a TF Hub module has up to 6 MB, of long names.
+# Fields, if there are more bytes than that: a TF Hub module has up to 6 MB of long names.
 _MAX_FIELDS = 300_000
-# Fields of the graph, and of its nodes that are longer than a window.
+# Fields of the graph, and of those of its nodes that are longer than a window.
 _MAX_LARGE = 200_000
 _WINDOW = 4096
 
-Fetch = Callable[[int, int], bytes]  # (position, length) -> so many bytes, or fewer at the end
+Fetch = Callable[[int, int], bytes]  # (position, length) -> that many bytes, or fewer at the end
 
-# message -> its fields that are messages, or strings of a list (graph.proto, node_def.proto,
+# message -> its fields that are messages or lists of strings (graph.proto, node_def.proto,
 # attr_value.proto, tensor.proto, tensor_shape.proto, function.proto)
 _MESSAGES: dict[str, dict[int, str]] = {
     "graph": {1: "node", 2: "library", 4: "leaf"},
@@ -34,24 +35,24 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "shape": {2: "leaf"},
     "function": {2: "entry"},
 }
-# Of a tensor: bytes, and lists of numbers of a fixed width.
+# Fields of a tensor: bytes, and lists of numbers of a fixed width.
 _CONTENT = {4, 5, 6}
 _LIBRARY = 2
 
 
 class _Damaged(Exception):
-    """The bytes are no message."""
+    """The bytes are not a message."""
 
 
 class _TooMuch(Exception):
-    """There is more than was looked for."""
+    """There are more fields than are allowed."""
 
 
 def check(fetch: Fetch, size: int, name: str) -> None:
-    """Raise UserError if `size` bytes are no GraphDef, or parsing them would take much more memory.
+    """Raise UserError if `size` bytes are not a GraphDef, or would take far more memory parsed.
 
-    `fetch` gives them, piece by piece: those of large constants are not looked at. `name` is for
-    the message.
+    `fetch` returns them piece by piece; those of large constants are not read. `name` is for the
+    message.
     """
     try:
         plain = _Walk(fetch, name, _MAX_LARGE, deep=False).walk(size)
@@ -61,18 +62,18 @@ def check(fetch: Fetch, size: int, name: str) -> None:
         raise damaged(name) from error
     except _TooMuch as error:
         raise UserError(
-            f"{name} is refused: besides its weights it has more than any network needs; "
+            f"{name} is refused: apart from its weights, it is larger than any network needs; "
             "get it again"
         ) from error
 
 
 def damaged(name: str) -> UserError:
-    """What is raised if the bytes of `name` are no GraphDef."""
+    """Return the error to raise if the bytes of `name` are not a GraphDef."""
     return UserError(f"{name} is not a frozen graph, or is damaged; get it again or train again")
 
 
 class _Walk:
-    """Looks at the fields of a graph, those of short messages only if it goes `deep`."""
+    """A walk over the fields of a graph, entering short messages only if `deep`."""
 
     def __init__(self, fetch: Fetch, name: str, fields: int, *, deep: bool) -> None:
         self._fetch, self._name, self._left, self._deep = fetch, name, fields, deep
@@ -80,7 +81,7 @@ class _Walk:
         self._plain = self._nodes = 0
 
     def walk(self, size: int) -> int:
-        """The bytes that are no values of constants. Raises _Damaged, _TooMuch or UserError."""
+        """Return how many bytes are no constants' values. Raise _Damaged, _TooMuch or UserError."""
         self._message("graph", 0, size)
         return self._plain
 
@@ -117,7 +118,7 @@ class _Walk:
     def _count(self, number: int, length: int) -> None:
         self._nodes += number == 1
         if self._nodes > MAX_NODES:
-            raise UserError(f"{self._name} has more nodes than are read (at most {MAX_NODES})")
+            raise UserError(f"{self._name} has too many nodes; at most {MAX_NODES} are allowed")
         if number == _LIBRARY and length > _WINDOW:
             raise UserError(
                 f"{self._name} has library functions, which a frozen graph does not need"

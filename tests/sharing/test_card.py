@@ -43,16 +43,16 @@ def test_everything_that_is_known_is_said(record: Record) -> None:
         "- Made by: tensor-guess 1.2.3\n",
         f"SHA-256 {DIGEST}\n",
         "- Accuracy on the testing split: 80.0% (N=30, 95% interval 62.7% to 90.5%)\n",
-        "near copies of training ones: 2\n",
+        "near copies of training pictures: 2\n",
         "- Thresholds: elsa: 0.5\n",
-        "\n| label | training | validation | testing | tested | right | taken for |\n",
+        "\n| label | training | validation | testing | tested | right | mistaken for |\n",
         "\n| darth vader | 80 | 9 | 11 | 10 | 9 | elsa (1) |\n",
         "\n| elsa | 80 | 9 | 11 | 10 | 10 |  |\n",
         # Neither "東京" is lost nor what was taken for two others.
         "\n| 東京 | 80 | 9 | 11 | 10 | 5 | darth vader (2), elsa (3) |\n",
         f"Hash of the data: {'a' * 64} ",
-        "RGB pictures of 16 x 16, squeezed by antialiased bilinear interpolation, each value as ",
-        "(value - 127.5) / 127.5, computed in float32",
+        "RGB pictures of 16 x 16, resized by antialiased bilinear interpolation, with each ",
+        "value scaled as (value - 127.5) / 127.5. It computes in float32, and ",
     ):
         assert said in card
     assert card == model_card.written(record, DIGEST, STORY, AUTHOR)
@@ -62,14 +62,14 @@ def test_what_is_not_known_is_said_to_be_so(record: Record) -> None:
     classic = replace(record.scaling, classic=True)
     record = replace(record, thresholds={}, backbone_sha256="", scaling=classic)
     card = model_card.written(record, DIGEST, Story(), Author())
-    assert "squeezed as `retrain.py` did" in card
+    assert "resized as `retrain.py` did" in card
     for said in (
         "Intended use: not stated by its author\n",
         "Licence of the classifier: not stated by its author\n",
         "Backbone: tiny, SHA-256 not known\n",
         "Made by: not known\n",
         "Accuracy on the testing split: not known\n",
-        "near copies of training ones: not known\n",
+        "near copies of training pictures: not known\n",
         "Thresholds: none set\n",
         f"\n| elsa {'| not known ' * 6}|\n",
         "Hash of the data: not known ",

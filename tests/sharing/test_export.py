@@ -158,8 +158,10 @@ def test_what_a_format_does_not_decode_is_passed_over_and_counted(
     others = ("photo03.webp", "photo04.avif", "photo05.jpg")  # the last one is in CMYK
     assert all((PHOTOS / name).exists() for name in others)
     assert capfd.readouterr().err == (
-        f"{len(others)} of the files passed over: saved_model cannot be compared on them\n"
+        f"passed over {len(others)} files that saved_model cannot be compared on\n"
     )
+    exporting._say_passed_over(Job(Given(small), tmp_path, "tflite"), 1)
+    assert capfd.readouterr().err == "passed over 1 file that tflite cannot be compared on\n"
 
 
 def test_without_pictures_it_says_which_option_gives_some(small: Path, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_without_pictures_it_says_which_option_gives_some(small: Path, tmp_path:
         Job(Given(small / GRAPH), tmp_path / "out", "onnx"),
         Job(Given(small / GRAPH), tmp_path / "out", "tflite", quantize=True),
     ):
-        with pytest.raises(UserError, match="give a folder of some by --pictures"):
+        with pytest.raises(UserError, match="give a folder of some with --pictures"):
             export(job)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"there are none in .*empty"):

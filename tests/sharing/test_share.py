@@ -117,7 +117,7 @@ def test_another_programs_classifier_is_shared_too(tmp_path: Path, flavour: str)
     assert members[LABELS] == b"tulips\nroses\nroses (2)\n"
     card = members[MODEL_CARD].decode()
     assert "Made by: not known" in card
-    assert "squeezed as `retrain.py` did" in card
+    assert "resized as `retrain.py` did" in card
     assert verify(tmp_path / "x.zip").worst < 1e-6
     (tmp_path / "output_labels.txt").rename(tmp_path / "elsewhere.names")
     with pytest.raises(UserError, match="say which by --labels"):
@@ -283,12 +283,12 @@ def test_what_was_changed_is_noticed_though_the_digests_are_right(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda sums: b"", "MODEL_CARD.md in .* is not what SHA256SUMS says"),
+        (lambda sums: b"", "MODEL_CARD.md in .* does not match SHA256SUMS"),
         (lambda sums: sums.replace(b"retrained_labels", b"retrained_table"), "labels.txt in"),
         (lambda sums: sums + sums[:67].replace(b"M", b"m"), "names files that are not there"),
         (lambda sums: sums + b"\xff\n", "names files that are not there"),
-        (lambda sums: sums.upper(), "is not what"),
-        (lambda sums: sums.replace(b"\n", b"\r\n"), "is not what"),
+        (lambda sums: sums.upper(), "does not match"),
+        (lambda sums: sums.replace(b"\n", b"\r\n"), "does not match"),
     ],
 )
 def test_wrong_digests_are_noticed(
@@ -306,7 +306,7 @@ def test_each_digest_is_checked(shared_zip: Path, tmp_path: Path, name: str) -> 
     members = members_of(shared_zip)
     path = tmp_path / "x.zip"
     path.write_bytes(packed(members | {name: members[name] + b"\n"}, summed=False))
-    with pytest.raises(UserError, match=f"{name} in .* is not what SHA256SUMS says"):
+    with pytest.raises(UserError, match=f"{name} in .* does not match SHA256SUMS"):
         verify(path)
 
 

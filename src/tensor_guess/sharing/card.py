@@ -1,4 +1,4 @@
-"""The model card of a classifier: what is known of it, for those whom it is handed to."""
+"""The model card of a classifier: what is known about it, for those who receive it."""
 
 import re
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 @dataclass(frozen=True)
 class Author:
-    """What only the author can say: what the classifier is for, and who may use it how."""
+    """What only the author can say: what the classifier is for, and how others may use it."""
 
     intended_use: str | None = None
     licence: str | None = None
 
 
 def written(record: Record, digest: str, story: Story, author: Author) -> str:
-    """The card as Markdown; `digest` is the graph's. What is not known is said to be so."""
+    """Return the card as Markdown, with gaps marked as not known; `digest` is the graph's."""
     scaling = record.scaling
     return f"""\
 # Model card
@@ -42,11 +42,11 @@ A picture classifier of {len(record.labels)} labels.
 ## How good it is
 
 - Accuracy on the testing split: {story.accuracy or _NOT_KNOWN}
-- Test pictures not counted, being near copies of training ones: \
+- Test pictures not counted, as near copies of training pictures: \
 {_NOT_KNOWN if story.near_copies is None else story.near_copies}
 - Thresholds: {_thresholds(record)}
 
-Pictures by label and split, and what those of the testing split that were counted were taken for:
+Pictures by label and split, and the labels given to the test pictures that were counted:
 
 {_table(record, story)}
 
@@ -55,20 +55,20 @@ Hash of the data: {_or_not_known(story.data_sha256, _NOT_KNOWN)} \
 
 ## How to use it
 
-It is fed RGB pictures of {scaling.size} x {scaling.size}, {_squeezed(scaling)}, each value as \
-(value - {scaling.mean}) / {scaling.std}, computed in {record.precision}; \
-it gives a score for each label.
+Its input is RGB pictures of {scaling.size} x {scaling.size}, {_resized(scaling)}, with each \
+value scaled as (value - {scaling.mean}) / {scaling.std}. It computes in {record.precision}, and \
+gives a score for each label.
 
     sha256sum -c {SUMS}
     ./guess.sh {GRAPH} photo.jpg
 
-`tensor-guess verify` on the zip checks all of it, and that the self-test's pictures (noise drawn
-from numbers, nobody's photos) still get the scores they had.
+`tensor-guess verify` checks the whole zip, and that the pictures of its self-test (random noise,
+nobody's photos) still get the same scores.
 """
 
 
 def _table(record: Record, story: Story) -> str:
-    head = ["label", *(part.value for part in Split), "tested", "right", "taken for"]
+    head = ["label", *(part.value for part in Split), "tested", "right", "mistaken for"]
     rows = [head, ["---"] * len(head)]
     for k, label in enumerate(record.labels):
         row = [_plain(label)]
@@ -85,7 +85,7 @@ def _counts(category: str, story: Story) -> list[str]:
 
 
 def _confusion(k: int, record: Record, story: Story) -> list[str]:
-    """How many were tested, how many right, and the wrong ones by what they were taken for."""
+    """Return how many were tested, how many were right, and the wrong ones by the label given."""
     if story.confusion is None:
         return [_NOT_KNOWN] * 3
     row = story.confusion[k]
@@ -112,14 +112,14 @@ def _or_not_known(text: str | None, otherwise: str) -> str:
     return _plain(" ".join(text.split())) if text and text.strip() else otherwise
 
 
-def _squeezed(scaling: Scaling) -> str:
+def _resized(scaling: Scaling) -> str:
     if scaling.classic:
-        return "squeezed as `retrain.py` did (TensorFlow 1's resize_bilinear, no antialias)"
-    return "squeezed by antialiased bilinear interpolation"
+        return "resized as `retrain.py` did (TensorFlow 1's resize_bilinear, no antialias)"
+    return "resized by antialiased bilinear interpolation"
 
 
 def _plain(text: str) -> str:
-    """The text as Markdown shows it again, whatever is in it: no HTML, links, cells or escapes."""
+    """Return Markdown that shows the text as it is: no HTML, links, cells or escapes."""
     safe = "".join(_HTML.get(c, c) for c in shown(text))
-    # GitHub makes links of bare addresses too (its specification, section 6.9).
+    # GitHub turns bare addresses into links too (its specification, section 6.9).
     return re.sub(r"[\\`*_\[\]|~@#]|(?<=www)\.|:(?=//)", r"\\\g<0>", safe, flags=re.IGNORECASE)

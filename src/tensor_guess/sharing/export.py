@@ -1,4 +1,4 @@
-"""The job of exporting: a classifier in another runtime's format, published only if it agrees."""
+"""Export a classifier to another runtime's format, and publish it only if its scores agree."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,9 +28,9 @@ from tensor_guess.system import progress
 from tensor_guess.system.durable import check_new, draft, publish_made, sweep
 from tensor_guess.system.reading import real
 
-# On so many pictures an export is compared.
+# How many pictures an export is compared on.
 PICTURES = 20
-# From so many the ranges of 8-bit numbers are taken.
+# How many pictures give the ranges of 8-bit numbers.
 _CALIBRATION = 100
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -39,7 +39,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Job:
-    """What is exported, where to and as what; `pictures`: a folder instead of TF_FILES/data."""
+    """What to export, where to and in which format; `pictures`: instead of TF_FILES/data."""
 
     which: Given
     dest: Path
@@ -50,8 +50,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Exported:
-    """On how many pictures it was tried; the worst difference of a score, or (in 8 bits, where
-    that says little) the accuracy before and after."""
+    """How an export compares, on `count` pictures.
+
+    `worst`: the largest difference of a score. `accuracy`: before and after, in 8 bits only, since
+    there a difference of scores says little.
+    """
 
     count: int
     worst: float
@@ -59,42 +62,43 @@ class Exported:
 
 
 class Format(Protocol):
-    """What each export_* module gives; `write` makes a file or a folder at `path`."""
+    """What each `to_*` module provides; `write` makes a file or a folder at `path`."""
 
-    def write(self, known: Classifier, path: Path) -> None: ...
+    def write(self, classifier: Classifier, path: Path) -> None: ...
 
     def scores(self, path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]: ...
 
 
 def export(job: Job) -> Exported:
-    """What was found of the export that is at `job.dest` now, whole.
+    """Export to `job.dest`, and return how the export compares.
 
-    Raises WrongUsage or UserError, and leaves nothing there: as `classifier.load` does; no
-    pictures; the format cannot express the network; a score differs by more than TOLERANCE.
+    Raise WrongUsage or UserError, and leave nothing there, as `loading.load` does, and if there are
+    no pictures, if the format cannot express the network, or if a score differs by more than
+    TOLERANCE.
     """
     if job.quantize and job.format != "tflite":
         raise WrongUsage("--quantize is for --format tflite")
     check_new(job.dest, job.which.path / DATA)
     sweep(real(job.dest).parent)
-    known = loading.load(job.which)
-    # What others are told is computed in float32.
-    known = replace(known, record=replace(known.record, precision=FLOAT32))
+    classifier = loading.load(job.which)
+    # Exports compute in float32.
+    classifier = replace(classifier, record=replace(classifier.record, precision=FLOAT32))
     with draft(job.dest) as made:
-        found = _quantized(job, known, made) if job.quantize else _exact(job, known, made)
+        found = _quantized(job, classifier, made) if job.quantize else _exact(job, classifier, made)
         publish_made(made, job.dest)
     return found
 
 
-def _exact(job: Job, known: Classifier, made: Path) -> Exported:
-    samples = _samples(job, known)
-    expected = _expected(known, samples)
+def _exact(job: Job, classifier: Classifier, made: Path) -> Exported:
+    samples = _samples(job, classifier)
+    expected = _expected(classifier, samples)
     with _converting(job):
         form = _format(job.format)
-        form.write(known, made)
+        form.write(classifier, made)
         found = form.scores(made, samples)
     differences = np.abs(found - expected).max(axis=1)
     worst = int(np.argmax(differences))
-    if not differences[worst] <= TOLERANCE:  # a score that is no number differs too
+    if not differences[worst] <= TOLERANCE:  # NaN differs too
         raise UserError(
             f"{shown(job.dest)} is not written: exported as {job.format}, a score of "
             f"{shown(samples[worst].path)} differs by {differences[worst]:.7f} "
@@ -103,19 +107,19 @@ def _exact(job: Job, known: Classifier, made: Path) -> Exported:
     return Exported(len(samples), float(differences[worst]))
 
 
-def _quantized(job: Job, known: Classifier, made: Path) -> Exported:
-    training, held_out = _parts(job, known)
+def _quantized(job: Job, classifier: Classifier, made: Path) -> Exported:
+    training, held_out = _parts(job, classifier)
     samples = [sample for sample, _ in held_out]
     truth = [label for _, label in held_out]
-    expected = _expected(known, samples)
+    expected = _expected(classifier, samples)
     with _converting(job):
         from tensor_guess.sharing import to_tflite
 
         ranges = [sample.pixels for sample, _ in training[:_CALIBRATION]]
-        to_tflite.write_quantized(known, made, ranges)
+        to_tflite.write_quantized(classifier, made, ranges)
         found = to_tflite.scores(made, samples)
     if not np.isfinite(found).all():
-        raise UserError(f"{shown(job.dest)} is not written: in 8 bits, its scores are no numbers")
+        raise UserError(f"{shown(job.dest)} is not written: in 8 bits, its scores are not numbers")
     before, after = (
         Accuracy(int((each.argmax(axis=1) == truth).sum()), len(truth))
         for each in (expected, found)
@@ -124,7 +128,7 @@ def _quantized(job: Job, known: Classifier, made: Path) -> Exported:
 
 
 def _format(name: str) -> Format:
-    """The module of that format; each imports a runtime of its own."""
+    """Return the module for that format; each imports its own runtime."""
     if name == "saved_model":
         from tensor_guess.sharing import to_saved_model
 
@@ -144,7 +148,7 @@ def _format(name: str) -> Format:
 
 @contextmanager
 def _converting(job: Job) -> Iterator[None]:
-    """Converters tell much, and raise anything at all: here it is silence, or one sentence."""
+    """Silence converters, and turn whatever they raise into one sentence."""
     try:
         with progress.silence():
             yield
@@ -156,19 +160,19 @@ def _converting(job: Job) -> Iterator[None]:
         ) from error
 
 
-def _expected(known: Classifier, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[N, K]: what a guess says of the samples."""
-    network = known.network(few=len(samples) < FEW)
+def _expected(classifier: Classifier, samples: Sequence[Sample]) -> NDArray[np.float32]:
+    """Return the scores [N, K] that a guess gives the samples."""
+    network = classifier.network(few=len(samples) < FEW)
     pairs = ((sample, sample.pixels) for sample in samples)
     return np.stack([scores for _, scores in network.run(pairs)])
 
 
-def _samples(job: Job, known: Classifier) -> list[Sample]:
-    """PICTURES of the pictures, or all that there are; what cannot be read is counted and told."""
+def _samples(job: Job, classifier: Classifier) -> list[Sample]:
+    """Return PICTURES of the pictures, or all if fewer; print how many could not be read."""
     found: list[Sample] = []
     passed_over = 0
     for path in _spread([path for _, path in _pictures(job)]):
-        sample = _sample(path, known, job.format)
+        sample = _sample(path, classifier, job.format)
         if sample is None:
             passed_over += 1
         else:
@@ -182,29 +186,30 @@ def _samples(job: Job, known: Classifier) -> list[Sample]:
 
 
 def _parts(
-    job: Job, known: Classifier
+    job: Job, classifier: Classifier
 ) -> tuple[list[tuple[Sample, int]], list[tuple[Sample, int]]]:
-    """Pictures that were trained on and others, each with the number of its label.
+    """Return pictures that were trained on and others, each with the number of its label.
 
-    Those of no label are left out. Raises UserError where there is none of the one or the other.
+    Pictures without a label of the classifier are left out. Raise UserError if either list is
+    empty.
     """
-    validation, testing = _held_out(job, known)
+    validation, testing = _held_out(job, classifier)
     keys: dict[int, dict[bytes, Path]] = {}
     passed_over = 0
     for label, path in _pictures(job):
-        if label not in known.record.labels:
+        if label not in classifier.record.labels:
             continue
         try:
             key = encoded.read(path).key
         except Unreadable:
             passed_over += 1
         else:
-            keys.setdefault(known.record.labels.index(label), {})[key] = path
+            keys.setdefault(classifier.record.labels.index(label), {})[key] = path
     parts: dict[Split, list[tuple[Sample, int]]] = {part: [] for part in Split}
     for number, own in keys.items():
         split = dataset.split(sorted(own), validation, testing)
         for part, key in zip(split, sorted(own), strict=True):
-            sample = _sample(own[key], known, job.format)
+            sample = _sample(own[key], classifier, job.format)
             if sample is None:
                 passed_over += 1
             else:
@@ -216,20 +221,20 @@ def _parts(
     return _spread(parts[Split.TRAINING]), _spread(held_out)
 
 
-def _held_out(job: Job, known: Classifier) -> tuple[int, int]:
-    """Percent of the pictures in the validation and in the testing split, as they were in training.
+def _held_out(job: Job, classifier: Classifier) -> tuple[int, int]:
+    """Return the percentages of validation and testing pictures that were held out in training.
 
-    Raises UserError where all of them were trained on: they would tell a better accuracy.
+    Raise UserError if all pictures were trained on: their accuracy would be too high.
     """
     graph = loading.graph_path(job.which.path)
-    model = stories.bytes_beside(graph) if is_ours(known.graph) else None
-    told = stories.read(model, known.record, known.digest(), RECORD) if model else None
-    if told and told.held_out and any(told.held_out):
-        return told.held_out
-    if told and told.held_out and not job.pictures:
+    model = stories.bytes_beside(graph) if is_ours(classifier.graph) else None
+    story = stories.read(model, classifier.record, classifier.digest(), RECORD) if model else None
+    if story and story.held_out and any(story.held_out):
+        return story.held_out
+    if story and story.held_out and not job.pictures:
         raise UserError(
-            f"{shown(job.which.path)} was trained on all of its pictures, so none of them tells "
-            "its accuracy in 8 bits; give a folder of others by --pictures"
+            f"{shown(job.which.path)} was trained on all of its pictures, so none of them can "
+            "show its accuracy in 8 bits; give a folder of others with --pictures"
         )
     progress.say("it is not known whether the classifier was trained on these pictures")
     usual = Training()
@@ -238,11 +243,12 @@ def _held_out(job: Job, known: Classifier) -> tuple[int, int]:
 
 def _say_passed_over(job: Job, count: int) -> None:
     if count:
-        progress.say(f"{count} of the files passed over: {job.format} cannot be compared on them")
+        files = "1 file" if count == 1 else f"{count} files"
+        progress.say(f"passed over {files} that {job.format} cannot be compared on")
 
 
 def _pictures(job: Job) -> list[tuple[str, Path]]:
-    """Every file among the pictures, with the label that its folder has, in a fixed order."""
+    """Return every file among the pictures with the label of its folder, in a fixed order."""
     folder = job.pictures or job.which.path / DATA
     if job.pictures and not folder.is_dir():
         raise WrongUsage(f"there is no folder {shown(folder)} (--pictures)")
@@ -258,13 +264,13 @@ def _pictures(job: Job) -> list[tuple[str, Path]]:
     return found
 
 
-def _sample(path: Path, known: Classifier, form: str) -> Sample | None:
-    """The picture, or None where it cannot be decoded, by us or in that format."""
+def _sample(path: Path, classifier: Classifier, form: str) -> Sample | None:
+    """Return the picture, or None if it cannot be decoded by us or in that format."""
     try:
         picture = encoded.read(path)
         if form == "saved_model" and not decoding.same_in_tensorflow(picture):
             return None
-        return Sample(path, picture, pixels(picture, known.record.scaling))
+        return Sample(path, picture, pixels(picture, classifier.record.scaling))
     except Unreadable:
         return None
 
@@ -272,12 +278,12 @@ def _sample(path: Path, known: Classifier, form: str) -> Sample | None:
 def _no_pictures(job: Job) -> UserError:
     folder = job.pictures or job.which.path / DATA
     return UserError(
-        f"an export is compared on real pictures, and there are none in {shown(folder)}; "
-        "give a folder of some by --pictures"
+        f"an export is compared on real pictures, but there are none in {shown(folder)}; "
+        "give a folder of some with --pictures"
     )
 
 
 def _spread(items: Sequence[Item]) -> list[Item]:
-    """All of them, in an order in which the first few are from all over (golden section)."""
+    """Return all items, ordered so that the first few are spread evenly (golden section)."""
     order = sorted(range(len(items)), key=lambda i: i * _GOLDEN % 1)
     return [items[i] for i in order]

@@ -1,4 +1,4 @@
-"""A classifier's network as other runtimes are given it: pixels in, scores out."""
+"""A classifier's network as other runtimes get it: pixels in, scores out."""
 
 import json
 from collections.abc import Sequence
@@ -22,56 +22,56 @@ from tensor_guess.images.pixels import Pixels
 # The input [N, S, S, 3] and the output [N, K], in every format.
 PIXELS, SCORES = "pixels", "scores"
 LABELS_FILE, RECORD_FILE = "labels.txt", "record.json"
-# Before the names of the network's nodes, so that none of them is one of those.
+# Put before the names of the network's nodes, so that none of them equals one of those.
 _UNDER = "network/"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture that an exported network is tried on: its file, and what ours is fed for it."""
+    """A picture to try an exported network on: its file, and the pixels that our network gets."""
 
     path: Path
     picture: Picture
     pixels: Pixels
 
 
-def graph_of(known: Classifier) -> GraphDef:
-    """The graph from PIXELS, RGB, 0 to 255, which it scales itself, to SCORES."""
-    scaling, builder = known.record.scaling, Builder()
+def graph_of(classifier: Classifier) -> GraphDef:
+    """Return the graph from PIXELS (RGB, 0 to 255, which it scales itself) to SCORES."""
+    scaling, builder = classifier.record.scaling, Builder()
     builder.placeholder(PIXELS, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
     mean = builder.const("scaling/mean", np.float32(scaling.mean))
     centred = builder.floats("Sub", "scaling/centred", (PIXELS, mean))
     # A factor, because phones' 8-bit arithmetic has no division.
     factor = builder.const("scaling/factor", np.float32(1 / scaling.std))
     builder.floats("Mul", f"{_UNDER}{NETWORK_INPUT}", (centred, factor))
-    for node in cut(known.graph, scaling, known.record.final_tensor)[1:]:
+    for node in cut(classifier.graph, scaling, classifier.record.final_tensor)[1:]:
         builder.graph.node.append(_plain(node))
-    builder.floats("Identity", SCORES, (f"{_UNDER}{known.record.final_tensor}",))
+    builder.floats("Identity", SCORES, (f"{_UNDER}{classifier.record.final_tensor}",))
     return builder.graph
 
 
-def fed(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """What PIXELS is fed for the samples: [N, S, S, 3]."""
+def batch(samples: Sequence[Sample]) -> NDArray[np.float32]:
+    """Return the pixels of the samples, [N, S, S, 3], for PIXELS."""
     return np.stack([sample.pixels for sample in samples]).astype(np.float32)
 
 
 def labels_text(record: Record) -> str:
-    """The labels as a file: one a line, in the order of the scores."""
+    """Return the text of a labels file: one label a line, in the order of the scores."""
     return "".join(f"{label}\n" for label in record.labels)
 
 
 def record_text(record: Record) -> str:
-    """The record as JSON, the labels in it too."""
+    """Return the record as JSON, including the labels."""
     return json.dumps(asdict(record), ensure_ascii=False, sort_keys=True)
 
 
 def _plain(node: NodeDef) -> NodeDef:
-    """The node under its new name, without what only the program that made it needs."""
+    """Return the node under its new name, without what only the program that made it needs."""
     copy = copied(node, lambda name: f"{_UNDER}{name}")
     copy.ClearField("device")
     for key in [key for key in node.attr if key.startswith("_")]:
         del copy.attr[key]
-    if node.op == "PlaceholderWithDefault":  # where training fed bottlenecks; nobody does now
+    if node.op == "PlaceholderWithDefault":  # training fed bottlenecks here; nobody does now
         copy.op = "Identity"
         copy.attr["T"].CopyFrom(node.attr["dtype"])
         del copy.attr["dtype"], copy.attr["shape"]

@@ -1,4 +1,4 @@
-"""The self-test of a shared classifier: pictures drawn from numbers, and the scores they get."""
+"""The self-test of a shared classifier: pictures of random noise, and the scores they get."""
 
 import io
 import json
@@ -17,13 +17,13 @@ from tensor_guess.images.pixels import Pixels
 # How many cells of noise the pictures have on a side: from a few blots to fine grain.
 _CELLS = (2, 4, 8, 16, 64)
 PICTURES = tuple(f"self_test/{number}.png" for number in range(1, len(_CELLS) + 1))
-# How far a score may be from the one that was kept: processors round differently.
+# How far a score may be from the stored one: processors round differently.
 TOLERANCE = 1e-4
-_DIGITS = 7  # of a kept score; float32 has no more
+_DIGITS = 7  # of a stored score; float32 has no more
 
 
 def made(classifier: Classifier) -> dict[str, bytes]:
-    """The files of the self-test, by their names in the zip; no picture of anybody's is in them."""
+    """Return the files of the self-test by their names in the zip; none is anybody's picture."""
     size = classifier.record.scaling.size
     drawn = [_drawn(seed, cells, size) for seed, cells in enumerate(_CELLS)]
     vectors = [
@@ -37,9 +37,10 @@ def made(classifier: Classifier) -> dict[str, bytes]:
 
 
 def worst(classifier: Classifier, files: Mapping[str, bytes], zip_name: str) -> float:
-    """The largest difference between a score that was kept and the classifier's, at most TOLERANCE.
+    """Return the largest difference between a stored score and the classifier's own.
 
-    `files` are those of `made`. Raises UserError where one is damaged, or a score differs by more.
+    `files` are those of `made`. Raise UserError if one is damaged, or if a score differs by more
+    than TOLERANCE.
     """
     kept = _kept(files[SELF_TEST], classifier.record.labels, f"{SELF_TEST} in {zip_name}")
     size = classifier.record.scaling.size
@@ -47,7 +48,7 @@ def worst(classifier: Classifier, files: Mapping[str, bytes], zip_name: str) -> 
     largest = 0.0
     for name, expected, found in zip(PICTURES, kept, _scores(classifier, pictures), strict=True):
         difference = max(abs(found[label] - expected[label]) for label in found)
-        if not difference <= TOLERANCE:  # a score that is no number differs too
+        if not difference <= TOLERANCE:  # NaN differs too
             raise UserError(
                 f"the self-test of {zip_name} fails: a score of {name} differs by {difference:.7f} "
                 f"(at most {TOLERANCE}), so the graph is not the one that was shared; get it again"
@@ -57,19 +58,19 @@ def worst(classifier: Classifier, files: Mapping[str, bytes], zip_name: str) -> 
 
 
 def _drawn(seed: int, cells: int, size: int) -> NDArray[np.uint8]:
-    """Smooth noise [size, size, 3]: cells x cells random colours, blown up."""
+    """Return smooth noise [size, size, 3]: cells x cells random colours, enlarged."""
     colours = np.random.default_rng(seed).integers(0, 256, (cells, cells, 3), np.uint8)
-    blown_up = Image.fromarray(colours).resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(blown_up)
+    enlarged = Image.fromarray(colours).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(enlarged)
 
 
 def _scores(
     classifier: Classifier, pictures: Sequence[NDArray[np.uint8]]
 ) -> list[dict[str, float]]:
-    """For each picture its scores by label, computed in float32 whatever the classifier's own."""
+    """Return the scores of each picture by label, computed in float32 whatever the record says."""
     record = replace(classifier.record, precision=FLOAT32)
     network = replace(classifier, record=record).network(few=True)
-    # Pictures of the network's own size: whoever made it, they are not squeezed.
+    # Pictures of the network's own size: they are not resized.
     fed: Sequence[Pixels] = pictures
     if record.scaling.classic:
         fed = [picture.astype(np.float32) for picture in pictures]
@@ -100,7 +101,7 @@ def _read(data: bytes, size: int, name: str) -> NDArray[np.uint8]:
 
 
 def _kept(data: bytes, labels: tuple[str, ...], name: str) -> list[dict[str, float]]:
-    """For each picture its scores by label, as they were kept."""
+    """Return the stored scores of each picture by label."""
     try:
         kept = json.loads(data)
         scores = [each["scores"] for each in kept["vectors"]]

@@ -1,7 +1,7 @@
-"""What `preprocessing.pixels` does, in TensorFlow's ops: a SavedModel brings it along.
+"""Do what `images.pixels` does in TensorFlow's ops, which become part of a SavedModel.
 
-The same decoder, and Pillow's arithmetic (src/libImaging/Resample.c of Pillow 13), so that pixels
-are equal, not near: one level of one pixel moves a score by more than 0.0001.
+It has the same decoder, and Pillow's arithmetic (src/libImaging/Resample.c of Pillow 13), so that
+pixels are equal, not merely close: one level of one pixel moves a score by more than 0.0001.
 """
 
 from typing import Any
@@ -17,18 +17,18 @@ _ORIENTATION = 0x0112
 
 
 def pixels(data: Any, scaling: Scaling) -> Any:
-    """[S, S, 3] float32, RGB, 0 to 255, of a picture's bytes (a scalar string)."""
+    """Return the pixels [S, S, 3], float32, RGB, 0 to 255, of a picture's bytes (scalar string)."""
     if scaling.classic:
         whole = tf.io.decode_image(data, channels=3, expand_animations=False)
         sides = [scaling.size, scaling.size]
         return tf.compat.v1.image.resize_bilinear(whole[None], sides)[0]
     decoded = _decoded(data, scaling.size)
-    squeezed = _squeezed(tf.cast(decoded, tf.float64), scaling.size)
-    return tf.cast(_upright(squeezed, _orientation(data)), tf.float32)
+    resized = _resized(tf.cast(decoded, tf.float64), scaling.size)
+    return tf.cast(_upright(resized, _orientation(data)), tf.float32)
 
 
 def _decoded(data: Any, size: int) -> Any:
-    """[H, W, 3] uint8; a JPEG at the smallest scale that is at least twice `size`."""
+    """Return [H, W, 3] uint8; a JPEG at the smallest scale that is at least twice `size`."""
     start = tf.strings.substr(data, 0, 2)
     return tf.case(
         [
@@ -45,7 +45,7 @@ def _jpeg(data: Any, size: int) -> Any:
     factor = tf.minimum(shape[0], shape[1]) // size
 
     def scaled(ratio: int) -> Any:
-        # The decoder that Pillow uses; TensorFlow's default is a coarser one.
+        # The method that Pillow uses; TensorFlow's default is coarser.
         return lambda: tf.io.decode_jpeg(
             data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
         )
@@ -55,15 +55,15 @@ def _jpeg(data: Any, size: int) -> Any:
 
 
 def _over_white(image: Any) -> Any:
-    """[H, W, 3] of RGBA over white, rounded as Pillow's AlphaComposite.c does."""
+    """Return RGBA over white as [H, W, 3], rounded as Pillow's AlphaComposite.c does."""
     image = tf.cast(image, tf.int32)
     alpha = image[..., 3:]
     blended = (image[..., :3] * alpha + 255 * (255 - alpha) + 128) * 128
     return tf.cast(((blended // 256 + blended) // 256) // 128, tf.uint8)
 
 
-def _squeezed(image: Any, size: int) -> Any:
-    """Pillow's antialiased bilinear: each direction by itself, rounded to whole levels."""
+def _resized(image: Any, size: int) -> Any:
+    """Resize as Pillow's antialiased bilinear: one direction at a time, rounded to whole levels."""
     shape = tf.shape(image)
     height, width = shape[0], shape[1]
     down, across = _weights(height, size), _weights(width, size)
@@ -75,7 +75,7 @@ def _squeezed(image: Any, size: int) -> Any:
         return _rounded(tf.einsum("ow,hwc->hoc", across, values))
 
     return tf.cond(
-        # Where that is less work by a good deal.
+        # If that is far less work.
         (height > size) & (height - size > 2 * (width - size)),
         lambda: horizontally(vertically(image)),
         lambda: vertically(horizontally(image)),
@@ -83,9 +83,9 @@ def _squeezed(image: Any, size: int) -> Any:
 
 
 def _weights(length: Any, size: int) -> Any:
-    """[size, length]: how much each pixel counts for each of the `size` new ones."""
+    """Return [size, length]: how much each pixel counts for each of the `size` new ones."""
     length = tf.cast(length, tf.float64)
-    # Dividing by a constant, TensorFlow would multiply by its reciprocal: not quite the same.
+    # To divide by a constant, TensorFlow would multiply by its reciprocal: not quite the same.
     scale = length / tf.where(length > 0, tf.constant(size, tf.float64), 1)
     reach = tf.maximum(scale, 1)
     centre = ((tf.range(size, dtype=tf.float64) + 0.5) * scale)[:, None]
@@ -97,13 +97,12 @@ def _weights(length: Any, size: int) -> Any:
 
 
 def _rounded(sums: Any) -> Any:
-    """Sums of levels and weights as levels; in float64 all of this is exact."""
+    """Return sums of weighted levels as levels; in float64 all of this is exact."""
     return tf.clip_by_value(tf.floor((sums + _ONE // 2) / _ONE), 0, 255)
 
 
 def _orientation(data: Any) -> Any:
-    """1 to 8: EXIF's tag of that name, in its first directory (EXIF 2.32), or 1 where there is
-    none."""
+    """Return EXIF's orientation, 1 to 8, from its first directory (EXIF 2.32); 1 if it has none."""
     exif = tf.strings.split(data, _EXIF, maxsplit=1)[1:]
     start = tf.strings.substr(tf.strings.reduce_join(exif), 0, 65536)
     return tf.cond(tf.strings.length(start) > 14, lambda: _tag(start), lambda: 1)
@@ -116,7 +115,7 @@ def _tag(exif: Any) -> Any:
     def number(two: Any) -> Any:
         return tf.where(little, two[..., 0] + 256 * two[..., 1], 256 * two[..., 0] + two[..., 1])
 
-    # The offset has four bytes, of which a directory within 64 KB needs two.
+    # The offset has four bytes; a directory within 64 KB needs two of them.
     at = number(tf.where(little, octets[4:6], octets[6:8]))
     end = tf.shape(octets)[0]
     at = tf.minimum(at, end - 2)
@@ -128,7 +127,7 @@ def _tag(exif: Any) -> Any:
 
 
 def _upright(image: Any, orientation: Any) -> Any:
-    """The square image as `orientation` says it is to be seen."""
+    """Return the square image turned upright, as `orientation` says."""
     image = tf.where(orientation >= 5, tf.transpose(image, (1, 0, 2)), image)
     mirrored = tf.reduce_any(orientation == tf.constant([2, 3, 6, 7]))
     upside_down = tf.reduce_any(orientation == tf.constant([3, 4, 7, 8]))

@@ -1,7 +1,7 @@
-"""What a TFLite model says of its input and output, for Android's and MediaPipe's task libraries.
+"""Describe a TFLite model's input and output for Android's and MediaPipe's task libraries.
 
 The format is that of TensorFlow Lite Support's metadata_schema.fbs (version 1.0): a flatbuffer
-among the model's buffers. The numbers of the fields are their places in that file.
+among the model's buffers. The fields are numbered by their places in that file.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,19 +14,22 @@ from tensor_guess.sharing.portable import LABELS_FILE, PIXELS, SCORES
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
-_PARSER = "1.0.0"  # the oldest that understands this
+_PARSER = "1.0.0"  # the oldest version that understands this
 _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 _FEATURES, _IMAGE = 1, 2  # ContentProperties
 _NORMALISATION = 1  # ProcessUnitOptions
 _RGB = 1  # ColorSpaceType
 
-# Adds one field to the table that is being made.
+# Adds one field to the table under construction.
 _Field = Callable[[flatbuffers.Builder, int], None]
 
 
 def with_metadata(model: bytes, size: int) -> bytes:
-    """The model with metadata: an RGB image of size x size that is not to be scaled, and scores
-    whose labels are in LABELS_FILE."""
+    """Return the model with metadata.
+
+    Its input is an RGB image of size x size that must not be scaled; its output is scores, with
+    their labels in LABELS_FILE.
+    """
     found = flatbuffer_utils.convert_bytearray_to_object(model)
     buffer = schema.BufferT()
     buffer.data = list(_metadata(size))
@@ -50,7 +53,7 @@ def _metadata(size: int) -> bytes:
 
 
 def _pixels(builder: flatbuffers.Builder, size: int) -> int:
-    """TensorMetadata of the input."""
+    """Write the TensorMetadata of the input; return its offset."""
     sides = _table(builder, {0: _uint32(size), 1: _uint32(size)})
     image = _table(builder, {0: _int8(_RGB), 1: _offset(sides)})
     content = _table(builder, {0: _uint8(_IMAGE), 1: _offset(image)})
@@ -66,7 +69,7 @@ def _pixels(builder: flatbuffers.Builder, size: int) -> int:
 
 
 def _scores(builder: flatbuffers.Builder) -> int:
-    """TensorMetadata of the output."""
+    """Write the TensorMetadata of the output; return its offset."""
     content = _table(builder, {0: _uint8(_FEATURES), 1: _offset(_table(builder, {}))})
     named = builder.CreateString(LABELS_FILE)
     file = _table(builder, {0: _offset(named), 2: _int8(_AXIS_LABELS)})

@@ -12,18 +12,18 @@ from tf2onnx import optimizer, tfonnx
 
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import serialise
-from tensor_guess.sharing.portable import PIXELS, SCORES, Sample, fed, graph_of, record_text
+from tensor_guess.sharing.portable import PIXELS, SCORES, Sample, batch, graph_of, record_text
 
-# Of 2021: what runs ONNX today knows it.
+# Of 2021: every current ONNX runtime knows it.
 _OPSET = 15
-# Those that turn NHWC into NCHW for good. tf2onnx's others change nothing here, and take 5 GB for
-# an Inception v3.
+# The passes that turn NHWC into NCHW for good. tf2onnx's others change nothing here, and take 5 GB
+# for an Inception v3.
 _PASSES = ("optimize_transpose", "fold_constants", "remove_identity", "remove_back_to_back")
 
 
-def write(known: Classifier, path: Path) -> None:
-    """Nothing comes back; the model is at `path`: PIXELS in, SCORES out, the record as metadata."""
-    proto = tf.compat.v1.GraphDef.FromString(serialise(graph_of(known)))
+def write(classifier: Classifier, path: Path) -> None:
+    """Write the model to `path`: PIXELS in, SCORES out, the record as metadata."""
+    proto = tf.compat.v1.GraphDef.FromString(serialise(graph_of(classifier)))
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(proto, name="")
         with tf.compat.v1.Session(graph=graph):
@@ -37,12 +37,12 @@ def write(known: Classifier, path: Path) -> None:
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     found = optimizer.optimize_graph(found, catch_errors=False, optimizers=passes)
     model = found.make_model("an image classifier by tensor-guess")
-    onnx.helper.set_model_props(model, {"record": record_text(known.record)})
+    onnx.helper.set_model_props(model, {"record": record_text(classifier.record)})
     onnx.save(model, path)
 
 
 def scores(path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[N, K]: what ONNX Runtime makes of the samples."""
+    """Return the scores [N, K] that ONNX Runtime gives the samples."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run([SCORES], {PIXELS: fed(samples)})[0]
+    found: NDArray[np.float32] = session.run([SCORES], {PIXELS: batch(samples)})[0]
     return found

@@ -14,7 +14,7 @@ from tensor_guess.sharing.portable import (
     PIXELS,
     SCORES,
     Sample,
-    fed,
+    batch,
     graph_of,
     labels_text,
     record_text,
@@ -25,22 +25,22 @@ _MODEL = "model.xml"
 _INFO = "model_info"
 
 
-def write(known: Classifier, path: Path) -> None:
-    """Nothing comes back; the folder is at `path`: PIXELS in, SCORES out, the record inside."""
-    size = known.record.scaling.size
-    model = convert(graph_of(known).node, (-1, size, size, 3))
+def write(classifier: Classifier, path: Path) -> None:
+    """Write the folder to `path`: PIXELS in, SCORES out, the record inside."""
+    size = classifier.record.scaling.size
+    model = convert(graph_of(classifier).node, (-1, size, size, 3))
     model.inputs[0].set_names({PIXELS})
     model.outputs[0].set_names({SCORES})
-    model.set_rt_info(record_text(known.record), [_INFO, "record"])
+    model.set_rt_info(record_text(classifier.record), [_INFO, "record"])
     path.mkdir()
     ov.save_model(model, path / _MODEL, compress_to_fp16=False)
-    (path / LABELS_FILE).write_text(labels_text(known.record), "utf-8")
+    (path / LABELS_FILE).write_text(labels_text(classifier.record), "utf-8")
 
 
 def scores(path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[N, K]: what OpenVINO makes of the samples."""
-    # The default is whatever the CPU likes best, bf16 included.
+    """Return the scores [N, K] that OpenVINO gives the samples."""
+    # The default is whatever is fastest on the CPU, even bf16.
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = ov.Core().compile_model(path / _MODEL, "CPU", exact)
-    found: NDArray[np.float32] = compiled(fed(samples))[0]
+    found: NDArray[np.float32] = compiled(batch(samples))[0]
     return found

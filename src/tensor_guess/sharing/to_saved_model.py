@@ -26,10 +26,10 @@ _SIGNATURE = "serving_default"
 _IMAGES = "images"
 
 
-def write(known: Classifier, path: Path) -> None:
-    """Nothing comes back; the folder is at `path`, its labels and record beside the model."""
-    record, module = known.record, tf.Module()
-    network = thawed(graph_of(known), record.scaling.size, PIXELS, SCORES)
+def write(classifier: Classifier, path: Path) -> None:
+    """Write the folder to `path`, with the labels and the record beside the model."""
+    record, module = classifier.record, tf.Module()
+    network = thawed(graph_of(classifier), record.scaling.size, PIXELS, SCORES)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=_IMAGES)])  # type: ignore[untyped-decorator]
     def serve(images: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def write(known: Classifier, path: Path) -> None:
 
 
 def scores(path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[N, K]: what TensorFlow makes of the samples' files."""
+    """Return the scores [N, K] that TensorFlow gives the samples' files."""
     serve = tf.saved_model.load(str(path)).signatures[_SIGNATURE]
     data = [sample.picture.data for sample in samples]
     found: NDArray[np.float32] = serve(**{_IMAGES: tf.constant(data)})[SCORES].numpy()

@@ -17,25 +17,25 @@ from tensor_guess.sharing.portable import (
     PIXELS,
     SCORES,
     Sample,
-    fed,
+    batch,
     graph_of,
     labels_text,
 )
 from tensor_guess.sharing.tflite_metadata import with_metadata
 
-# The same bytes each time: the earliest time that a zip knows.
+# The earliest time that a zip can state, so that the bytes are always the same.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write(known: Classifier, path: Path) -> None:
-    """Nothing comes back; the model is at `path`: PIXELS in, SCORES out, both float32."""
-    _converted(known, path, lambda converter: None)
+def write(classifier: Classifier, path: Path) -> None:
+    """Write the model to `path`: PIXELS in, SCORES out, both float32."""
+    _converted(classifier, path, lambda converter: None)
 
 
-def write_quantized(known: Classifier, path: Path, pictures: Sequence[Pixels]) -> None:
-    """Nothing comes back; the same, computing in 8 bits, and fed PIXELS as uint8.
+def write_quantized(classifier: Classifier, path: Path, pictures: Sequence[Pixels]) -> None:
+    """Write a model that computes in 8 bits, and takes PIXELS as uint8, to `path`.
 
-    `pictures` [S, S, 3] say which ranges there are; pixels get all of theirs, 0 to 255.
+    `pictures` [S, S, 3] give the ranges of all tensors but the pixels, whose range is 0 to 255.
     """
     black, white = np.zeros_like(pictures[0]), np.full_like(pictures[0], 255)
 
@@ -47,25 +47,25 @@ def write_quantized(known: Classifier, path: Path, pictures: Sequence[Pixels]) -
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
 
-    _converted(known, path, quantize)
+    _converted(classifier, path, quantize)
 
 
 def scores(path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[N, K]: what TFLite's interpreter makes of the samples."""
+    """Return the scores [N, K] that TFLite's interpreter gives the samples."""
     runner = tf.lite.Interpreter(str(path)).get_signature_runner()
     kind = runner.get_input_details()[PIXELS]["dtype"]
     return np.concatenate(
-        [runner(**{PIXELS: fed([sample]).astype(kind)})[SCORES] for sample in samples]
+        [runner(**{PIXELS: batch([sample]).astype(kind)})[SCORES] for sample in samples]
     )
 
 
-def _converted(known: Classifier, path: Path, change: Callable[[Any], None]) -> None:
+def _converted(classifier: Classifier, path: Path, change: Callable[[Any], None]) -> None:
     module = tf.Module()
-    module.scores = thawed(graph_of(known), known.record.scaling.size, PIXELS, SCORES)
+    module.scores = thawed(graph_of(classifier), classifier.record.scaling.size, PIXELS, SCORES)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [module.scores.get_concrete_function()], module
     )
     change(converter)
-    path.write_bytes(with_metadata(converter.convert(), known.record.scaling.size))
+    path.write_bytes(with_metadata(converter.convert(), classifier.record.scaling.size))
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(LABELS_FILE, _EPOCH), labels_text(known.record))
+        archive.writestr(zipfile.ZipInfo(LABELS_FILE, _EPOCH), labels_text(classifier.record))

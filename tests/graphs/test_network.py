@@ -157,6 +157,7 @@ def test_a_graph_that_cannot_be_compiled_is_said(graph: GraphDef) -> None:
 @pytest.mark.parametrize("graph", NO_ROWS.values(), ids=NO_ROWS.keys())
 def test_a_result_that_does_not_come_of_the_pictures_is_refused(graph: GraphDef) -> None:
     with pytest.raises(
-        UserError, match=r"cannot be (used: bottleneck is .*not one row|converted|told)"
+        UserError,
+        match=r"cannot be used: bottleneck is .*not one row|cannot be converted|is unknown",
     ):
         Network(graph, Scaling(16, 127.5, 127.5), BOTTLENECK, "float32")

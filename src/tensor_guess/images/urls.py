@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tensor_guess.errors import Unreadable, UserError, shown
-from tensor_guess.images import encoded
-from tensor_guess.system import apart, download, progress, scratch
-from tensor_guess.system.confinement import confine
+from tensor_guess.system import progress
 from tensor_guess.system.durable import make_folder
+
+# What speaks http takes as long to import as numpy, and most images are files.
 
 MAX_BYTES = 50_000_000
 SECONDS = 120
@@ -28,7 +28,11 @@ def is_url(image: str) -> bool:
 
 def named(image: str) -> str:
     """The image as it may be told: of a URL without the name and password that may be in it."""
-    return download.named(image) if is_url(image) else image
+    if not is_url(image):
+        return image
+    from tensor_guess.system import download
+
+    return download.named(image)
 
 
 @contextmanager
@@ -42,6 +46,8 @@ def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
     if there or not urls:
         yield _paths(given, Path(there or ""))
         return
+    from tensor_guess.system import scratch
+
     with scratch.folder() as folder:
         _apart(folder, urls)
         yield _paths(given, folder)
@@ -52,6 +58,10 @@ def fetch(folder: Path, urls: Sequence[str]) -> int:
 
     From then on this process sees nothing but that folder, where the system can do that.
     """
+    from tensor_guess.images import encoded
+    from tensor_guess.system import download
+    from tensor_guess.system.confinement import confine
+
     make_folder(folder)
     if sys.platform == "linux":
         certificates = [Path(os.environ["SSL_CERT_FILE"])] if "SSL_CERT_FILE" in os.environ else []
@@ -83,6 +93,8 @@ def _name(url: str) -> str:
 
 def _apart(folder: Path, urls: Sequence[str]) -> None:
     """Have `fetch-images` do what it can, in a process of its own."""
+    from tensor_guess.system import apart
+
     proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
     certificates = {key: os.environ[key] for key in ("SSL_CERT_FILE",) if key in os.environ}
     try:

@@ -125,6 +125,7 @@ def test_no_job_imports_tensorflow(run: Run, trained: Path, tmp_path: Path, job:
     assert {"tensor_guess", "openvino", "numpy"} < seen
     assert not seen & TENSORFLOW
     assert "openvino.tools.ovc.convert" not in done.stderr  # half of what OpenVINO takes
+    assert "openvino.opset1.ops" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("guess", "/nowhere", "x.jpg"), ("guess",)])
@@ -136,6 +137,16 @@ def test_help_and_wrong_usage_load_next_to_nothing(run: Run, arguments: tuple[st
     if arguments[-1] != "x.jpg":
         assert not seen & {"numpy", "openvino", "tensorboard", "google"}
     assert not seen & TENSORFLOW
+
+
+def test_a_guess_of_a_graph_seen_before_loads_nothing_that_reads_graphs(
+    run: Run, trained: Path
+) -> None:
+    arguments = ("guess", trained, ROOT / "test_data" / "photo01.jpg")
+    assert run(*arguments).returncode == 0
+    done = run(*arguments, flags=("-X", "importtime"))
+    assert done.returncode == 0
+    assert not imported(done.stderr) & {"tensorboard", "google", "http", "ssl", "multiprocessing"}
 
 
 def test_nothing_is_pickled_and_only_weight_files_are_read_as_pickles() -> None:

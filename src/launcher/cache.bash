@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the other files of launch.bash use what is set here
-# The cache: the folder of backbones, and of the Python environment if the clone is read-only.
-# Sourced by launch.bash.
+# The cache: the folder of backbones and compiled networks, and of the Python environment if the
+# clone is read-only. Sourced by launch.bash.
 
 # Set CACHE to the folder's absolute path; it need not exist.
 find_cache() {
@@ -25,14 +25,16 @@ check_cache() {
     return
   fi
   sweep "${CACHE}"/backbones/.tensor-guess-*.tmp
+  sweep "${CACHE}"/networks/.tensor-guess-*.tmp
 }
 
 is_cache_own() {
-  is_safe "${CACHE}" && is_safe "${CACHE}/backbones" && is_safe "${CACHE}/downloads"
+  is_safe "${CACHE}" && is_safe "${CACHE}/backbones" && is_safe "${CACHE}/downloads" &&
+    is_safe "${CACHE}/networks"
 }
 
 is_cache_shared() {
-  [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads
+  [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads networks
 }
 
 # Set HUB_CACHE to the folder in which tensorflow_hub keeps unpacked modules; empty if it is unknown

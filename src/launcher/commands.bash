@@ -66,6 +66,7 @@ guess,classify-dir,inspect,export
   --input-layer value
   --output-layer value
 guess,classify-dir
+  --precision value
   --backbone backbone
 guess,inspect,backbones
   --json flag

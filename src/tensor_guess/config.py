@@ -50,6 +50,8 @@ GRAPH_RECORD = "tensor_guess/record"
 
 # The first is the default.
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
+# Below this many images, a network that is compiled for one at a time is done sooner.
+FEW = 8
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights
 from tensor_guess.config import BOTTLENECK, FINAL_TENSOR, IMAGENET
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.graph import check, parse, serialise
 from tensor_guess.graphs.network import Network
-from tensor_guess.graphs.own import Head, Record, with_head
+from tensor_guess.graphs.own import Head, with_head
 from tensor_guess.images.scaling import Scaling
 
 KERAS = [name for name, each in CATALOGUE.items() if isinstance(each.weights, KerasWeights)]

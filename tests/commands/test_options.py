@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensor_guess.commands.options import Command, at_least, classifier, classifier_options
-from tensor_guess.graphs.foreign import Fed
+from tensor_guess.graphs.files import Fed
 from tensor_guess.guessing.loading import Given, Imagenet
 
 

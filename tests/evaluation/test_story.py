@@ -14,7 +14,7 @@ from tensor_guess.config import GRAPH, RECORD
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation import story
 from tensor_guess.evaluation.story import Story
-from tensor_guess.graphs.own import Record
+from tensor_guess.graphs.files import Record
 from tensor_guess.guessing.loading import load
 
 DIGEST = "d" * 64

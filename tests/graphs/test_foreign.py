@@ -14,7 +14,8 @@ from tensor_guess.errors import UserError
 from tensor_guess.graphs import foreign
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.classifier import of_bytes
-from tensor_guess.graphs.foreign import Fed, flavour_of
+from tensor_guess.graphs.files import Fed
+from tensor_guess.graphs.foreign import flavour_of
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded

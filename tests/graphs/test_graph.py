@@ -19,8 +19,9 @@ from tensor_guess.config import (
     NETWORK_INPUT,
 )
 from tensor_guess.errors import UserError
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.graph import array, check, cut, parse, read, serialise, serialised
-from tensor_guess.graphs.own import Record, record_of
+from tensor_guess.graphs.own import record_of
 from tensor_guess.graphs.wire import MAX_NODES
 from tensor_guess.images.scaling import Scaling
 

@@ -27,9 +27,10 @@ from tensor_guess.config import (
 )
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.graph import array, check, parse, read, serialise
 from tensor_guess.graphs.network import Network
-from tensor_guess.graphs.own import Record, record_of, with_head
+from tensor_guess.graphs.own import record_of, with_head
 from tensor_guess.images import decoding, encoded
 
 

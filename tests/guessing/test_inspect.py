@@ -11,7 +11,7 @@ from made.strangers import INPUTS, LABELS, SIZE, made
 from tensor_guess.config import GRAPH
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.builder import Builder
-from tensor_guess.graphs.foreign import Fed
+from tensor_guess.graphs.files import Fed
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.guessing.inspect import inspect
 from tensor_guess.guessing.loading import Given

@@ -76,10 +76,11 @@ def test_no_backbone_is_taken_from_what_others_can_change(
         assert str(cache) not in done.mounts
 
 
-@pytest.mark.parametrize("name", ["", "backbones", "downloads"])
+@pytest.mark.parametrize("name", ["", "backbones", "downloads", "networks"])
 def test_a_folder_in_the_cache_is_looked_at_too(docker: Launcher, name: str) -> None:
     cache = docker.folder / "home" / ".cache" / "tensor-guess"
     (cache / "backbones").mkdir(parents=True)
+    (cache / "networks").mkdir()
     (cache / "downloads").symlink_to(docker.folder / "elsewhere")
     (docker.folder / "elsewhere").mkdir()
     classifier(docker.here / "tf")

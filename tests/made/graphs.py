@@ -8,8 +8,9 @@ from tensor_guess.config import (
     FINAL_TENSOR,
 )
 from tensor_guess.errors import UserError
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.graph import check, cut, parse, serialised
-from tensor_guess.graphs.own import Head, Record, record_of
+from tensor_guess.graphs.own import Head, record_of
 
 LABELS = ("darth vader", "elsa", "東京")
 

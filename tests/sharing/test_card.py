@@ -9,7 +9,7 @@ from made.graphs import record_for
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE
 from tensor_guess.evaluation.story import Story
-from tensor_guess.graphs.own import Record
+from tensor_guess.graphs.files import Record
 from tensor_guess.sharing import card as model_card
 from tensor_guess.sharing.card import Author
 

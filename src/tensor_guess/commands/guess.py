@@ -32,7 +32,12 @@ from tensor_guess.errors import UserError, shown
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
-    image: tuple[str, ...], images: tuple[str, ...], top: int | None, as_json: bool, **named: Any
+    image: tuple[str, ...],
+    images: tuple[str, ...],
+    top: int | None,
+    as_json: bool,
+    precision: str | None,
+    **named: Any,
 ) -> int:
     """Name each IMAGE, a file or a URL: every label with its score, best first.
 
@@ -49,7 +54,7 @@ def guess(
 
     left_out = 0
     with urls.fetched(image) as paths:
-        for given, found in zip(image, guessing.guess(which, paths, top), strict=True):
+        for given, found in zip(image, guessing.guess(which, paths, top, precision), strict=True):
             if isinstance(found, LeftOut):
                 left_out += 1
                 missed = urls.is_url(given) and not found.path.exists()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR
+from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR, PRECISIONS
 
 BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
 LEFT_OUT = 3  # the exit code: done, but some files were left out
@@ -77,12 +77,17 @@ def graph_options(command: Any) -> Any:
 
 
 def classifier_options(command: Any) -> Any:
-    """As `graph_options`, and with what says which network `imagenet` is."""
+    """As `graph_options`, and with what says which network `imagenet` is, and how it computes."""
     for decorate in (
         click.option("--offline", is_flag=True, help=f"{BUILTIN}: never use the internet."),
         click.option(
             "--backbone",
             help=f"{BUILTIN}: the pretrained network.  [default: {DEFAULT_BACKBONES[0]}]",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            help="What is computed in.  [default: the classifier's own]",
         ),
         graph_options,
     ):
@@ -103,7 +108,7 @@ def classifier(
             f"--backbone is for {BUILTIN}: a trained classifier has its own; "
             "`train --backbone` makes one with another"
         )
-    from tensor_guess.graphs.foreign import Fed
+    from tensor_guess.graphs.files import Fed
     from tensor_guess.guessing.loading import Given
 
     height, width = said["input_height"], said["input_width"]

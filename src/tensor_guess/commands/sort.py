@@ -19,7 +19,7 @@ from tensor_guess.errors import UserError, shown
 @classifier_options
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
-def classify_dir(src: Path, dest: Path, **named: Any) -> int:
+def classify_dir(src: Path, dest: Path, precision: str | None, **named: Any) -> int:
     """Copy every picture in SRC to DEST as <category>-<score>.<ext>.
 
     TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
@@ -28,7 +28,7 @@ def classify_dir(src: Path, dest: Path, **named: Any) -> int:
     which = classifier(**named)
     from tensor_guess.guessing import sort as sorting
 
-    done = sorting.sort(which, src, dest)
+    done = sorting.sort(which, src, dest, precision)
     parts = [f"{done.copied} copied to {shown(dest)}"]
     parts += [f"{done.known} known already"] if done.known else []
     parts += [f"{len(done.left_out)} left out"] if done.left_out else []

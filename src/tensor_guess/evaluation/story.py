@@ -10,7 +10,7 @@ from typing import Any
 from tensor_guess.config import RECORD
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.evaluation.accuracy import Accuracy
-from tensor_guess.graphs.own import Record
+from tensor_guess.graphs.files import Record
 from tensor_guess.images.dataset import Split
 from tensor_guess.system import reading
 

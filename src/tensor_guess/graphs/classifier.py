@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tensor_guess.config import BF16, FLOAT32
+from tensor_guess.config import FLOAT32
 from tensor_guess.errors import UserError
 from tensor_guess.graphs import files, foreign
 from tensor_guess.graphs import graph as graphs
-from tensor_guess.graphs.foreign import AS_FOUND, UNDER, Fed
-from tensor_guess.graphs.network import Network, has_bf16
-from tensor_guess.graphs.own import Record, is_ours, record_of
+from tensor_guess.graphs.files import AS_FOUND, Fed, Record
+from tensor_guess.graphs.foreign import UNDER
+from tensor_guess.graphs.network import Network, precision_of
+from tensor_guess.graphs.own import is_ours, record_of
 from tensor_guess.graphs.rewriting import rewritten
 from tensor_guess.system import progress
 
@@ -31,15 +32,13 @@ class Classifier:
     top: int | None = None
     data: bytes = b""
 
-    def network(self, few: bool) -> Network:
+    def network(self, few: bool, precision: str | None = None) -> Network:
         """Return the compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
 
-        `few`: only a handful of images will come.
+        `few`: only a handful of images will come. `precision`: None is the record's own.
         """
         record = self.record
-        if record.precision == BF16 and not has_bf16():
-            progress.say("trained in bf16, which this CPU does not have; computing in float32")
-        how = record.scaling, record.final_tensor, record.precision
+        how = record.scaling, record.final_tensor, precision_of(record, precision)
         return Network(self.graph, *how, few, width=len(record.labels))
 
 

@@ -21,12 +21,16 @@ from typing import NoReturn
 
 import openvino as ov
 from openvino.frontend import FrontEnd, FrontEndManager
+from openvino.preprocess import PrePostProcessor
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
 from tensor_guess.errors import UserError, lacks_memory, reason_of, shown, words_of
+from tensor_guess.graphs import shapes
 from tensor_guess.graphs.allowed import MAX_CONSTANT
-from tensor_guess.graphs.graph import listed, serialised
+from tensor_guess.graphs.graph import cut, listed, serialised
 from tensor_guess.graphs.shapes import MAX_TENSOR
+from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import limited
 
 # Bytes of tensors that are needed at one moment, for all pictures that are computed at once.
@@ -44,6 +48,43 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+def model_of(
+    graph: GraphDef, scaling: Scaling, output: str, batch: int, width: int | None = None
+) -> ov.Model:
+    """Return the model of what is between the network's input and `output`; it scales by itself.
+
+    `batch`: how many images it is fed at once; one, if so many would take too much memory. `width`:
+    see `check_row`. Raises UserError if that cannot be done.
+    """
+    nodes = cut(graph, scaling, output)
+    check_row(nodes, output, width)
+    model = convert(nodes, [batch, scaling.size, scaling.size, 3])
+    fed = model.input().get_partial_shape()[0]
+    rows = [each.partial_shape[0] for each in model.outputs if f"{output}:0" in each.names]
+    if rows != [fed] or len(model.outputs) > 1:
+        raise UserError(f"the graph cannot be used: {shown(output)} is not one row an image")
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.f32 if scaling.classic else ov.Type.u8)
+    before = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    before.mean(float(scaling.mean)).scale(float(scaling.std))
+    return steps.build()
+
+
+def check_row(nodes: Sequence[NodeDef], output: str, width: int | None = None) -> None:
+    """Raise UserError where `output` is not one row an image, of `width` numbers if that is given.
+
+    This is what holds a record against its graph: as many scores as there are labels.
+    """
+    shape = shapes.check(nodes).get(output)
+    if shape is None or len(shape) < 2 or shape[0] != 1 or prod(shape) != (width or prod(shape)):
+        said = "not there" if shape is None else f"{list(shape)}"
+        wanted = f" of {width} numbers" if width else ""
+        raise UserError(
+            f"the graph cannot be used: {shown(output)} is {said}, not one row an image{wanted}; "
+            "get it again or train again"
+        )
 
 
 def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIMITS) -> ov.Model:

@@ -1,16 +1,52 @@
-"""Find the files of a classifier, whoever made it: its graph and its labels."""
+"""A classifier but for its network: its files, its labels, its record, what its user says of it.
+
+None of that takes a library to read.
+"""
 
 from collections import Counter
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from tensor_guess.config import GRAPH, LABELS
+from tensor_guess.config import FINAL_TENSOR, GRAPH, LABELS, PRECISIONS
 from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import reading
 
 # The names that `retrain.py`, its tutorials and the tools around it use, best first.
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
 _LABELS = (LABELS, "output_labels.txt", "labels.txt", "graph_label_strings.txt")
 MAX_LABELS_BYTES = 10_000_000
+_HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+
+    labels: tuple[str, ...]
+    categories: tuple[str, ...]
+    scaling: Scaling
+    backbone: str
+    backbone_sha256: str
+    precision: str
+    final_tensor: str = FINAL_TENSOR
+    thresholds: dict[str, float] = field(default_factory=dict)
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What the user says of a graph, as to `label_image.py`; None is what the graph itself says."""
+
+    input: str | None = None
+    output: str | None = None
+    size: int | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+AS_FOUND = Fed()
 
 
 def find_graph(folder: Path) -> Path | None:
@@ -77,6 +113,19 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def of_json(said: Any, labels: tuple[str, ...]) -> Record:
+    """Return the record that JSON gave, but for its labels.
+
+    Raises KeyError, TypeError or ValueError if it is none.
+    """
+    kept = {each.name: said[each.name] for each in fields(Record) if each.name != "labels"}
+    kept["scaling"] = Scaling(**kept["scaling"])
+    kept["categories"] = tuple(kept["categories"])
+    record = Record(labels=labels, **kept)
+    _check_types(record)
+    return record
+
+
 def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> Path | None:
     for name in names:
         if _is_candidate(folder / name):
@@ -93,3 +142,18 @@ def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> 
 def _is_candidate(path: Path) -> bool:
     # The target of a link may exist on the host but not in a container.
     return path.is_file() or path.is_symlink()
+
+
+def _check_types(record: Record) -> None:
+    """Raise TypeError if a value from JSON is not of the type that Record says."""
+    scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
+    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
+    sound = (
+        all(isinstance(each, str) for each in (*record.categories, *texts))
+        and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
+        and type(scaling.size) is type(record.format) is int
+        and type(scaling.classic) is bool
+        and record.precision in PRECISIONS
+    )
+    if not sound:
+        raise TypeError

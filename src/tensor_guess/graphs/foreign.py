@@ -16,6 +16,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensor_guess.config import FINAL_TENSOR, NETWORK_INPUT
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs import shapes
+from tensor_guess.graphs.files import AS_FOUND, Fed
 from tensor_guess.graphs.graph import array, copied, cut, node_of
 from tensor_guess.images.scaling import Scaling
 
@@ -24,20 +25,6 @@ UNDER = "backbone/"
 # `import_graph_def` puts this before all names by default.
 _IMPORTED = "import/"
 _MAX_SIZE = 2048
-
-
-@dataclass(frozen=True)
-class Fed:
-    """What the user says about a graph, as to `label_image.py`; None leaves it to the graph."""
-
-    input: str | None = None
-    output: str | None = None
-    size: int | None = None
-    mean: float | None = None
-    std: float | None = None
-
-
-AS_FOUND = Fed()
 
 
 @dataclass(frozen=True)
@@ -75,7 +62,7 @@ class Flavour:
     bottleneck: str | None
 
 
-def flavour_of(graph: GraphDef, name: str, fed: Fed = Fed()) -> Flavour:
+def flavour_of(graph: GraphDef, name: str, fed: Fed = AS_FOUND) -> Flavour:
     """Return how to use the graph; what `fed` says overrides what is found.
 
     Raise UserError, with the option to give, if it has no known input for images.

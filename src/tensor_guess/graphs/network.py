@@ -1,31 +1,29 @@
 """A frozen graph, compiled by OpenVINO: images in, float32 vectors out."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
-from openvino.preprocess import PrePostProcessor
-from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
-from tensor_guess.config import BF16
-from tensor_guess.errors import UserError, lacks_memory, shown, words_of
-from tensor_guess.graphs import shapes
-from tensor_guess.graphs.conversion import convert
-from tensor_guess.graphs.graph import cut
-from tensor_guess.images.pixels import Pixels
+from tensor_guess.config import BF16, FLOAT32
+from tensor_guess.errors import UserError, lacks_memory, words_of
+from tensor_guess.graphs.files import Record
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.system import progress
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    from tensor_guess.images.pixels import Pixels
 
 # Images a request computes at once; how many hardly matters (docs/design.md).
 BATCH = 4
-# Below this many images, compiling for one at a time is done sooner.
-FEW = 8
 
 Item = TypeVar("Item")
 
@@ -38,36 +36,64 @@ class Network:
     Raises UserError if the graph cannot be computed so.
     """
 
+    _blob: ov.Tensor  # OpenVINO may go on reading the one it was given
+
     def __init__(
         self,
-        graph: GraphDef,
+        graph: "GraphDef",
         scaling: Scaling,
         output: str,
         precision: str,
         few: bool = False,
         width: int | None = None,
     ) -> None:
-        self.scaling = scaling
-        nodes = cut(graph, scaling, output)
-        check_row(nodes, output, width)
-        model = _convert(nodes, scaling, output, 1 if few else BATCH)
-        self._batch = model.input().get_partial_shape()[0].get_length()
-        few = self._batch == 1  # or what it computes is large
+        # What reads graphs is of no use to a network that was kept.
+        from tensor_guess.graphs.conversion import model_of
+
+        model = model_of(graph, scaling, output, 1 if few else BATCH, width)
+        batch = model.input().get_partial_shape()[0].get_length()  # less if it computes much
         with _computing():
-            self._compiled = ov.Core().compile_model(
-                model,
-                "CPU",
-                {
-                    "PERFORMANCE_HINT": "LATENCY" if few else "THROUGHPUT",
-                    # The default is whatever the CPU likes best, bf16 included.
-                    "INFERENCE_PRECISION_HINT": "bf16" if precision == BF16 else "f32",
-                },
-            )
-            count = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-            self._idle = deque(self._compiled.create_infer_request() for _ in range(count))
+            self._start(ov.Core().compile_model(model, "CPU", _how(batch, precision)), scaling)
+
+    @classmethod
+    def of_blob(
+        cls, blob: memoryview, scaling: Scaling, precision: str, batch: int, width: int
+    ) -> Self:
+        """Return the network that gave `blob`, to the same OpenVINO on the same processor.
+
+        Raises RuntimeError if it is none such.
+        """
+        network = cls.__new__(cls)
+        network._blob = ov.Tensor(np.frombuffer(blob, np.uint8), shared_memory=True)
+        how = _how(batch, precision)
+        network._start(ov.Core().import_model(network._blob, "CPU", how), scaling)
+        fed, given = network._compiled.inputs, network._compiled.outputs
+        if (
+            [list(each.shape) for each in fed] != [[batch, scaling.size, scaling.size, 3]]
+            or [each.shape[0] for each in given] != [batch]
+            or prod(given[0].shape) != batch * width
+        ):
+            raise RuntimeError("it is another network")
+        return network
+
+    def blob(self) -> memoryview:
+        """Return what `of_blob` takes. Raises RuntimeError or MemoryError if that cannot be had."""
+        found: memoryview = self._compiled.export_model().getbuffer()
+        return found
+
+    @property
+    def batch(self) -> int:
+        """How many images a request computes at once."""
+        return self._batch
+
+    def _start(self, compiled: ov.CompiledModel, scaling: Scaling) -> None:
+        self.scaling, self._compiled = scaling, compiled
+        self._batch = int(compiled.inputs[0].shape[0])
+        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._idle = deque(compiled.create_infer_request() for _ in range(count))
 
     def run(
-        self, pairs: Iterable[tuple[Item, Pixels]]
+        self, pairs: Iterable[tuple[Item, "Pixels"]]
     ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
         """Each item with the vector of its image, in order; several are computed at a time."""
         flying: deque[tuple[Any, list[Item]]] = deque()
@@ -104,21 +130,6 @@ class Network:
         yield from zip(items, vectors, strict=False)
 
 
-def check_row(nodes: Sequence[NodeDef], output: str, width: int | None = None) -> None:
-    """Raise UserError where `output` is not one row an image, of `width` numbers if that is given.
-
-    This is what holds a record against its graph: as many scores as there are labels.
-    """
-    shape = shapes.check(nodes).get(output)
-    if shape is None or len(shape) < 2 or shape[0] != 1 or prod(shape) != (width or prod(shape)):
-        said = "not there" if shape is None else f"{list(shape)}"
-        wanted = f" of {width} numbers" if width else ""
-        raise UserError(
-            f"the graph cannot be used: {shown(output)} is {said}, not one row an image{wanted}; "
-            "get it again or train again"
-        )
-
-
 @contextmanager
 def _computing() -> Iterator[None]:
     """What OpenVINO cannot do is one sentence."""
@@ -134,15 +145,29 @@ def has_bf16() -> bool:
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _convert(nodes: Sequence[NodeDef], scaling: Scaling, output: str, batch: int) -> ov.Model:
-    """The nodes from the network's input to `output`, fed pixels and scaling itself."""
-    model = convert(nodes, [batch, scaling.size, scaling.size, 3])
-    fed = model.input().get_partial_shape()[0]
-    rows = [each.partial_shape[0] for each in model.outputs if f"{output}:0" in each.names]
-    if rows != [fed] or len(model.outputs) > 1:
-        raise UserError(f"the graph cannot be used: {shown(output)} is not one row an image")
-    steps = PrePostProcessor(model)
-    steps.input().tensor().set_element_type(ov.Type.f32 if scaling.classic else ov.Type.u8)
-    before = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    before.mean(float(scaling.mean)).scale(float(scaling.std))
-    return steps.build()
+def precision_of(record: Record, asked: str | None = None) -> str:
+    """Return the precision that is asked for, else the record's own; bf16 only if the CPU has it.
+
+    If it does not, that is said.
+    """
+    precision = asked or record.precision
+    if precision == BF16 and not has_bf16():
+        asking = "asked for" if asked else "trained in"
+        progress.say(f"{asking} bf16, which this CPU does not have; computing in float32")
+        return FLOAT32
+    return precision
+
+
+def runtime() -> list[str]:
+    """Return what a blob is made by and for: OpenVINO and the processor, as it tells them."""
+    core = ov.Core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [ov.get_version(), core.get_property("CPU", "FULL_DEVICE_NAME"), *able]
+
+
+def _how(batch: int, precision: str) -> dict[str, str]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY" if batch == 1 else "THROUGHPUT",
+        # The default is whatever the CPU likes best, bf16 included.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == BF16 else "f32",
+    }

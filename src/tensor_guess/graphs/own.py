@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ from tensor_guess.config import (
     GRAPH_RECORD,
     IMAGE_BYTES,
     NETWORK_INPUT,
-    PRECISIONS,
 )
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.files import Record, of_json
 from tensor_guess.graphs.graph import array, cut
 from tensor_guess.graphs.tf1_ops import plain
 from tensor_guess.images.scaling import Scaling
@@ -28,23 +28,7 @@ from tensor_guess.images.scaling import Scaling
 # TensorFlow's own rule for names (node_def_util.cc).
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _RESERVED = ("final_training_ops/", "tensor_guess/")
-_HUGE = 1e6  # no mean, deviation or threshold comes near; NaN is not below it either
 _INT32 = AttrValue(type=DT_INT32)
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a frozen graph of ours says about itself; kept inside it as JSON."""
-
-    labels: tuple[str, ...]
-    categories: tuple[str, ...]
-    scaling: Scaling
-    backbone: str
-    backbone_sha256: str
-    precision: str
-    final_tensor: str = FINAL_TENSOR
-    thresholds: dict[str, float] = field(default_factory=dict)
-    format: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,12 +89,7 @@ def record_of(graph: GraphDef, name: str) -> Record:
         text, labels = array(graph, GRAPH_RECORD), array(graph, GRAPH_LABELS)
         if text is None or labels is None:
             raise TypeError
-        kept = json.loads(text.item())
-        kept = {each.name: kept[each.name] for each in fields(Record) if each.name != "labels"}
-        kept["scaling"] = Scaling(**kept["scaling"])
-        kept["categories"] = tuple(kept["categories"])
-        record = Record(labels=tuple(each.decode() for each in labels.ravel()), **kept)
-        _check_types(record)
+        record = of_json(json.loads(text.item()), tuple(each.decode() for each in labels.ravel()))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"the record inside {name} is damaged; get it again") from error
     _check_record(graph, record, name)
@@ -161,21 +140,6 @@ def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> s
         (batch, size, scale, none),
         kernel_type="triangle",
     )
-
-
-def _check_types(record: Record) -> None:
-    """Raise TypeError if a value from JSON is not of the type that Record says."""
-    scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
-    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
-    sound = (
-        all(isinstance(each, str) for each in (*record.categories, *texts))
-        and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
-        and type(scaling.size) is type(record.format) is int
-        and type(scaling.classic) is bool
-        and record.precision in PRECISIONS
-    )
-    if not sound:
-        raise TypeError
 
 
 def _check_record(graph: GraphDef, record: Record, name: str) -> None:

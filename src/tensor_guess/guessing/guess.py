@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tensor_guess.config import FEW
 from tensor_guess.errors import Unreadable
-from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.graphs.network import FEW
-from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given, Imagenet
-from tensor_guess.images import encoded
+from tensor_guess.guessing.ready import Ready
 from tensor_guess.images.files import LeftOut
-from tensor_guess.images.pixels import Pixels, pixels
+
+# Whatever takes long to import is imported while the graph is read.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tensor_guess.images.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,25 @@ class Guess:
 
 
 def guess(
-    classifier: Path | Given | Imagenet, paths: Sequence[Path], top: int | None = None
+    classifier: Path | Given | Imagenet,
+    paths: Sequence[Path],
+    top: int | None = None,
+    precision: str | None = None,
 ) -> Iterator[Guess | LeftOut]:
     """For each path, in order: its Guess of the `top` labels, or LeftOut with the reason.
 
-    Raises UserError where the classifier cannot be used.
+    `precision`: what is computed in; None is the classifier's own. Raises UserError where the
+    classifier cannot be used.
     """
-    known = loading.load(classifier)
-    network = known.network(few=len(paths) < FEW)
+    known = Ready(classifier, len(paths) < FEW, precision)
+    network = known.network()
+    from tensor_guess.images import encoded
+    from tensor_guess.images.pixels import pixels
+
     scaling = known.record.scaling
     left_out: dict[int, LeftOut] = {}
 
-    def readable() -> Iterator[tuple[int, Pixels]]:
+    def readable() -> Iterator[tuple[int, "Pixels"]]:
         decoded = encoded.ahead(
             lambda path: pixels(encoded.read(path), scaling), paths, weigh=encoded.size_of
         )
@@ -67,17 +76,18 @@ def guess(
         upcoming = number + 1
     for number in range(upcoming, len(paths)):
         yield left_out[number]
+    known.keep(network)
 
 
 def of_scores(
-    path: Path, classifier: Classifier, scores: NDArray[np.float32], top: int | None = None
+    path: Path, classifier: Ready, scores: "NDArray[np.float32]", top: int | None = None
 ) -> Guess:
     """The guess that `scores` [K] are, of equal ones the first label first.
 
     `top`: how many labels; None is as many as the classifier tells.
     """
     record = classifier.record
-    order = np.argsort(-scores, kind="stable")[: top or classifier.top]
+    order = (-scores).argsort(kind="stable")[: top or classifier.top]
     return Guess(
         path,
         record.categories[order[0]],

@@ -13,9 +13,9 @@ from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs import foreign, shapes
 from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.conversion import check_row
 from tensor_guess.graphs.foreign import UNDER
 from tensor_guess.graphs.graph import cut
-from tensor_guess.graphs.network import check_row
 from tensor_guess.graphs.own import is_ours, record_of
 from tensor_guess.graphs.rewriting import rewritten
 from tensor_guess.guessing import loading

@@ -1,18 +1,20 @@
 """What the user names -> a classifier: a tf_files folder, a graph alone, or ImageNet's network."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tensor_guess.config import FLOAT32, GRAPH, IMAGENET, IMAGENET_TOP, LABELS
 from tensor_guess.errors import UserError, WrongUsage, shown
-from tensor_guess.evaluation import story
-from tensor_guess.graphs import classifier, files
-from tensor_guess.graphs import graph as graphs
-from tensor_guess.graphs.classifier import Classifier, categories_of
-from tensor_guess.graphs.foreign import AS_FOUND, Fed
-from tensor_guess.graphs.own import Record, is_ours
+from tensor_guess.graphs import files
+from tensor_guess.graphs.files import AS_FOUND, Fed, Record
 from tensor_guess.system import progress
+
+# What reads graphs is imported where one is read: one that was seen before may need none of it.
+if TYPE_CHECKING:
+    from tensor_guess.graphs.classifier import Classifier
 
 # Labels shown of ImageNet's thousand.
 
@@ -34,7 +36,7 @@ class Given:
     fed: Fed = AS_FOUND
 
 
-def load(which: Path | Given | Imagenet) -> Classifier:
+def load(which: Path | Given | Imagenet) -> "Classifier":
     """The classifier in a folder (TF_FILES), of a frozen graph, or the built-in one.
 
     Raises UserError: not there, refused, damaged, a labels file that says otherwise; or a backbone
@@ -63,27 +65,64 @@ def graph_path(path: Path) -> Path:
     return found
 
 
-def _trained(given: Given) -> Classifier:
+def labels_of(given: Given, path: Path) -> tuple[str, ...]:
+    """Return the labels that another program's graph at `path` has beside it, or was given.
+
+    Raises UserError if there are none that can be read.
+    """
+    labels = given.labels or files.find_labels(path)
+    if labels is None:
+        raise UserError(f"{shown(path)} has no labels beside it ({LABELS}); say which by --labels")
+    return files.read_labels(labels, follow=given.labels is not None)
+
+
+def check_labels(
+    given: Given, path: Path, within: tuple[str, ...], digest: Callable[[], str]
+) -> None:
+    """Raise UserError if a labels file says something else than our own graph at `path`.
+
+    `within`: the labels inside it. A training that was interrupted leaves such a file too.
+    model.json, which is written first, is of another graph then: the labels inside the graph are
+    used, and that is said.
+    """
+    # A copy of what is inside; a file beside a graph that is named itself is not about it.
+    labels = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
+    if not labels or not (given.labels or os.path.lexists(labels)):
+        return
+    if files.read_labels(labels, follow=given.labels is not None) == within:
+        return
+    from tensor_guess.evaluation import story
+
+    model = None if given.labels else story.bytes_beside(path)
+    of = story.graph_of(model) if model else None
+    if not of or of == digest():
+        raise UserError(
+            f"{shown(labels)} does not have the labels that are inside {shown(path)}; "
+            "remove it (the graph has them) or train again"
+        )
+    progress.say(
+        f"{shown(labels)} is left from a training that did not end: the labels inside "
+        f"{shown(path)} are used; train again"
+    )
+
+
+def _trained(given: Given) -> "Classifier":
+    from tensor_guess.graphs import classifier
+    from tensor_guess.graphs import graph as graphs
+    from tensor_guess.graphs.own import is_ours
+
     path = graph_path(given.path)
-    name = shown(path)
-
-    def beside() -> tuple[str, ...]:
-        labels = given.labels or files.find_labels(path)
-        if labels is None:
-            raise UserError(f"{name} has no labels beside it ({LABELS}); say which by --labels")
-        return files.read_labels(labels, follow=given.labels is not None)
-
-    found = classifier.of_bytes(graphs.read(path), name, beside, given.fed)
-    # Of our own graphs the labels file is a copy of what is inside; any other is not about it.
-    copied = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
-    if copied and is_ours(found.graph) and (given.labels or os.path.lexists(copied)):
-        _check_labels(copied, path, found, asked=given.labels is not None)
+    data = graphs.read(path)
+    found = classifier.of_bytes(data, shown(path), lambda: labels_of(given, path), given.fed)
+    if is_ours(found.graph):
+        check_labels(given, path, found.record.labels, found.digest)
     return found
 
 
-def _builtin(which: Imagenet) -> Classifier:
+def _builtin(which: Imagenet) -> "Classifier":
     # What downloads and freezes is of no use to a classifier of one's own.
     from tensor_guess.backbones import imagenet, loading
+    from tensor_guess.graphs.classifier import Classifier, categories_of
 
     if which.backbone:
         backbone, instead = loading.load(which.backbone, offline=which.offline), ""
@@ -102,24 +141,3 @@ def _builtin(which: Imagenet) -> Classifier:
         final_tensor=IMAGENET,
     )
     return Classifier(backbone.graph, record, lambda: backbone.sha256, IMAGENET_TOP)
-
-
-def _check_labels(labels: Path, path: Path, found: Classifier, *, asked: bool) -> None:
-    """Raise UserError if a labels file says something else than the graph it belongs to.
-
-    A training that was interrupted leaves such a one too. model.json, which is written first, is of
-    another graph then: the labels inside the graph are used, and that is said.
-    """
-    if files.read_labels(labels, follow=asked) == found.record.labels:
-        return
-    model = None if asked else story.bytes_beside(path)
-    of = story.graph_of(model) if model else None
-    if not of or of == found.digest():
-        raise UserError(
-            f"{shown(labels)} does not have the labels that are inside {shown(path)}; "
-            "remove it (the graph has them) or train again"
-        )
-    progress.say(
-        f"{shown(labels)} is left from a training that did not end: the labels inside "
-        f"{shown(path)} are used; train again"
-    )

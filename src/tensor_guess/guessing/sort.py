@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tensor_guess.errors import Unreadable, WrongUsage, shown
-from tensor_guess.guessing import loading
 from tensor_guess.guessing.copies import Copies
 from tensor_guess.guessing.guess import of_scores
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.manifest import Manifest
+from tensor_guess.guessing.ready import Ready
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
@@ -39,25 +39,33 @@ class Sorted:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def sort(classifier: Path | Given | Imagenet, source: Path, destination: Path) -> Sorted:
+def sort(
+    classifier: Path | Given | Imagenet,
+    source: Path,
+    destination: Path,
+    precision: str | None = None,
+) -> Sorted:
     """What was done: every image below `source` is copied to `destination` under its category.
 
     Nothing is ever overwritten; what the manifest there knows is not copied again; sources are
-    only read. Raises WrongUsage where the folders contradict each other, UserError where the
-    classifier cannot be used or `destination` cannot be written.
+    only read. `precision`: what is computed in; None is the classifier's own.
+
+    Raises WrongUsage where the folders contradict each other, UserError where the classifier cannot
+    be used or `destination` cannot be written.
     """
     source, destination = _checked(source, destination)
-    known = loading.load(classifier)
+    known = Ready(classifier, few=False, precision=precision)
     make_folder(destination)
     check_writable(destination)
     sweep(destination)
-    network = known.network(few=False)
+    network = known.network()
     done = Sorted()
     with Manifest(destination, source, known.digest()) as manifest, Copies(manifest) as copies:
         run = _Run(manifest, done, known.record.scaling)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
             guess = of_scores(path, known, scores)
             copies.add(path, picture, file_name(guess.category), guess.scores)
+    known.keep(network)
     done.copied = copies.count
     done.left_out += copies.left_out
     return done

@@ -7,7 +7,7 @@ from tensor_guess.backbones.catalogue import CATALOGUE
 from tensor_guess.config import GRAPH, SUMS
 from tensor_guess.errors import shown
 from tensor_guess.evaluation.story import Story
-from tensor_guess.graphs.own import Record
+from tensor_guess.graphs.files import Record
 from tensor_guess.images.dataset import Split
 from tensor_guess.images.scaling import Scaling
 

@@ -9,12 +9,11 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.config import DATA, FLOAT32, RECORD, Training
+from tensor_guess.config import DATA, FEW, FLOAT32, RECORD, Training
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown, words_of
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.graphs.network import FEW
 from tensor_guess.graphs.own import is_ours
 from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given

@@ -14,8 +14,8 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.classifier import Classifier
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.graph import copied, cut
-from tensor_guess.graphs.own import Record
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.pixels import Pixels
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,23 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 # Errors of fsync() on file systems that cannot sync a folder.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 
+# In one piece, or in several.
+Data = bytes | Iterable[bytes | memoryview]
 
-def publish(path: Path, data: bytes, *, replace: bool = True, mtime_ns: int | None = None) -> None:
+
+def publish(
+    path: Path,
+    data: Data,
+    *,
+    replace: bool = True,
+    mtime_ns: int | None = None,
+    private: bool = False,
+) -> None:
     """Write `data` to `path` durably, or leave the old state untouched.
 
-    Raise as `stage` and `Staged.commit` do.
+    `private`: only its owner can read it. Raise as `stage` and `Staged.commit` do.
     """
-    with stage(path, data, mtime_ns=mtime_ns) as staged:
+    with stage(path, data, mtime_ns=mtime_ns, private=private) as staged:
         staged.commit(replace=replace)
         with _writing(path):
             _sync(path.parent)
@@ -64,16 +74,23 @@ class Staged:
             os.unlink(self.temporary)
 
 
-def stage(path: Path, data: bytes | Iterator[bytes], *, mtime_ns: int | None = None) -> Staged:
+def stage(
+    path: Path,
+    data: Data,
+    *,
+    mtime_ns: int | None = None,
+    private: bool = False,
+) -> Staged:
     """Write and sync `data` under a temporary name in the folder of `path`.
 
-    `mtime_ns`: the modification time of the file. Raise UserError if the system refuses (read-only,
-    disk full), and whatever an iterator of data raises; nothing is left behind then.
+    `mtime_ns`: the modification time of the file. `private`: see `publish`. Raise UserError if the
+    system refuses (read-only, disk full), and whatever an iterator of data raises; nothing is left
+    behind then.
     """
     staged = Staged(path, _temporary(path))
     with _writing(path):
         try:
-            _write(staged.temporary, data, mtime_ns)
+            _write(staged.temporary, data, mtime_ns, 0o600 if private else 0o666)
         except BaseException:
             staged.__exit__()
             raise
@@ -186,8 +203,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
 
 
-def _write(path: Path, data: bytes | Iterator[bytes], mtime_ns: int | None) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+def _write(path: Path, data: Data, mtime_ns: int | None, mode: int = 0o666) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
         for part in (data,) if isinstance(data, bytes) else data:
             left = memoryview(part)

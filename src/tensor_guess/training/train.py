@@ -31,8 +31,9 @@ from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, NearCopies, Pictures, confusion, near_copies
 from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
+from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.network import has_bf16
-from tensor_guess.graphs.own import Head, Record, check_final_tensor, with_head
+from tensor_guess.graphs.own import Head, check_final_tensor, with_head
 from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress

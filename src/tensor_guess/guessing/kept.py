@@ -1,0 +1,151 @@
+"""Compiled networks, kept for graphs that were seen before, and checked then.
+
+<cache>/networks/<key>: the digest of all that follows it, a line of JSON, zeros up to a whole page,
+OpenVINO's model. The key is the digest of all that makes one: the graph's bytes, how it is used,
+our own code, the processor. Only what is this user's alone is taken.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tensor_guess import __version__, graphs
+from tensor_guess.config import cache_folder
+from tensor_guess.errors import Unreadable, UserError
+from tensor_guess.images import scaling
+from tensor_guess.system import durable, reading
+
+# Bytes of all that are kept: those used last. One takes as much as its graph, VGG16's 0.55 GB.
+MAX_BYTES = 1_000_000_000
+
+_DIGEST = 64
+_PAGE = 4096  # OpenVINO wants its weights aligned
+_OTHERS = 0o077  # modes for anyone but the owner
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was kept of a network: what was said of it, and OpenVINO's bytes."""
+
+    said: dict[str, Any]
+    blob: memoryview
+
+
+def key(digest: str, *used: object) -> str:
+    """Return what the network of a graph with that SHA-256 is kept as; `used`: how it is used."""
+    whole = [digest, [repr(each) for each in used], __version__, _code(), _processor()]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+def find(key: str) -> Kept | None:
+    """Return what was kept as `key`; None if there is nothing, or it is damaged or not our own."""
+    try:
+        path = _folder() / key
+        with reading.opened(path, follow=False) as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+                return None
+            if not _DIGEST < status.st_size <= MAX_BYTES:
+                return None
+            # Of its own, and on a page: what is used is what was checked, and nothing is copied.
+            pages = mmap.mmap(-1, status.st_size)
+            data = memoryview(pages)
+            if file.readinto(data) != len(data):
+                return None
+        if hashlib.sha256(data[_DIGEST:]).hexdigest().encode() != data[:_DIGEST]:
+            return None
+        end = pages.find(b"\n", _DIGEST)
+        said = json.loads(pages[_DIGEST:end])
+        if not isinstance(said, dict) or said.get("key") != key:
+            return None
+    except (OSError, RecursionError, Unreadable, UserError, ValueError):
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return Kept(said, data[_whole_pages(end + 1) :])
+
+
+def keep(key: str, said: dict[str, Any], blob: memoryview) -> None:
+    """Keep a network for next time if that can be; of all, those used last stay.
+
+    Raises nothing: a cache that cannot be written to, or is full, is no trouble.
+    """
+    line = json.dumps({"key": key, **said}).encode() + b"\n"
+    end = _DIGEST + len(line)
+    line += bytes(_whole_pages(end) - end)
+    if _DIGEST + len(line) + len(blob) > MAX_BYTES:
+        return
+    digest = hashlib.sha256(line)
+    digest.update(blob)
+    with suppress(OSError, UserError):
+        folder = _folder()
+        durable.publish(folder / key, (digest.hexdigest().encode(), line, blob), private=True)
+        durable.sweep(folder)
+        _bound(folder)
+
+
+def can_keep() -> bool:
+    """Return whether there is a cache to keep anything in; a container may have none that lasts."""
+    try:
+        folder = _folder()
+        # A folder that nobody made yet may be gone with this process.
+        if folder.parent.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    except (OSError, UserError):
+        return False
+
+
+def _folder() -> Path:
+    return cache_folder() / "networks"
+
+
+def _whole_pages(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE
+
+
+def _bound(folder: Path) -> None:
+    """Remove those used longest ago until the others have at most MAX_BYTES."""
+    entries = []
+    for each in os.scandir(folder):
+        with suppress(FileNotFoundError):  # another run removes them too
+            status = each.stat(follow_symlinks=False)
+            entries.append((status.st_mtime_ns, status.st_size, each.path))
+    total = 0
+    for _, size, path in sorted(entries, reverse=True):
+        total += size
+        if total > MAX_BYTES:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+@cache
+def _code() -> str:
+    """Return the digest of what reads, checks and converts a graph: none is kept of another."""
+    digest = hashlib.sha256()
+    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), Path(scaling.__file__)):
+        data = path.read_bytes()
+        digest.update(f"{path.name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
+@cache
+def _processor() -> list[str]:
+    """Return what tells processors apart, and how many there are for this process."""
+    found = [os.uname().machine, str(os.cpu_count())]
+    if hasattr(os, "sched_getaffinity"):
+        found.append(str(len(os.sched_getaffinity(0))))
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        # The first tells of all; the system takes long to tell of a hundred.
+        for line in file:
+            if line.startswith(("model name", "flags", "Features", "CPU part")):
+                found.append(line)
+            elif not line.strip():
+                break
+    return found

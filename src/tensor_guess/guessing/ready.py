@@ -1,0 +1,128 @@
+"""A classifier ready to score: as it was kept if its graph was seen before, else made now."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tensor_guess.config import cache_folder
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.graphs import files
+from tensor_guess.graphs.files import AS_FOUND, Record, of_json
+from tensor_guess.guessing import kept, loading
+from tensor_guess.guessing.kept import Kept
+from tensor_guess.guessing.loading import Given, Imagenet
+from tensor_guess.system import progress, reading
+
+if TYPE_CHECKING:
+    from tensor_guess.graphs.classifier import Classifier
+    from tensor_guess.graphs.network import Network
+
+
+class Ready:
+    """A classifier, and its network when that is asked for.
+
+    `few`: only a handful of images will come. `precision`: None is the record's own.
+    Raises UserError if the classifier cannot be used, as `loading.load`.
+    """
+
+    record: Record
+    top: int | None = None
+
+    def __init__(
+        self, which: Path | Given | Imagenet, few: bool, precision: str | None = None
+    ) -> None:
+        self._which = Given(which) if isinstance(which, Path) else which
+        self._few, self._precision = few, precision
+        self._kept: Kept | None = None
+        self._made: Classifier | None = None
+        if isinstance(self._which, Given):
+            self._look_up(self._which)
+        if self._kept is None:
+            self._make()
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the graph's bytes."""
+        return self._made.digest() if self._made else self._digest
+
+    def network(self) -> "Network":
+        """Return the compiled network: images [S, S, 3] -> scores [K], as the labels are ordered.
+
+        Raises UserError if there can be none.
+        """
+        if self._kept:
+            from tensor_guess.graphs.network import Network, precision_of
+
+            precision = precision_of(self.record, self._precision)
+            width, batch = len(self.record.labels), self._kept.said["batch"]
+            try:
+                how = self.record.scaling, precision, batch, width
+                return Network.of_blob(self._kept.blob, *how)
+            except (RuntimeError, TypeError):
+                self._kept = None
+                self._make()
+        assert self._made
+        return self._made.network(self._few, self._precision)
+
+    def keep(self, network: "Network") -> None:
+        """Keep the network for next time, unless it was kept."""
+        if self._kept or not self._made or not self._made.data or not kept.can_keep():
+            return
+        from tensor_guess.graphs.network import runtime
+        from tensor_guess.graphs.own import is_ours
+
+        said = {
+            "runtime": runtime(),
+            "ours": is_ours(self._made.graph),
+            "record": asdict(self.record),
+            "batch": network.batch,
+        }
+        with suppress(MemoryError, RuntimeError):  # the scores are there, and stay
+            kept.keep(self._key(self.digest()), said, network.blob())
+
+    def _look_up(self, given: Given) -> None:
+        path = loading.graph_path(given.path)
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(self._find, path)
+            # Meanwhile, as it takes as long.
+            from tensor_guess.graphs.network import runtime
+
+            known = found.result()
+        try:
+            if known and known.said["runtime"] == runtime():
+                self._take(known, given, path)
+        except (KeyError, TypeError, ValueError):
+            pass  # another program's
+
+    def _find(self, path: Path) -> Kept | None:
+        try:
+            cache_folder()
+            digest = reading.sha256(path, kept.MAX_BYTES)
+        except (Unreadable, UserError):
+            return None
+        self._digest = digest.hex()
+        return kept.find(self._key(self._digest))
+
+    def _take(self, known: Kept, given: Given, path: Path) -> None:
+        """Take what was kept, unless the labels beside the graph are others now.
+
+        Raises KeyError, TypeError or ValueError if it says something else than it must.
+        """
+        said = known.said["record"]
+        record = of_json(said, tuple(said["labels"]))
+        if known.said["ours"]:
+            loading.check_labels(given, path, record.labels, lambda: self._digest)
+            if given.fed != AS_FOUND:
+                progress.say(f"{shown(path)} says itself what it is fed: that stands")
+        elif files.distinct(loading.labels_of(given, path)) != record.labels:
+            return
+        self.record, self._kept = record, known
+
+    def _make(self) -> None:
+        self._made = loading.load(self._which)
+        self.record, self.top = self._made.record, self._made.top
+
+    def _key(self, digest: str) -> str:
+        fed = self._which.fed if isinstance(self._which, Given) else AS_FOUND
+        return kept.key(digest, fed, self._few, self._precision)

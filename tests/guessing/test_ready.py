@@ -138,6 +138,7 @@ def test_another_openvino_s_or_version_s_is_made_again(
         lambda said, blob: ({**said, "batch": None}, blob),
         lambda said, blob: ({**said, "record": {}}, blob),
         lambda said, blob: ({**said, "record": {**said["record"], "labels": ["a"]}}, blob),
+        lambda said, blob: ({k: said[k] for k in ("runtime", "ours", "record")}, blob),
         lambda said, blob: ({"runtime": said["runtime"]}, blob),
         lambda said, blob: ({}, blob),
     ],

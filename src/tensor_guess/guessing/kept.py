@@ -37,6 +37,11 @@ class Kept:
     blob: memoryview
 
 
+def folder() -> Path:
+    """Return the folder of networks. Raises UserError as `cache_folder`."""
+    return cache_folder() / "networks"
+
+
 def key(digest: str, *used: object) -> str:
     """Return what the network of a graph with that SHA-256 is kept as; `used`: how it is used."""
     whole = [digest, [repr(each) for each in used], __version__, _code(), _processor()]
@@ -46,7 +51,7 @@ def key(digest: str, *used: object) -> str:
 def find(key: str) -> Kept | None:
     """Return what was kept as `key`; None if there is nothing, or it is damaged or not our own."""
     try:
-        path = _folder() / key
+        path = folder() / key
         with reading.opened(path, follow=False) as file:
             status = os.fstat(file.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
@@ -84,36 +89,31 @@ def keep(key: str, said: dict[str, Any], blob: memoryview) -> None:
     digest = hashlib.sha256(line)
     digest.update(blob)
     with suppress(OSError, UserError):
-        folder = _folder()
-        durable.publish(folder / key, (digest.hexdigest().encode(), line, blob), private=True)
-        durable.sweep(folder)
-        _bound(folder)
+        data = digest.hexdigest().encode(), line, blob
+        durable.publish(folder() / key, data, private=True)
+        durable.sweep(folder())
+        _bound()
 
 
 def can_keep() -> bool:
     """Return whether there is a cache to keep anything in; a container may have none that lasts."""
     try:
-        folder = _folder()
-        # A folder that nobody made yet may be gone with this process.
-        if folder.parent.is_dir():
-            folder.mkdir(mode=0o700, exist_ok=True)
-        return os.access(folder, os.W_OK)
+        # A cache that nobody made yet may be gone with this process.
+        if cache_folder().is_dir():
+            folder().mkdir(mode=0o700, exist_ok=True)
+        return os.access(folder(), os.W_OK)
     except (OSError, UserError):
         return False
-
-
-def _folder() -> Path:
-    return cache_folder() / "networks"
 
 
 def _whole_pages(size: int) -> int:
     return -(-size // _PAGE) * _PAGE
 
 
-def _bound(folder: Path) -> None:
+def _bound() -> None:
     """Remove those used longest ago until the others have at most MAX_BYTES."""
     entries = []
-    for each in os.scandir(folder):
+    for each in os.scandir(folder()):
         with suppress(FileNotFoundError):  # another run removes them too
             status = each.stat(follow_symlinks=False)
             entries.append((status.st_mtime_ns, status.st_size, each.path))

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tensor_guess.config import cache_folder
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import files
 from tensor_guess.graphs.files import AS_FOUND, Record, of_json
@@ -55,7 +54,7 @@ class Ready:
             from tensor_guess.graphs.network import Network, precision_of
 
             precision = precision_of(self.record, self._precision)
-            width, batch = len(self.record.labels), self._kept.said["batch"]
+            width, batch = len(self.record.labels), self._kept.said.get("batch", 0)
             try:
                 how = self.record.scaling, precision, batch, width
                 return Network.of_blob(self._kept.blob, *how)
@@ -97,7 +96,8 @@ class Ready:
 
     def _find(self, path: Path) -> Kept | None:
         try:
-            cache_folder()
+            if not kept.folder().is_dir():
+                return None
             digest = reading.sha256(path, kept.MAX_BYTES)
         except (Unreadable, UserError):
             return None

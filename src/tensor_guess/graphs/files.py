@@ -22,7 +22,7 @@ _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 
 @dataclass(frozen=True)
 class Record:
-    """What a frozen graph of ours says of itself; kept inside it as JSON."""
+    """What a frozen graph of ours says about itself; kept inside it as JSON."""
 
     labels: tuple[str, ...]
     categories: tuple[str, ...]
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Fed:
-    """What the user says of a graph, as to `label_image.py`; None is what the graph itself says."""
+    """What the user says about a graph, as to `label_image.py`; None leaves it to the graph."""
 
     input: str | None = None
     output: str | None = None

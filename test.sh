@@ -2,7 +2,8 @@
 #
 # Set up and run every check: formatting, lint, types, shell scripts, tests.
 #
-# Usage: ./test.sh [--long] [pytest arguments]
+# Usage: ./test.sh [--quick | --long] [pytest arguments]
+#        --quick: only what takes about a minute: no TensorFlow, no container, nothing slow
 #        --long: the long suites too
 set -euo pipefail
 
@@ -26,10 +27,16 @@ PATH=${venv}/bin:${PATH}
 python() { "${venv}/bin/python" "$@"; }
 
 marks='not long'
-if [[ ${1:-} == --long ]]; then
+case ${1:-} in
+--quick)
+  marks='not long and not slow and not container and not tensorflow'
+  shift
+  ;;
+--long)
   marks=''
   shift
-fi
+  ;;
+esac
 
 scripts=(tensor-guess ./*.sh src/launcher/*.bash tools/*.sh)
 python -m ruff check

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +19,9 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
+from made import without_tensorflow
 from made.graphs import head_for, record_for
-from made.place import ROOT, SHARED, Run, program
+from made.place import ROOT, SHARED, Run, called, program
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
@@ -31,6 +33,35 @@ from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
 from tensor_guess.images.scaling import Scaling
+
+# What can be left out by -m; a test may be several.
+MARKS = ("container", "long", "slow", "tensorflow")
+LEFT_OUT: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prove, if the tests of TensorFlow are left out, that the others do without it."""
+    if "not tensorflow" in config.option.markexpr:
+        without_tensorflow.hide()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those for which the modules are made."""
+    for item in items:
+        if "modules" in getattr(item, "fixturenames", ()):
+            item.add_marker("tensorflow")
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Remember how many tests each of the marks leaves out."""
+    LEFT_OUT.update(mark for item in items for mark in MARKS if item.get_closest_marker(mark))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run."""
+    for mark, count in LEFT_OUT.items():
+        terminalreporter.write_line(f"left out: {count} tests marked {mark}")
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +170,12 @@ def vader_elsa(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cache: Path) -> Run:
     """The program, run as the launcher runs it: run("guess", folder, photo)."""
     return program(cache)
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Run:
+    """The same in this process, for what does not depend on its being a process of its own."""
+    return called(capfd)
 
 
 @pytest.fixture

@@ -128,14 +128,23 @@ def test_no_job_imports_tensorflow(run: Run, trained: Path, tmp_path: Path, job:
     assert "openvino.opset1.ops" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("guess", "/nowhere", "x.jpg"), ("guess",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("train", "--help"),
+        ("guess",),
+        ("guess", "--top-secret"),
+        ("guess", "/nowhere", "x.jpg"),
+    ],
+)
 def test_help_and_wrong_usage_load_next_to_nothing(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(*arguments, flags=("-X", "importtime"))
     assert done.returncode in (0, 2)
     seen = imported(done.stderr)
     assert "click" in seen
     if arguments[-1] != "x.jpg":
-        assert not seen & {"numpy", "openvino", "tensorboard", "google"}
+        assert not seen & {"numpy", "openvino", "tensorboard", "google", "PIL"}
     assert not seen & TENSORFLOW
 
 

@@ -47,6 +47,7 @@ def test_another_name_is_wrong_usage(name: str, said: str) -> None:
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.tensorflow
 def test_digests_and_files_are_those_of_the_installed_keras() -> None:
     keras = find_spec("keras")
     assert keras

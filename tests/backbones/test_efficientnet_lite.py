@@ -30,6 +30,7 @@ def by_tensorflow(
         return fetched[0], fetched[1]
 
 
+@pytest.mark.tensorflow
 def test_openvino_and_tensorflow_compute_the_same(lite0: Backbone) -> None:
     pixels = np.random.default_rng(5).integers(0, 256, (6, 224, 224, 3), np.uint8)
     for output, theirs in zip((BOTTLENECK, IMAGENET), by_tensorflow(lite0, pixels), strict=True):

@@ -1,12 +1,14 @@
 """A frozen function computes what the function does, with nothing left to fold."""
 
 import numpy as np
+import pytest
 
 from tensor_guess.graphs.graph import check
 from tensor_guess.graphs.network import Network
 from tensor_guess.images.scaling import Scaling
 
 
+@pytest.mark.tensorflow
 def test_variables_and_normalisation_go_into_the_kernels() -> None:
     import keras
 

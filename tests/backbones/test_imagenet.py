@@ -30,18 +30,18 @@ def test_labels_are_the_first_names_of_the_classes(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(("photo", "label"), SEEN.items())
-def test_what_is_in_a_photo_is_known(run: Run, shared: Path, photo: str, label: str) -> None:
-    done = run("guess", "imagenet", shared / "sample_images" / photo, *LITE)
+def test_what_is_in_a_photo_is_known(call: Run, shared: Path, photo: str, label: str) -> None:
+    done = call("guess", "imagenet", shared / "sample_images" / photo, *LITE)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{label} \(score = 0\.\d{{5}}\)\n(.+ \(score = .*\)\n){{4}}", done.stdout)
 
 
-def test_photos_are_sorted_by_what_is_in_them(run: Run, shared: Path, tmp_path: Path) -> None:
+def test_photos_are_sorted_by_what_is_in_them(call: Run, shared: Path, tmp_path: Path) -> None:
     source, sorted_ = tmp_path / "photos", tmp_path / "sorted"
     source.mkdir()
     for photo in SEEN:
         (source / photo).write_bytes((shared / "sample_images" / photo).read_bytes())
-    done = run("classify-dir", "imagenet", source, sorted_, *LITE)
+    done = call("classify-dir", "imagenet", source, sorted_, *LITE)
     assert (done.returncode, done.stderr) == (0, "")
     copies = sorted(path.name.partition("-")[0] for path in sorted_.iterdir())
     assert copies == ["dragonfly", "hotdog", "macaw", "manifest.jsonl"]
@@ -49,32 +49,32 @@ def test_photos_are_sorted_by_what_is_in_them(run: Run, shared: Path, tmp_path: 
     assert {len(line["scores"]) for line in lines} == {5}
 
 
-def test_as_many_labels_as_wished(run: Run, trained: Path) -> None:
-    assert len(run("guess", "imagenet", PHOTO, "--top", "7", *LITE).stdout.splitlines()) == 7
-    assert len(run("guess", "imagenet", PHOTO, "--top", "5000", *LITE).stdout.splitlines()) == 1000
-    assert len(run("guess", trained, PHOTO, "--top=1").stdout.splitlines()) == 1
-    scores = json.loads(run("guess", "imagenet", PHOTO, "--json", *LITE).stdout)["scores"]
+def test_as_many_labels_as_wished(call: Run, trained: Path) -> None:
+    assert len(call("guess", "imagenet", PHOTO, "--top", "7", *LITE).stdout.splitlines()) == 7
+    assert len(call("guess", "imagenet", PHOTO, "--top", "5000", *LITE).stdout.splitlines()) == 1000
+    assert len(call("guess", trained, PHOTO, "--top=1").stdout.splitlines()) == 1
+    scores = json.loads(call("guess", "imagenet", PHOTO, "--json", *LITE).stdout)["scores"]
     assert len(scores) == 5
 
 
-def test_without_the_network_the_fallback_is_used_and_said(run: Run) -> None:
-    done = run("guess", "imagenet", PHOTO, "--offline")
+def test_without_the_network_the_fallback_is_used_and_said(call: Run) -> None:
+    done = call("guess", "imagenet", PHOTO, "--offline")
     assert done.returncode == 0
     assert done.stderr.startswith("using efficientnet_lite0, not inception_v3: ")
-    assert done.stdout == run("guess", "imagenet", PHOTO, *LITE).stdout
-    asked = run("guess", "imagenet", PHOTO, "--offline", "--backbone", "vgg16")
+    assert done.stdout == call("guess", "imagenet", PHOTO, *LITE).stdout
+    asked = call("guess", "imagenet", PHOTO, "--offline", "--backbone", "vgg16")
     assert (asked.returncode, asked.stdout) == (1, "")
     assert "vgg16 is not on this machine" in asked.stderr
 
 
 def test_a_folder_of_that_name_is_a_path(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "there is no classifier imagenet" in run("guess", "./imagenet", PHOTO).stderr
+    assert "there is no classifier imagenet" in call("guess", "./imagenet", PHOTO).stderr
     (tmp_path / "imagenet").mkdir()
-    assert "no classifier in imagenet" in run("guess", "./imagenet", PHOTO).stderr
-    assert run("guess", "imagenet", PHOTO, *LITE).returncode == 0
+    assert "no classifier in imagenet" in call("guess", "./imagenet", PHOTO).stderr
+    assert call("guess", "imagenet", PHOTO, *LITE).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_folder_of_that_name_is_a_path(
     ],
 )
 def test_wrong_usage_is_said_before_any_work(
-    run: Run, arguments: tuple[object, ...], said: str
+    call: Run, arguments: tuple[object, ...], said: str
 ) -> None:
-    done = run(*arguments)
+    done = call(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
 

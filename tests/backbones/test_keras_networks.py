@@ -18,6 +18,7 @@ from tensor_guess.graphs.network import Network
 from tensor_guess.graphs.own import Head, with_head
 from tensor_guess.images.scaling import Scaling
 
+pytestmark = pytest.mark.tensorflow
 KERAS = [name for name, each in CATALOGUE.items() if isinstance(each.weights, KerasWeights)]
 # The smallest network, and one that has Keras' own preprocessing inside; few pixels.
 CHEAP = [("mobilenet_0.25_128", 128), ("efficientnet_v2_b0", 64)]

@@ -89,6 +89,7 @@ def snapshot(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("flavour", GENERATIONS)
 def test_an_old_folder_just_goes_on(
     flavour: str, old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
@@ -105,6 +106,7 @@ def test_an_old_folder_just_goes_on(
     assert "replaced" not in said
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("flavour", GENERATIONS)
 def test_without_photos_what_was_stored_is_enough(
     flavour: str, old_run: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -121,8 +123,9 @@ def test_without_photos_what_was_stored_is_enough(
     assert snapshot(folder) == before
 
 
+@pytest.mark.tensorflow
 def test_a_new_graph_scores_as_an_old_client_would(
-    old_run: Callable[[str], Path], run: Run
+    old_run: Callable[[str], Path], call: Run
 ) -> None:
     import tensorflow as tf
 
@@ -130,7 +133,7 @@ def test_a_new_graph_scores_as_an_old_client_would(
     folder = old_run("inception_2015")
     again(folder)
     photo = folder / DATA / "roses/3.jpg"
-    done = run("guess", folder, photo, "--json")
+    done = call("guess", folder, photo, "--json")
     with tf.Graph().as_default(), v1.Session() as session:
         tf.import_graph_def(v1.GraphDef.FromString((folder / GRAPH).read_bytes()), name="")
         (scores,) = session.run("final_result:0", {"DecodeJpeg/contents:0": photo.read_bytes()})
@@ -138,6 +141,7 @@ def test_a_new_graph_scores_as_an_old_client_would(
     np.testing.assert_allclose(ours, scores, atol=1e-4)
 
 
+@pytest.mark.tensorflow
 def test_what_is_damaged_or_missing_is_computed_and_named(
     old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,13 +166,14 @@ def test_what_is_damaged_or_missing_is_computed_and_named(
     assert "bottlenecks: 3 computed, 27 taken, 0 from the cache" in said
 
 
-def test_without_photos_damaged_ones_are_left_out(old_run: Callable[[str], Path], run: Run) -> None:
+@pytest.mark.tensorflow
+def test_without_photos_damaged_ones_are_left_out(old_run: Callable[[str], Path], call: Run) -> None:
     folder = old_run("hub")
     shutil.rmtree(folder / DATA)
     (hurt,) = (folder / BOTTLENECKS / "roses").glob("7.jpg*")
     hurt.write_text("nan")
     (folder / BOTTLENECKS / "roses/notes.txt").write_text("buy roses")
-    done = run("train", folder, "--steps", 20)
+    done = call("train", folder, "--steps", 20)
     assert done.returncode == 3, done.stderr
     assert f"left out {hurt}: has 1 numbers, not 8" in done.stderr
     assert "roses/notes.txt: is not named as `retrain.py` names them" in done.stderr
@@ -176,6 +181,7 @@ def test_without_photos_damaged_ones_are_left_out(old_run: Callable[[str], Path]
     assert ", 1 damaged; there are no photos" in done.stderr
 
 
+@pytest.mark.tensorflow
 def test_the_same_photo_under_another_name_or_changed_since(
     old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +199,7 @@ def test_the_same_photo_under_another_name_or_changed_since(
     assert "bottlenecks: 2 computed, 27 taken, 0 from the cache" in said
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -224,6 +231,7 @@ def test_anothers_bottlenecks_are_not_used_and_that_is_said(
     assert before.items() <= snapshot(folder / BOTTLENECKS).items()
 
 
+@pytest.mark.tensorflow
 def test_of_two_generations_the_one_that_fits_is_taken(
     old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +244,7 @@ def test_of_two_generations_the_one_that_fits_is_taken(
     assert f"30 bottlenecks taken from {folder / BOTTLENECKS} (mobilenet_0.1875_{SIZE})" in log
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -260,31 +269,31 @@ def test_without_photos_anothers_bottlenecks_are_an_error(
     assert list(new.iterdir()) == []
 
 
-def test_a_real_run_goes_on(shared: Path, tmp_path: Path, run: Run) -> None:
+def test_a_real_run_goes_on(shared: Path, tmp_path: Path, call: Run) -> None:
     old, folder = shared / "classic_run_2017", tmp_path / "tf_files"
     shutil.copytree(old / "photos", folder / DATA)
     shutil.copytree(old / BOTTLENECKS, folder / BOTTLENECKS)
     shutil.copy(old / GRAPH, folder)
-    done = run("train", folder)
+    done = call("train", folder)
     assert done.returncode == 0, done.stderr
     assert "60 bottlenecks taken" in done.stderr
-    assert right(folder, old, run) >= 9
+    assert right(folder, old, call) >= 9
 
 
 def test_a_real_run_goes_on_from_its_bottlenecks_alone(
-    shared: Path, tmp_path: Path, run: Run
+    shared: Path, tmp_path: Path, call: Run
 ) -> None:
     old = shared / "classic_run_2017"
     graph, stored = old / GRAPH, old / BOTTLENECKS
-    done = run("train", tmp_path, "--backbone", graph, "--bottleneck_dir", stored)
+    done = call("train", tmp_path, "--backbone", graph, "--bottleneck_dir", stored)
     assert done.returncode == 0, done.stderr
     assert f"60 bottlenecks taken from {stored} (mobilenet_0.25_128)" in done.stderr
-    assert right(tmp_path, old, run) >= 8
+    assert right(tmp_path, old, call) >= 8
 
 
-def right(folder: Path, old: Path, run: Run) -> int:
+def right(folder: Path, old: Path, call: Run) -> int:
     """How many of the run's twelve test photos get the label that is in their name."""
     photos = sorted((old / "test_photos").iterdir())
-    done = run("guess", folder, "--json", *photos)
+    done = call("guess", folder, "--json", *photos)
     labels = [json.loads(line)["label"] for line in done.stdout.splitlines()]
     return sum(label in photo.name for label, photo in zip(labels, photos, strict=True))

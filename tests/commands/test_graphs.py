@@ -50,19 +50,19 @@ def test_share_and_verify(trained: Path, tmp_path: Path, run: Run) -> None:
         (("verify", "x.zip", "--licenze", "x"), "No such option '--licenze'"),
     ],
 )
-def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    done = run(*arguments)
+def test_wrong_usage_is_2(call: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = call(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_no_zip_is_one_sentence_and_1(tmp_path: Path, run: Run) -> None:
+def test_what_is_no_zip_is_one_sentence_and_1(tmp_path: Path, call: Run) -> None:
     (tmp_path / "x.zip").write_bytes(b"PK\3\4 and so on")
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(3_000_000_000)
     for name in ("x.zip", "large.zip"):
-        done = run("verify", tmp_path / name)
+        done = call("verify", tmp_path / name)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"tensor-guess: {tmp_path / name} is refused: ")
         assert done.stderr.count("\n") == 1
@@ -80,11 +80,11 @@ def test_ours_is_described(trained: Path, run: Run) -> None:
     assert said["refused"] == "nothing"
 
 
-def test_a_strangers_names_are_printed_safely(tmp_path: Path, run: Run) -> None:
+def test_a_strangers_names_are_printed_safely(tmp_path: Path, call: Run) -> None:
     builder = Builder()
     builder.const("\x1b[31mred\n", np.float32(1))
     builder.op("Evil\x1b[2J", "x", ())
     (tmp_path / "g.pb").write_bytes(serialise(builder.graph))
-    done = run("inspect", tmp_path / "g.pb")
+    done = call("inspect", tmp_path / "g.pb")
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr

@@ -25,6 +25,14 @@ PROBE_ENTRY = ["python3", "-I", "-X", "utf8", "/probe.py"]
 Text = subprocess.CompletedProcess[str]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("container")
+
+
 @dataclass(frozen=True)
 class Engine:
     """An engine that answers: its command, and the variables that lead to it."""

@@ -31,6 +31,7 @@ def every_op() -> list[str]:
     return [name for name in names if op_def_registry.get(name)]
 
 
+@pytest.mark.tensorflow
 def test_every_op_of_tensorflow_but_the_computing_ones_is_refused() -> None:
     ops = every_op()
     assert len(ops) > 1300

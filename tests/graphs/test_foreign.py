@@ -59,6 +59,7 @@ def photos() -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("flavour", INPUTS)
 def test_scores_are_those_of_tensorflow(
     flavour: str, photos: dict[str, bytes], tmp_path: Path
@@ -77,6 +78,7 @@ def test_scores_are_those_of_tensorflow(
     assert np.ptp(list(found.values()), axis=0).max() > 0.01  # they tell pictures apart
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("folder", ["classic_run_2017", "graphs/glasses"])
 def test_a_real_graph_fed_the_same_array_gives_the_same_scores(shared: Path, folder: str) -> None:
     import tensorflow as tf

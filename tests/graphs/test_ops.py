@@ -212,6 +212,7 @@ def test_something_is_said_of_every_op_on_the_list() -> None:
     assert not RUN.keys() & OTHERWISE.keys()
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("op", RUN)
 def test_an_op_gives_tensorflows_numbers(op: str) -> None:
     graph = graph_with(op)
@@ -227,6 +228,7 @@ def test_an_op_gives_tensorflows_numbers(op: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.tensorflow
 def test_a_shape_of_the_picture_is_folded() -> None:
     """As Keras flattens: to [batch, everything else]."""
     builder = Builder()

@@ -118,6 +118,7 @@ def agrees(ours: NDArray[np.float32], theirs: NDArray[np.float32], within: float
     return same and bool(np.abs(ours - theirs).max() <= within)
 
 
+@pytest.mark.tensorflow
 def test_old_programs_see_what_we_see(vader_elsa: Path, shared: Path) -> None:
     graph = parse(read(vader_elsa / GRAPH), "x.pb")
     scaling = record_of(graph, "x.pb").scaling
@@ -138,6 +139,7 @@ def test_old_programs_see_what_we_see(vader_elsa: Path, shared: Path) -> None:
         assert agrees(scores[path], theirs, 0.02), path
 
 
+@pytest.mark.tensorflow
 def test_old_programs_see_large_photos_nearly_as_we_do(vader_elsa: Path, shared: Path) -> None:
     graph = parse(read(vader_elsa / GRAPH), "x.pb")
     scaling = record_of(graph, "x.pb").scaling

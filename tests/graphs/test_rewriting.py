@@ -52,6 +52,7 @@ def test_the_first_bias_add() -> None:
     np.testing.assert_allclose(found, IMAGE / 255 + [1, 2, 3], atol=1e-6)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("mode", ["MIN_COMBINED", "MIN_FIRST"])
 def test_quantized_constants_are_tensorflows_own_numbers(mode: str) -> None:
     import tensorflow as tf

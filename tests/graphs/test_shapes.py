@@ -37,10 +37,12 @@ def same_as_tensorflow(graph: GraphDef) -> None:
     assert shapes.check(graph.node) == by_tensorflow(graph)
 
 
+@pytest.mark.tensorflow
 def test_the_lite_backbone(lite0: Backbone) -> None:
     same_as_tensorflow(lite0.graph)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("path", ["graphs/glasses/retrained_graph.pb",
     "classic_run_2017/retrained_graph.pb", "graphs/mobilenet_v1_0.25_224/quantized_graph.pb",
     "graphs/mobilenet_v1_0.25_224/frozen_graph.pb"])  # fmt: skip
@@ -48,6 +50,7 @@ def test_the_classics(shared: Path, path: str) -> None:
     same_as_tensorflow(rewritten(parse((shared / path).read_bytes(), path)))
 
 
+@pytest.mark.tensorflow
 def test_each_op_that_has_a_rule_of_its_own() -> None:
     import tensorflow as tf
 

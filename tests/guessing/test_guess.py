@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from made.place import ROOT, Run
+from made.place import ROOT
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.images.files import LeftOut
 
@@ -53,14 +53,6 @@ def test_what_is_shown_upright_is_guessed_upright(trained: Path, tmp_path: Path)
     assert isinstance(one, Guess)
     assert isinstance(other, Guess)
     np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=0.01)
-
-
-def test_guessing_never_imports_tensorflow(trained: Path, run: Run) -> None:
-    done = run("guess", trained, PHOTOS[0], flags=("-X", "importtime"))
-    assert done.returncode == 0
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "openvino" in imported
-    assert not imported & {"tensorflow", "keras"}
 
 
 def test_the_articles_own_picture(shared: Path, vader_elsa: Path) -> None:

@@ -37,7 +37,7 @@ def test_each_generation_is_described(folder: Path, flavour: str) -> None:
     assert found.outputs == [f"{'import/' if flavour == 'imported' else ''}final_result:0"]
 
 
-def test_all_that_is_refused_is_told(folder: Path, run: Run) -> None:
+def test_all_that_is_refused_is_told(folder: Path, call: Run) -> None:
     graph = made("mobilenet")
     extra = Builder()
     extra.const("name", "/etc/passwd")
@@ -46,7 +46,7 @@ def test_all_that_is_refused_is_told(folder: Path, run: Run) -> None:
     extra.op("WriteFile", "spoil", ("name", "steal"))
     graph.node.extend(extra.graph.node)
     (folder / "g.pb").write_bytes(serialise(graph))
-    done = run("inspect", folder / "g.pb", "--json")
+    done = call("inspect", folder / "g.pb", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     found = json.loads(done.stdout)
     assert found["ops"]["ReadFile"] == 2
@@ -71,9 +71,9 @@ def test_what_guessing_would_refuse_is_told(folder: Path, given: Given, said: st
     assert re.search(said, refusal)
 
 
-def test_what_is_no_graph_is_one_sentence(folder: Path, run: Run, shared: Path) -> None:
+def test_what_is_no_graph_is_one_sentence(folder: Path, call: Run, shared: Path) -> None:
     (folder / GRAPH).write_bytes(b"not a graph")
     with pytest.raises(UserError, match="is not a frozen graph"):
         inspect(Given(folder))
-    done = run("inspect", shared / "graphs/broken/lfs_pointer_retrained_graph.pb")
+    done = call("inspect", shared / "graphs/broken/lfs_pointer_retrained_graph.pb")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)

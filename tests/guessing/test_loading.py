@@ -64,20 +64,20 @@ def test_what_is_missing_or_damaged_is_said(classifier: Path, spoil: Spoil, said
 
 @pytest.mark.parametrize("command", ["guess", "inspect", "share", "train"])
 def test_a_graph_that_is_a_link_is_only_read_if_its_user_named_it(
-    classifier: Path, tmp_path: Path, run: Run, command: str
+    classifier: Path, tmp_path: Path, call: Run, command: str
 ) -> None:
     graph, photo = classifier / GRAPH, ROOT / "test_data/photo01.jpg"
     (classifier / GRAPH).rename(tmp_path / "elsewhere.pb")
     graph.symlink_to(tmp_path / "elsewhere.pb")
     arguments = {"guess": (photo,), "share": (tmp_path / "a.zip",)}.get(command, ())
-    done = run(command, classifier, *arguments)
+    done = call(command, classifier, *arguments)
     assert done.returncode == (2 if command == "train" else 1)
     assert str(graph) in done.stderr
     if command != "train":
         assert done.stderr.endswith(
             " is a link that leaves the folder; give the path of the graph itself\n"
         )
-    assert run("guess", graph, photo).returncode == 0
+    assert call("guess", graph, photo).returncode == 0
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_frozen_backbone_beside_its_labels_is_a_classifier(shared: Path) -> No
         "another_network/output_graph.pb",
     ],
 )
-def test_what_is_no_classifier_is_one_sentence(shared: Path, path: str, run: Run) -> None:
-    done = run("guess", shared / "graphs" / path, ROOT / "test_data/photo01.jpg")
+def test_what_is_no_classifier_is_one_sentence(shared: Path, path: str, call: Run) -> None:
+    done = call("guess", shared / "graphs" / path, ROOT / "test_data/photo01.jpg")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
     assert re.search("git lfs pull|with --input_layer|is refused", done.stderr), done.stderr
 
@@ -170,10 +170,10 @@ def _labels(content: bytes) -> Spoil:
     ],
 )
 def test_what_does_not_belong_together_is_said(
-    stranger: Path, run: Run, spoil: Spoil, said: str
+    stranger: Path, call: Run, spoil: Spoil, said: str
 ) -> None:
     spoil(stranger)
-    done = run("guess", stranger, ROOT / "test_data/photo01.jpg")
+    done = call("guess", stranger, ROOT / "test_data/photo01.jpg")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
     assert re.search(said, done.stderr), done.stderr
 
@@ -226,7 +226,7 @@ def _no_number(graph: GraphDef) -> None:
     ],
 )
 def test_a_graph_that_its_record_does_not_fit_is_refused_by_every_command(
-    trained: Path, tmp_path: Path, run: Run, change: Change, said: str
+    trained: Path, tmp_path: Path, call: Run, change: Change, said: str
 ) -> None:
     graph = parse((trained / GRAPH).read_bytes(), "x.pb")
     change(graph)
@@ -238,12 +238,12 @@ def test_a_graph_that_its_record_does_not_fit_is_refused_by_every_command(
         ("share", path, tmp_path / "x.zip"),
         ("export", path, tmp_path / "x.onnx", "--format", "onnx", "--pictures", ROOT / "test_data"),
     ):
-        done = run(*arguments)
+        done = call(*arguments)
         assert (done.returncode, done.stdout) == (1, ""), arguments
         assert re.search(said, done.stderr), done.stderr
         assert "Traceback" not in done.stderr
     assert [each.name for each in tmp_path.iterdir() if each.suffix != ".pb"] in ([], ["sorted"])
     assert [each.name for each in tmp_path.glob("sorted/*")] in ([], ["manifest.jsonl"])
-    told = run("inspect", path)
+    told = call("inspect", path)
     assert (told.returncode, told.stderr) == (1, "")
     assert re.search(said, told.stdout)

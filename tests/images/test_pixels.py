@@ -17,6 +17,7 @@ from tensor_guess.images.scaling import Scaling
 OURS, CLASSIC = Scaling(32, 0, 255), Scaling(32, 0, 255, classic=True)
 
 
+@pytest.mark.tensorflow
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 50), st.integers(0, 99))
 @settings(deadline=None, max_examples=50)
 def test_resizing_is_tensorflow_1s(height: int, width: int, size: int, seed: int) -> None:
@@ -27,6 +28,7 @@ def test_resizing_is_tensorflow_1s(height: int, width: int, size: int, seed: int
     np.testing.assert_array_equal(resize_bilinear(image, size), expected[0])
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "folder",
     ["vader_elsa/test", "classic_run_2017/test_photos", "flowers_5/roses", "sample_images"],

@@ -18,38 +18,38 @@ def site(site: tuple[Path, str]) -> tuple[Path, str]:
     return site
 
 
-def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, run: Run) -> None:
+def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, call: Run) -> None:
     url = f"{site[1]}/photo.jpg?size=large"
-    done = run("guess", trained, url)
+    done = call("guess", trained, url)
     assert done.returncode == 0
-    assert done.stdout == run("guess", trained, PHOTO).stdout
-    both = run("guess", trained, PHOTO, url).stdout
+    assert done.stdout == call("guess", trained, PHOTO).stdout
+    both = call("guess", trained, PHOTO, url).stdout
     assert both.startswith(f"{PHOTO}:\n")
     assert f"\n\n{url}:\n" in both
 
 
 def test_what_cannot_be_fetched_is_named_and_the_rest_goes_on(
-    site: tuple[Path, str], trained: Path, run: Run
+    site: tuple[Path, str], trained: Path, call: Run
 ) -> None:
     _, address = site
     urls = [f"{address}/missing.jpg", f"{address}/page.jpg", "ftp://127.0.0.1/photo.jpg"]
-    done = run("guess", trained, *urls, PHOTO)
+    done = call("guess", trained, *urls, PHOTO)
     assert done.returncode == 3
     for url in urls:
         assert f"left out {url}: could not be fetched" in done.stderr
     assert "404" in done.stderr
     assert "is a web page, not a picture" in done.stderr
     assert "Traceback" not in done.stderr
-    assert run("guess", trained, *urls).returncode == 1
+    assert call("guess", trained, *urls).returncode == 1
 
 
 def test_one_that_cannot_be_asked_for_does_not_keep_the_others(
-    site: tuple[Path, str], trained: Path, run: Run
+    site: tuple[Path, str], trained: Path, call: Run
 ) -> None:
     """Nor is a password told: not even to whoever gave it."""
     login = site[1].replace("://", "://me:secret@")
     bad = ["--x://y", "-://", f"{login}/photo.jpg", f"{site[1]}/{'y' * 100_000}", "http://[/x.jpg"]
-    done = run("guess", trained, "--", *bad, f"{site[1]}/photo.jpg")
+    done = call("guess", trained, "--", *bad, f"{site[1]}/photo.jpg")
     assert done.returncode == 3
     assert done.stdout.startswith(f"{site[1]}/photo.jpg:\n")
     assert "secret" not in done.stderr + done.stdout

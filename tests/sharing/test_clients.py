@@ -86,10 +86,12 @@ def check_clients(run: Run, folder: Path, tmp_path: Path) -> None:
             assert next(iter(old[str(photo)])) == next(iter(found)), photo
 
 
+@pytest.mark.tensorflow
 def test_others_see_what_guess_sees(run: Run, trained: Path, tmp_path: Path) -> None:
     check_clients(run, trained, tmp_path)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.long
 def test_others_see_what_guess_sees_of_inception(run: Run, tmp_path: Path) -> None:
     from tensor_guess.backbones.catalogue import CATALOGUE

@@ -1,6 +1,5 @@
 """An export is there whole and with the scores of a guess, or not at all."""
 
-import itertools
 import re
 import shutil
 from pathlib import Path
@@ -21,10 +20,13 @@ from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.guessing.loading import Given, load
 from tensor_guess.sharing import export as exporting
-from tensor_guess.sharing import portable, to_onnx
+from tensor_guess.sharing import portable
 from tensor_guess.sharing.export import Job, export
 
 PHOTOS = ROOT / "test_data"
+TENSORFLOW = pytest.mark.tensorflow
+# OpenVINO's is the only one that is made without TensorFlow.
+FORMS = [pytest.param(form, marks=[TENSORFLOW] * (form != "openvino")) for form in EXPORTS]
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def small(ours: GraphDef, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", EXPORTS)
+@pytest.mark.parametrize("form", FORMS)
 def test_every_format_takes_labels_of_any_script(small: Path, tmp_path: Path, form: str) -> None:
     found = export(Job(Given(small), tmp_path / "out", form))
     assert found.count == 20
@@ -52,7 +54,7 @@ def test_every_format_takes_labels_of_any_script(small: Path, tmp_path: Path, fo
     assert "東京".encode() in inside or b"\\u6771\\u4eac" in inside
 
 
-@pytest.mark.parametrize("form", EXPORTS)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_network_that_scores_otherwise_is_not_published(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
@@ -69,15 +71,19 @@ def test_a_network_that_scores_otherwise_is_not_published(
     assert [each.name for each in tmp_path.iterdir()] == ["small"]
 
 
-@pytest.mark.parametrize(
-    ("flavour", "form"),
-    [
-        *itertools.product(["inception_2015", "hub"], EXPORTS),
-        ("mobilenet_quantized", "onnx"),
-        ("mobilenet_quantized", "saved_model"),
-    ],
-)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("flavour", ["inception_2015", "hub"])
 def test_another_programs_classifier(tmp_path: Path, flavour: str, form: str) -> None:
+    as_scored_here(tmp_path, flavour, form)
+
+
+@TENSORFLOW
+@pytest.mark.parametrize("form", ["onnx", "saved_model"])
+def test_another_programs_quantized_classifier(tmp_path: Path, form: str) -> None:
+    as_scored_here(tmp_path, "mobilenet_quantized", form)
+
+
+def as_scored_here(tmp_path: Path, flavour: str, form: str) -> None:
     (tmp_path / "theirs.pb").write_bytes(serialise(made(flavour)))
     (tmp_path / "labels.txt").write_text("\n".join(THEIRS))
     which = Given(tmp_path / "theirs.pb", tmp_path / "labels.txt")
@@ -86,15 +92,19 @@ def test_another_programs_classifier(tmp_path: Path, flavour: str, form: str) ->
     assert found.worst <= 1e-4
 
 
+@TENSORFLOW
 def test_a_score_that_is_no_number_is_not_published(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(to_onnx, "scores", lambda path, each: np.full((len(each), 3), np.nan))
+    monkeypatch.setattr(
+        "tensor_guess.sharing.to_onnx.scores", lambda path, each: np.full((len(each), 3), np.nan)
+    )
     with pytest.raises(UserError, match="is not written"):
         export(Job(Given(small), tmp_path / "out.onnx", "onnx"))
     assert [each.name for each in tmp_path.iterdir()] == ["small"]
 
 
+@TENSORFLOW
 def test_what_a_converter_cannot_do_is_one_sentence(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,12 +112,13 @@ def test_what_a_converter_cannot_do_is_one_sentence(
         path.write_bytes(b"half")
         raise RuntimeError("in user code:\nno rule for LRN\n")
 
-    monkeypatch.setattr(to_onnx, "write", fails)
+    monkeypatch.setattr("tensor_guess.sharing.to_onnx.write", fails)
     with pytest.raises(UserError, match=r"small cannot be exported as onnx: no rule for LRN$"):
         export(Job(Given(small), tmp_path / "out.onnx", "onnx"))
     assert [each.name for each in tmp_path.iterdir()] == ["small"]
 
 
+@TENSORFLOW
 def test_in_8_bits_the_accuracy_on_held_out_pictures_is_told(small: Path, tmp_path: Path) -> None:
     found = export(Job(Given(small), tmp_path / "out.tflite", "tflite", quantize=True))
     assert found.accuracy
@@ -126,6 +137,7 @@ def _retold(folder: Path, validation: int, testing: int) -> None:
     (folder / RECORD).write_bytes(story.written(known.record, known.digest(), facts))
 
 
+@TENSORFLOW
 def test_in_8_bits_the_pictures_held_out_are_those_of_the_training(
     small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +163,7 @@ def test_other_pictures_and_few_of_them(small: Path, tmp_path: Path) -> None:
     assert export(job).count == len(list(PHOTOS.glob("*.*")))
 
 
+@TENSORFLOW
 def test_what_a_format_does_not_decode_is_passed_over_and_counted(
     small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +213,7 @@ def test_pictures_are_from_all_over() -> None:
     assert sorted(exporting._spread(range(7))) == list(range(7))
 
 
-def test_the_command(trained: Path, tmp_path: Path, run: Run) -> None:
+def test_the_command(trained: Path, tmp_path: Path, call: Run) -> None:
     for arguments, said in (
         (("export", trained, tmp_path / "x", "--format", "onnx", "--quantize"), "is for --format"),
         (("export", trained, tmp_path / "x", "--format", "coreml"), "'coreml' is not one of"),
@@ -208,7 +221,7 @@ def test_the_command(trained: Path, tmp_path: Path, run: Run) -> None:
         (("export", "imagenet", tmp_path / "x", "--format", "onnx"), "is built in"),
         (("export", trained, trained / "data/x.onnx", "--format", "onnx"), "among the pictures"),
     ):
-        done = run(*arguments)
+        done = call(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr
         assert "Traceback" not in done.stderr

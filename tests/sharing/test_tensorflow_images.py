@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,13 +16,17 @@ from PIL import Image
 from tensor_guess.images import decoding, encoded, pixels
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sharing import tensorflow_images
 
+pytestmark = pytest.mark.tensorflow
 ORIENTATION = 0x0112
 
 
 @cache
 def decoder(scaling: Scaling) -> Callable[[bytes], Any]:
+    import tensorflow as tf
+
+    from tensor_guess.sharing import tensorflow_images
+
     spec = [tf.TensorSpec((), tf.string)]
     found = tf.function(lambda data: tensorflow_images.pixels(data, scaling), input_signature=spec)
     return lambda data: found(data).numpy()

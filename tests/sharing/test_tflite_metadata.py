@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags, Uint32Flags
 from flatbuffers.table import Table
-from tensorflow.lite.tools import flatbuffer_utils
 
 
 def field(table: Table, number: int) -> int:
@@ -39,9 +39,12 @@ def text(table: Table, place: int) -> bytes:
     return bytes(table.String(field(table, place)))
 
 
+@pytest.mark.tensorflow
 def test_pixels_are_not_to_be_scaled_and_scores_have_labels(
     exported: Callable[[str], Path],
 ) -> None:
+    from tensorflow.lite.tools import flatbuffer_utils
+
     model = flatbuffer_utils.convert_bytearray_to_object(exported("tflite").read_bytes())
     (entry,) = [each for each in model.metadata if each.name == b"TFLITE_METADATA"]
     data = bytes(model.buffers[entry.buffer].data)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from numpy.typing import NDArray
 
+pytestmark = pytest.mark.tensorflow
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 

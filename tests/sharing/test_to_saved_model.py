@@ -5,15 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+import pytest
 
 from made.place import ROOT
 from tensor_guess.guessing.guess import Guess, guess
 
+pytestmark = pytest.mark.tensorflow
 PHOTOS = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]
 
 
 def test_bytes_of_files_in_and_a_guess_out(exported: Callable[[str], Path], trained: Path) -> None:
+    import tensorflow as tf
+
     serve = tf.saved_model.load(str(exported("saved_model"))).signatures["serving_default"]
     said = serve(images=tf.constant([path.read_bytes() for path in PHOTOS]))
     assert said["labels"].numpy().tolist() == [[b"dark knight", b"snow queen"]] * len(PHOTOS)

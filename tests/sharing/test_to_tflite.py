@@ -6,21 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from numpy.typing import NDArray
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.own import record_of
-from tensor_guess.sharing.to_tflite import write_quantized
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
-pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated"),
+]
 
 
 def test_pixels_in_and_the_scores_of_a_guess_out(
     exported: Callable[[str], Path], pixels_and_scores: Arrays
 ) -> None:
+    import tensorflow as tf
+
     pixels, expected = pixels_and_scores
     interpreter = tf.lite.Interpreter(str(exported("tflite")))
     (start,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -40,6 +43,10 @@ def test_the_labels_are_inside_as_a_zip(exported: Callable[[str], Path]) -> None
 def test_in_8_bits_it_is_fed_uint8_whose_range_is_that_of_pixels(
     ours: GraphDef, tmp_path: Path
 ) -> None:
+    import tensorflow as tf
+
+    from tensor_guess.sharing.to_tflite import write_quantized
+
     path = tmp_path / "small.tflite"
     known = Classifier(ours, record_of(ours, "x"), lambda: "")
     images = np.random.default_rng(0).integers(60, 180, (30, 16, 16, 3), np.uint8)

@@ -13,7 +13,7 @@ import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import copy_of, head_for, record_for
-from made.place import ROOT, Run
+from made.place import ROOT, Run, program
 from made.steps import die_at, ended_of, full_from
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, LABELS, RECORD
@@ -32,11 +32,29 @@ OURS = (RECORD, LABELS, GRAPH)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with two categories of eight pictures, not trained on yet."""
+    return _pictures(tmp_path)
+
+
+def _pictures(place: Path) -> Path:
     for category in ("dark_knight", "snow_queen"):
-        (tmp_path / "tf_files/data" / category).mkdir(parents=True)
+        (place / "tf_files/data" / category).mkdir(parents=True)
         for path in sorted((ROOT / "tf_files/data" / category).iterdir())[:8]:
-            shutil.copy(path, tmp_path / "tf_files/data" / category)
-    return tmp_path / "tf_files"
+            shutil.copy(path, place / "tf_files/data" / category)
+    return place / "tf_files"
+
+
+@pytest.fixture(scope="module")
+def first(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a folder, trained on; not to be written to."""
+    folder = _pictures(tmp_path_factory.mktemp("first"))
+    assert program(cache)("train", folder, *FEW).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def again(first: Path, tmp_path: Path) -> Path:
+    """A copy of it, for another training."""
+    return Path(shutil.copytree(first, tmp_path / "again"))
 
 
 def state(folder: Path) -> dict[str, str]:
@@ -131,28 +149,27 @@ def _one_file(folder: Path) -> list[object]:
     ],
 )
 def test_what_training_did_not_write_is_refused_before_the_work(
-    folder: Path, run: Run, given: Callable[[Path], list[object]], said: str
+    folder: Path, call: Run, given: Callable[[Path], list[object]], said: str
 ) -> None:
     options = given(folder)
     before = state(folder.parent)
-    done = run("train", folder, *FEW, *options)
+    done = call("train", folder, *FEW, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert state(folder.parent) == before
 
 
-def test_what_training_wrote_is_replaced_damaged_too(folder: Path, run: Run) -> None:
-    assert run("train", folder, *FEW).returncode == 0
-    good = state(folder)
-    os.truncate(folder / GRAPH, 5000)
-    (folder / LABELS).write_text("elsa\nan old one\n")
-    assert run("train", folder, *FEW).returncode == 0
-    assert state(folder) == good
+def test_what_training_wrote_is_replaced_damaged_too(again: Path, call: Run) -> None:
+    good = state(again)
+    os.truncate(again / GRAPH, 5000)
+    (again / LABELS).write_text("elsa\nan old one\n")
+    assert call("train", again, *FEW).returncode == 0
+    assert state(again) == good
     for name in OURS:
-        (folder / name).write_bytes(b"")
-    assert run("train", folder, *FEW).returncode == 0
-    assert state(folder) == good
+        (again / name).write_bytes(b"")
+    assert call("train", again, *FEW).returncode == 0
+    assert state(again) == good
 
 
 # --- a classifier that guessing refuses takes nobody's place
@@ -174,16 +191,15 @@ def test_what_training_wrote_is_replaced_damaged_too(folder: Path, run: Run) -> 
     ],
 )
 def test_a_senseless_training_leaves_the_classifier_as_it_was(
-    folder: Path, run: Run, option: str, code: int, said: str
+    again: Path, call: Run, option: str, code: int, said: str
 ) -> None:
-    assert run("train", folder, *FEW).returncode == 0
-    before = state(folder)
-    done = run("train", folder, *FEW, option)
+    before = state(again)
+    done = call("train", again, *FEW, option)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
-    assert state(folder) == before
+    assert state(again) == before
 
 
 # --- at every step: a crash, a full disk

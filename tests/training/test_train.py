@@ -42,8 +42,8 @@ def test_ten_pictures_a_category_train(tf_files: Path, run: Run) -> None:
     assert f"(N={model['metrics']['test_count']}, 95% interval" in done.stdout
 
 
-def test_the_log_has_the_classic_lines(tf_files: Path, run: Run) -> None:
-    log = run("train", tf_files, *FEW, "--eval_step_interval", 20).stderr
+def test_the_log_has_the_classic_lines(tf_files: Path, call: Run) -> None:
+    log = call("train", tf_files, *FEW, "--eval_step_interval", 20).stderr
     for step in (0, 20, 40, 49):
         for what in ("Train accuracy = ", "Cross entropy = ", "Validation accuracy = "):
             assert f": Step {step}: {what}" in log
@@ -74,50 +74,50 @@ def test_on_a_terminal_accuracy_and_loss_stand_below_the_bar(tf_files: Path, cac
 
 
 def test_the_same_pictures_give_the_same_bytes_whatever_their_names(
-    tf_files: Path, tmp_path: Path, run: Run
+    tf_files: Path, tmp_path: Path, call: Run
 ) -> None:
-    run("train", tf_files, *FEW)
+    call("train", tf_files, *FEW)
     first = [(tf_files / name).read_bytes() for name in OUTPUTS]
     moved = Path(shutil.copytree(tf_files / "data", tmp_path / "moved/data")).parent
     for number, path in enumerate(sorted((moved / "data").glob("*/*"), reverse=True)):
         path.rename(path.with_name(f"renamed {number}"))
-    assert run("train", moved, *FEW).returncode == 0
+    assert call("train", moved, *FEW).returncode == 0
     assert [(moved / name).read_bytes() for name in OUTPUTS] == first
-    run("train", moved, *FEW, "--seed", 1)
+    call("train", moved, *FEW, "--seed", 1)
     assert (moved / GRAPH).read_bytes() != first[-1]
 
 
-def test_only_what_is_new_is_computed(tf_files: Path, run: Run) -> None:
-    assert "bottlenecks: 20 computed" in run("train", tf_files, *FEW).stderr
-    assert "bottlenecks: 0 computed" in run("train", tf_files, *FEW).stderr
+def test_only_what_is_new_is_computed(tf_files: Path, call: Run) -> None:
+    assert "bottlenecks: 20 computed" in call("train", tf_files, *FEW).stderr
+    assert "bottlenecks: 0 computed" in call("train", tf_files, *FEW).stderr
     photo = ROOT / "test_data/photo01.jpg"
     shutil.copy(photo, tf_files / "data/dark_knight")
     (tf_files / "data/snow_queen/snow_queen_01.jpg").rename(tf_files / "data/snow_queen/x.jpg")
-    assert "bottlenecks: 1 computed" in run("train", tf_files, *FEW).stderr
+    assert "bottlenecks: 1 computed" in call("train", tf_files, *FEW).stderr
 
 
 def test_bottlenecks_that_are_a_link_out_of_the_folder_are_not_written_to(
-    tf_files: Path, tmp_path: Path, run: Run
+    tf_files: Path, tmp_path: Path, call: Run
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     link = tf_files / "bottlenecks"
     link.symlink_to(elsewhere)
-    done = run("train", tf_files, *FEW)
+    done = call("train", tf_files, *FEW)
     assert (done.returncode, list(elsewhere.iterdir())) == (1, [])
     assert done.stderr == (
         f"tensor-guess: {link} is a link that leaves the folder; name the folder that it leads to "
         "by --bottleneck_dir\n"
     )
-    assert run("train", tf_files, *FEW, "--bottleneck_dir", elsewhere).returncode == 0
+    assert call("train", tf_files, *FEW, "--bottleneck_dir", elsewhere).returncode == 0
     assert list(elsewhere.iterdir())
     link.unlink()
     link.symlink_to("kept")
     (tf_files / "kept").mkdir()
-    assert run("train", tf_files, *FEW).returncode == 0
+    assert call("train", tf_files, *FEW).returncode == 0
 
 
-def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> None:
+def test_bad_files_are_named_and_training_finishes(tf_files: Path, call: Run) -> None:
     data = tf_files / "data"
     (data / "snow_queen/zero.jpg").touch()
     (data / "snow_queen/.hidden").touch()
@@ -125,7 +125,7 @@ def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> 
     os.mkfifo(data / "snow_queen/pipe.jpg")
     shutil.copy(data / "dark_knight/dark_knight_01.jpg", data / "snow_queen/both.jpg")
     shutil.copy(data / "dark_knight/dark_knight_02.jpg", data / "dark_knight/again.jpg")
-    done = run("train", tf_files, *FEW)
+    done = call("train", tf_files, *FEW)
     assert done.returncode == 3
     left_out = [line for line in done.stderr.splitlines() if line.startswith("left out ")]
     assert [line.partition(str(data))[2] for line in left_out] == [
@@ -139,11 +139,11 @@ def test_bad_files_are_named_and_training_finishes(tf_files: Path, run: Run) -> 
     assert "1 exact duplicate within a category: counted once\n" in done.stderr
 
 
-def test_the_nasty_pictures_as_a_category(shared: Path, tmp_path: Path, run: Run) -> None:
+def test_the_nasty_pictures_as_a_category(shared: Path, tmp_path: Path, call: Run) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/nasty").symlink_to(shared / "nasty")
     (tmp_path / "data/elsa").symlink_to(shared / "vader_elsa/train/elsa")
-    done = run("train", tmp_path, *FEW)
+    done = call("train", tmp_path, *FEW)
     assert done.returncode == 3
     assert (tmp_path / GRAPH).exists()
     assert all(line.isprintable() for line in done.stderr.splitlines())
@@ -164,7 +164,7 @@ def test_the_nasty_pictures_as_a_category(shared: Path, tmp_path: Path, run: Run
     ],
 )
 def test_folders_that_cannot_be_trained_on(
-    tmp_path: Path, run: Run, folders: tuple[str, ...], given: str, code: int, said: str
+    tmp_path: Path, call: Run, folders: tuple[str, ...], given: str, code: int, said: str
 ) -> None:
     (tmp_path / "tf_files").mkdir()
     for folder in folders:
@@ -172,31 +172,31 @@ def test_folders_that_cannot_be_trained_on(
         if folder != "data/vader" and folder != "data":
             shutil.copy(ROOT / "test_data/photo01.jpg", tmp_path / "tf_files" / folder)
     before = sorted(tmp_path.rglob("*"))
-    done = run("train", tmp_path / given, *FEW)
+    done = call("train", tmp_path / given, *FEW)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_category_with_no_readable_picture_is_an_error(tf_files: Path, run: Run) -> None:
+def test_a_category_with_no_readable_picture_is_an_error(tf_files: Path, call: Run) -> None:
     for path in (tf_files / "data/snow_queen").iterdir():
         path.write_bytes(b"")
-    done = run("train", tf_files, *FEW)
+    done = call("train", tf_files, *FEW)
     assert done.returncode == 1
     assert "no picture in category snow_queen can be used" in done.stderr
     assert not any((tf_files / name).exists() for name in OUTPUTS)
 
 
-def test_training_again_keeps_the_classifiers_own_backbone(tf_files: Path, run: Run) -> None:
-    run("train", tf_files, *FEW)
-    done = run("train", tf_files, "--steps", 10, "--offline")
+def test_training_again_keeps_the_classifiers_own_backbone(tf_files: Path, call: Run) -> None:
+    call("train", tf_files, *FEW)
+    done = call("train", tf_files, "--steps", 10, "--offline")
     assert done.returncode == 0
     assert "using" not in done.stderr
 
 
-def test_where_inception_cannot_be_had_it_is_said_first_and_last(tf_files: Path, run: Run) -> None:
-    done = run("train", tf_files, "--steps", 10, "--offline")
+def test_where_inception_cannot_be_had_it_is_said_first_and_last(tf_files: Path, call: Run) -> None:
+    done = call("train", tf_files, "--steps", 10, "--offline")
     lines = done.stderr.splitlines()
     assert done.returncode == 0
     assert lines[0].startswith("using efficientnet_lite0, not inception_v3: ")
@@ -212,18 +212,18 @@ def test_where_inception_cannot_be_had_it_is_said_first_and_last(tf_files: Path,
     ],
 )
 def test_a_backbone_asked_for_by_name_is_not_replaced(
-    tf_files: Path, run: Run, name: str, code: int, said: str
+    tf_files: Path, call: Run, name: str, code: int, said: str
 ) -> None:
-    done = run("train", tf_files, "--backbone", name, "--offline")
+    done = call("train", tf_files, "--backbone", name, "--offline")
     assert done.returncode == code
     assert said in done.stderr
     assert not (tf_files / GRAPH).exists()
 
 
-def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, run: Run) -> None:
+def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, call: Run) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    done = run(
+    done = call(
         "train", tf_files, *FEW,
         f"--image_dir={tf_files}/data", f"--output_graph={out}/g.pb",
         f"--output_labels={out}/l.txt", f"--bottleneck_dir={out}/b",
@@ -242,21 +242,21 @@ def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, 
     assert "--model-dir does nothing here" in done.stderr
     assert "=== MISCLASSIFIED TEST IMAGES ===" in done.stdout
     for graph in (out / "g.pb", out / "i/intermediate_20.pb"):
-        assert run("guess", graph, ROOT / "test_data/photo01.jpg").returncode == 0
+        assert call("guess", graph, ROOT / "test_data/photo01.jpg").returncode == 0
 
 
-def test_summaries_are_added_to_what_is_there(tf_files: Path, tmp_path: Path, run: Run) -> None:
+def test_summaries_are_added_to_what_is_there(tf_files: Path, tmp_path: Path, call: Run) -> None:
     kept = tmp_path / "s/train/mine.txt"
     kept.parent.mkdir(parents=True)
     kept.write_text("mine")
-    run("train", tf_files, *FEW, "--summaries_dir", tmp_path / "s")
+    call("train", tf_files, *FEW, "--summaries_dir", tmp_path / "s")
     assert kept.read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(
-    tf_files: Path, cache: Path, run: Run
+    tf_files: Path, cache: Path, call: Run
 ) -> None:
-    run("train", tf_files, *FEW)
+    call("train", tf_files, *FEW)
     before = {name: (tf_files / name).read_bytes() for name in OUTPUTS}
     done = _as_nobody(tf_files, cache)
     assert done.returncode == 1

@@ -265,6 +265,7 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
         Image.new("RGB", (20, 16), colour).save(folder / path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "how"),
     [

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,9 @@ import pytest
 import draw_house
 from draw_house import imports
 from made.place import ROOT, Run
+from made.without_tensorflow import TENSORFLOW
 
 MODULES = draw_house.modules()
-# What costs seconds and half a gigabyte to import.
-TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_hub"}
 # Those that do a whole job: imported only by the command that does it.
 JOBS = {
     "training.train",
@@ -156,6 +156,17 @@ def test_a_guess_of_a_graph_seen_before_loads_nothing_that_reads_graphs(
     done = run(*arguments, flags=("-X", "importtime"))
     assert done.returncode == 0
     assert not imported(done.stderr) & {"tensorboard", "google", "http", "ssl", "multiprocessing"}
+
+
+def test_where_its_tests_are_left_out_there_is_no_tensorflow(pytestconfig: pytest.Config) -> None:
+    """So what is not marked does without it, here and in any process."""
+    there = "not tensorflow" not in pytestconfig.option.markexpr
+    ask = "from importlib.util import find_spec; print(bool(find_spec('tensorflow')))"
+    for flags in ([], ["-I"]):
+        command = [sys.executable, *flags, "-c", ask]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{there}\n"
+    assert bool(find_spec("tensorflow")) == there
 
 
 def test_nothing_is_pickled_and_only_weight_files_are_read_as_pickles() -> None:

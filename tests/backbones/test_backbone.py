@@ -34,6 +34,7 @@ def test_another_bottleneck_can_be_named(shared: Path) -> None:
         read(path, "input")
 
 
+@pytest.mark.tensorflow
 def test_a_frozen_backbone_computes_what_tensorflow_does(shared: Path) -> None:
     import tensorflow as tf
 

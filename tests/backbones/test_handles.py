@@ -58,8 +58,8 @@ def test_the_size_that_a_handle_says(handle: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["--x://y", "https://me:secret@host/module", "https://[/x"])
-def test_an_address_that_cannot_be_is_said_before_any_work(run: Run, name: str) -> None:
-    done = run("fetch", "--", "efficientnet_lite0", name)
+def test_an_address_that_cannot_be_is_said_before_any_work(call: Run, name: str) -> None:
+    done = call("fetch", "--", "efficientnet_lite0", name)
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be downloaded: give an address like https://host/file" in done.stderr
     assert "secret" not in done.stderr

@@ -61,6 +61,7 @@ def test_two_machines_freeze_the_same_bytes(own: Path, lite0: Backbone) -> None:
     assert loading.load(LITE).sha256 == lite0.sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["flipped", "cut", "emptied", "another file"])
 def test_a_damaged_backbone_is_made_again(
     own: Path, how: str, capsys: pytest.CaptureFixture[str]
@@ -84,6 +85,7 @@ def test_a_damaged_backbone_is_made_again(
     assert hashlib.sha256(path.read_bytes()).hexdigest() in name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fifo", "link", "unreadable", "too large"])
 def test_what_is_kept_and_cannot_be_read_is_made_again(
     own: Path, how: str, capsys: pytest.CaptureFixture[str]
@@ -118,6 +120,7 @@ def blind(graph: GraphDef) -> None:
     del graph.node[0].attr["shape"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -212,6 +215,7 @@ def processes(own: Path) -> Iterator[list[subprocess.Popen[str]]]:
         each.wait()
 
 
+@pytest.mark.slow
 def test_several_runs_that_freeze_at_once_end_with_one_file(
     own: Path, processes: list[subprocess.Popen[str]]
 ) -> None:

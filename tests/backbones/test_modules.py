@@ -119,7 +119,11 @@ def test_nothing_outlives_a_killed_program(
         ({"link": "../../escaped"}, "is a link or device"),
         ({"fifo": None}, "is a link or device"),
         ({"readme.txt": b"x"}, "has no saved_model.pb"),
-        ({"saved_model.pb": b"garbage"}, "cannot be loaded as a SavedModel"),
+        pytest.param(
+            {"saved_model.pb": b"garbage"},
+            "cannot be loaded as a SavedModel",
+            marks=pytest.mark.tensorflow,
+        ),
     ],
 )
 def test_archives_that_are_no_module(
@@ -153,13 +157,14 @@ def test_damaged_archives(modules: Path, tmp_path: Path, cut: int) -> None:
         freeze(str(archive))
 
 
-def test_the_program_refuses_a_bomb(tmp_path: Path, run: Run) -> None:
+@pytest.mark.slow
+def test_the_program_refuses_a_bomb(tmp_path: Path, call: Run) -> None:
     """Its first header says that it has a name of 3 GB."""
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 3_000_000_000
     bomb = tmp_path / "bomb.tar.gz"
     bomb.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(100_000_000)))
-    done = run("fetch", bomb)
+    done = call("fetch", bomb)
     assert done.returncode == 1
     said = f"tensor-guess: {bomb} is refused: its headers say more of its files than any need\n"
     assert done.stderr == said
@@ -203,12 +208,12 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_FOLDERS)
-def test_a_strangers_folder_is_bounded(modules: Path, tmp_path: Path, run: Run, kind: str) -> None:
+def test_a_strangers_folder_is_bounded(modules: Path, tmp_path: Path, call: Run, kind: str) -> None:
     spoil, said = BAD_FOLDERS[kind]
     folder = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
     (folder / "variables/large").touch()
     spoil(folder)
-    done = run("fetch", folder)
+    done = call("fetch", folder)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"tensor-guess: {folder} is ")
@@ -226,10 +231,10 @@ def test_a_handle_that_is_no_regular_file_does_not_hang(
         assert done.stderr == f"tensor-guess: could not read {path}: is not a regular file\n"
 
 
-def test_an_archive_of_a_terabyte_is_refused_unread(tmp_path: Path, run: Run) -> None:
+def test_an_archive_of_a_terabyte_is_refused_unread(tmp_path: Path, call: Run) -> None:
     with (tmp_path / "a.tar.gz").open("wb") as file:
         file.truncate(2**40)
-    done = run("fetch", tmp_path / "a.tar.gz")
+    done = call("fetch", tmp_path / "a.tar.gz")
     assert done.returncode == 1
     assert done.stderr.endswith("a.tar.gz: is larger than 2000 MB\n")
 
@@ -244,23 +249,24 @@ def test_a_module_is_frozen_once_and_known_by_its_content(modules: Path, tmp_pat
 
 
 def test_a_classifier_of_a_module_needs_the_module_no_more(
-    modules: Path, tmp_path: Path, run: Run
+    modules: Path, tmp_path: Path, call: Run
 ) -> None:
     module = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
     tf_files = tmp_path / "tf_files"
     shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
-    done = run("train", tf_files, "--tfhub_module", module, "--steps", 20)
+    done = call("train", tf_files, "--tfhub_module", module, "--steps", 20)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(module)
-    again = run("train", tf_files, "--steps", 20)
+    again = call("train", tf_files, "--steps", 20)
     assert again.returncode == 0, again.stderr
     assert "0 computed, 80 from the cache" in again.stderr
-    assert run("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
+    assert call("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", INPUTS)
 def test_a_graph_is_all_one_needs_to_go_on_with_new_categories(
-    flavour: str, tmp_path: Path, run: Run
+    flavour: str, tmp_path: Path, call: Run
 ) -> None:
     (tmp_path / "theirs").mkdir()
     graph = tmp_path / "theirs/output_graph.pb"
@@ -269,14 +275,14 @@ def test_a_graph_is_all_one_needs_to_go_on_with_new_categories(
     for name, start in (("one", graph), ("other", graph.parent)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data").symlink_to(ROOT / "tf_files/data")
-        done = run("train", tmp_path / name, "--from", start, "--steps", 50)
+        done = call("train", tmp_path / name, "--from", start, "--steps", 50)
         assert done.returncode == 0, done.stderr
         found.append(json.loads((tmp_path / name / "model.json").read_text()))
     assert found[0]["backbone_sha256"] == found[1]["backbone_sha256"]
     assert found[0]["backbone"] == "output_graph.pb"
     assert found[0]["labels"] == ["dark knight", "snow queen"]
     # From what came of it, its folder or its graph, it goes on with the same backbone.
-    again = run("train", tmp_path / "one", "--from", tmp_path / "other", "--steps", 20)
+    again = call("train", tmp_path / "one", "--from", tmp_path / "other", "--steps", 20)
     assert "0 computed, 80 from the cache" in again.stderr
     kept = json.loads((tmp_path / "one/model.json").read_text())
     assert kept["backbone_sha256"] == found[0]["backbone_sha256"]

@@ -224,6 +224,7 @@ def test_a_file_cut_anywhere_is_refused(data: st.DataObject) -> None:
         torch_weights.read(whole[:end], "x.pth")
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(
     st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=3)), min_size=1),

@@ -208,6 +208,7 @@ def hostile(
     return path, sentence
 
 
+@pytest.mark.slow
 def test_a_hostile_archive_is_one_sentence_at_once(
     hostile: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_hostile_archive_is_one_sentence_at_once(
     assert [each.name for each in (tmp_path / "in").glob("*")] in ([], ["to"])
 
 
+@pytest.mark.slow
 def test_a_hostile_archive_takes_little_memory(hostile: tuple[Path, str], tmp_path: Path) -> None:
     tracemalloc.start()
     with pytest.raises(UserError):

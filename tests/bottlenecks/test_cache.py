@@ -58,6 +58,17 @@ def damage_is_noticed(computer: Computer, files: list[Path], cases: int) -> None
         assert hurt.name == "seen" or not hurt.exists() or hurt in computer.npy
 
 
+@pytest.fixture
+def several(computer: Computer, tmp_path: Path) -> list[Path]:
+    """Twelve photos whose rows are in three files."""
+    files = photos(tmp_path / "data", 12)
+    for end in (4, 8, 12):
+        computer(files[:end])
+    assert len(computer.npy) == 3
+    return files
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("later")
 def test_a_flipped_bit_anywhere_is_noticed_and_computed_again(
     computer: Computer, several: list[Path]
@@ -223,6 +234,7 @@ def test_what_is_no_list_of_what_was_seen_is_not_believed(
     assert kind == "folder" or (computer.folder / "seen").is_file()
 
 
+@pytest.mark.slow
 def test_a_cache_that_may_not_be_read_is_computed_again(trained: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "tf"))
     (rows,) = folder.glob("bottlenecks/*/*.npy")
@@ -364,6 +376,7 @@ def writers(folder: Path, starts: Sequence[int], count: int) -> Iterator[subproc
         )
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     # Every flush adds a file and every eighth open merges: both meet all the time.
     folder = tmp_path / "cache"
@@ -410,6 +423,7 @@ print(nth)
 """
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_of_adding_and_merging_loses_nothing(tmp_path: Path) -> None:
     filled(tmp_path / "start", 10)
     done = subprocess.run(

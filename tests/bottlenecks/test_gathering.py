@@ -167,7 +167,9 @@ def test_what_is_damaged_or_missing_is_computed_and_named(
 
 
 @pytest.mark.tensorflow
-def test_without_photos_damaged_ones_are_left_out(old_run: Callable[[str], Path], call: Run) -> None:
+def test_without_photos_damaged_ones_are_left_out(
+    old_run: Callable[[str], Path], call: Run
+) -> None:
     folder = old_run("hub")
     shutil.rmtree(folder / DATA)
     (hurt,) = (folder / BOTTLENECKS / "roses").glob("7.jpg*")
@@ -269,6 +271,7 @@ def test_without_photos_anothers_bottlenecks_are_an_error(
     assert list(new.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_real_run_goes_on(shared: Path, tmp_path: Path, call: Run) -> None:
     old, folder = shared / "classic_run_2017", tmp_path / "tf_files"
     shutil.copytree(old / "photos", folder / DATA)
@@ -280,6 +283,7 @@ def test_a_real_run_goes_on(shared: Path, tmp_path: Path, call: Run) -> None:
     assert right(folder, old, call) >= 9
 
 
+@pytest.mark.slow
 def test_a_real_run_goes_on_from_its_bottlenecks_alone(
     shared: Path, tmp_path: Path, call: Run
 ) -> None:

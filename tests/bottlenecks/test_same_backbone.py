@@ -104,6 +104,7 @@ def test_a_network_of_no_convolution_is_none_of_the_mobilenets(tmp_path: Path) -
     assert "8 channels, flat.pb has none" in reason_in_names(group, backbone)
 
 
+@pytest.mark.slow
 def test_photos_squeezed_otherwise_are_told_from_those_of_the_run(shared: Path) -> None:
     """The difference is at most 3e-6 of the run's own, at least 0.08 squeezed as ours are."""
     old = shared / "classic_run_2017"

@@ -98,6 +98,7 @@ def kinds(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="makes what Linux has")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_path_is_a_sentence_and_an_exit_code(

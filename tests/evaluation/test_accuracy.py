@@ -226,6 +226,7 @@ def alone(rows: NDArray[np.float32]) -> float:
     )
 
 
+@pytest.mark.slow
 def test_photos_of_flowers_are_told_from_their_copies(measured: Measure, shared: Path) -> None:
     paths = sorted((shared / "flowers_5").rglob("*.jpg"))[::2]
     rows = measured(paths)
@@ -236,6 +237,7 @@ def test_photos_of_flowers_are_told_from_their_copies(measured: Measure, shared:
     assert caught(rows, "cropped") > 0.85
 
 
+@pytest.mark.slow
 def test_pictures_of_the_web_are_told_from_their_copies(measured: Measure, shared: Path) -> None:
     paths = sorted((shared / "vader_elsa" / "train").rglob("*.jpg"))[::5]
     rows = measured(paths)
@@ -246,6 +248,7 @@ def test_pictures_of_the_web_are_told_from_their_copies(measured: Measure, share
     assert caught(rows, "half the size") > 0.35
 
 
+@pytest.mark.slow
 def test_playing_cards_that_look_alike_are_mostly_no_copies(
     measured: Measure, shared: Path
 ) -> None:

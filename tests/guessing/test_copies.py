@@ -85,6 +85,7 @@ def test_a_name_that_another_run_takes_meanwhile_is_passed_over(tmp_path: Path) 
     assert sorted(told(tmp_path)) == ["elsa-1.00000-2.jpg", "elsa-1.00000.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed before", "killed after", "full"])
 def test_after_every_step_nothing_is_lost_and_a_rerun_completes(tmp_path: Path, how: str) -> None:
     of = pictures(range(3))
@@ -140,6 +141,7 @@ def told_before(destination: Path) -> list[str]:
     return [line["copied_to"] for line in lines[:second] if "copied_to" in line]
 
 
+@pytest.mark.slow
 def test_equal_scores_cost_the_same_however_many(tmp_path: Path) -> None:
     def seconds_each(number: int) -> float:
         destination = tmp_path / str(number)

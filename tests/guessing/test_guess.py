@@ -33,6 +33,7 @@ def test_the_unreadable_ones_keep_their_place(trained: Path, tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_many_at_once_score_as_one_by_one(trained: Path) -> None:
     together = [each for each in guess(trained, PHOTOS) if isinstance(each, Guess)]
     for path, many in zip(PHOTOS, together, strict=True):
@@ -55,6 +56,7 @@ def test_what_is_shown_upright_is_guessed_upright(trained: Path, tmp_path: Path)
     np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_articles_own_picture(shared: Path, vader_elsa: Path) -> None:
     (found,) = guess(vader_elsa, [shared / "vader_elsa/test/images00.jpg"])
     assert isinstance(found, Guess)

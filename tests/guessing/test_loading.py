@@ -215,6 +215,7 @@ def _no_number(graph: GraphDef) -> None:
     biases.attr["value"].tensor.tensor_content = np.array([np.nan, 0], "<f4").tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -119,6 +119,7 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on(trained: Path, tmp_pat
     assert {x["image"]: x["left_out"] for x in lines if "left_out" in x} == reasons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LEFT_OUT, "raw.tif"])
 def test_one_hostile_picture_costs_only_itself(trained: Path, tmp_path: Path, name: str) -> None:
     source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
@@ -186,6 +187,7 @@ def test_a_bad_classifier_makes_no_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
 def test_a_killed_run_is_finished_by_the_next(
     trained: Path, tmp_path: Path, cache: Path, kills: int
@@ -209,6 +211,7 @@ def test_a_killed_run_is_finished_by_the_next(
     assert len(_files(tmp_path / "sorted")) == kills * 4
 
 
+@pytest.mark.slow
 def test_real_photos_come_under_their_category(
     shared: Path, vader_elsa: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +223,7 @@ def test_real_photos_come_under_their_category(
     assert len(right) >= 24
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300))
 def test_any_category_becomes_a_safe_file_name(category: str) -> None:
     name = file_name(category)

@@ -219,6 +219,7 @@ def decoded_one(photo: Path) -> None:
     decoding.decode(images.read(photo), 299)
 
 
+@pytest.mark.slow
 def test_a_large_photo_is_never_held_at_full_size(shared: Path) -> None:
     # 16 Mpx of RGB are 48 MB; the file itself is 3 MB.
     assert growth(decoded_one, shared / "sample_images" / "photo_16mp.jpg") < 20_000_000
@@ -282,6 +283,7 @@ def verdicts(folder: Path) -> dict[str, bool]:
     return found
 
 
+@pytest.mark.slow
 def test_nasty_files_decode_or_say_why_and_as_pillow_does(
     shared: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -316,6 +318,7 @@ def test_remarks_on_damaged_metadata_are_not_shown(shared: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
@@ -506,6 +509,7 @@ SMALL_AND_COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_AND_COSTLY)
 def test_what_costs_more_than_its_size_says_is_found_out(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").write_bytes(alone(small_and_costly, name))

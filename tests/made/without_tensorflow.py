@@ -7,7 +7,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-TENSORFLOW = {"tensorflow", "keras"}
+# What costs seconds and half a gigabyte to import.
+TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_hub"}
 
 
 def hide() -> None:

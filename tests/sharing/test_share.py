@@ -75,6 +75,7 @@ def test_a_trained_classifier_is_shared_whole(trained: Path, tmp_path: Path) -> 
     assert held.worst < 1e-6
 
 
+@pytest.mark.slow
 def test_the_same_classifier_is_the_same_bytes_wherever_it_lies(
     trained: Path, classifier: Path, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_graph_alone_tells_its_record_and_no_more(shared_zip: Path) -> None:
     assert verify(shared_zip).labels == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", strangers.INPUTS)
 def test_another_programs_classifier_is_shared_too(tmp_path: Path, flavour: str) -> None:
     graph = serialise(strangers.made(flavour))

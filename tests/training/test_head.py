@@ -209,6 +209,7 @@ def classic_run(shared: Path) -> tuple[Floats, NDArray[np.intp]]:
     return np.stack(rows), np.array(truth)
 
 
+@pytest.mark.slow
 def test_real_bottlenecks_are_learned_as_well_as_scikit_learn_does(shared: Path) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
@@ -240,6 +241,7 @@ def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
     assert [look.train_accuracy for look in same_looks] == [look.train_accuracy for look in looks]
 
 
+@pytest.mark.slow
 def test_the_largest_batches_take_little_memory() -> None:
     bottlenecks, training = clusters(200, 512, 5, 0.2)
     options = Training(steps=2, train_batch_size=1_000_000, validation_batch_size=1_000_000)

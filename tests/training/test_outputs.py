@@ -160,6 +160,7 @@ def test_what_training_did_not_write_is_refused_before_the_work(
     assert state(folder.parent) == before
 
 
+@pytest.mark.slow
 def test_what_training_wrote_is_replaced_damaged_too(again: Path, call: Run) -> None:
     good = state(again)
     os.truncate(again / GRAPH, 5000)
@@ -218,6 +219,7 @@ def two(tiny: Backbone) -> list[tuple[bytes, bytes, bytes]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed before", "killed after", "full"])
 def test_after_every_step_of_publishing_one_of_the_two_classifiers_is_there(
     tmp_path: Path, two: list[tuple[bytes, bytes, bytes]], how: str

@@ -51,6 +51,7 @@ def test_the_log_has_the_classic_lines(tf_files: Path, call: Run) -> None:
     assert "dark_knight: 10 files (fewer than 20" in log
 
 
+@pytest.mark.slow
 def test_on_a_terminal_accuracy_and_loss_stand_below_the_bar(tf_files: Path, cache: Path) -> None:
     program = [sys.executable, "-I", ROOT / "src"]
     printed, drawn = on_terminal(
@@ -73,6 +74,7 @@ def test_on_a_terminal_accuracy_and_loss_stand_below_the_bar(tf_files: Path, cac
     assert ": Step " not in drawn
 
 
+@pytest.mark.slow
 def test_the_same_pictures_give_the_same_bytes_whatever_their_names(
     tf_files: Path, tmp_path: Path, call: Run
 ) -> None:
@@ -96,6 +98,7 @@ def test_only_what_is_new_is_computed(tf_files: Path, call: Run) -> None:
     assert "bottlenecks: 1 computed" in call("train", tf_files, *FEW).stderr
 
 
+@pytest.mark.slow
 def test_bottlenecks_that_are_a_link_out_of_the_folder_are_not_written_to(
     tf_files: Path, tmp_path: Path, call: Run
 ) -> None:
@@ -139,6 +142,7 @@ def test_bad_files_are_named_and_training_finishes(tf_files: Path, call: Run) ->
     assert "1 exact duplicate within a category: counted once\n" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_nasty_pictures_as_a_category(shared: Path, tmp_path: Path, call: Run) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/nasty").symlink_to(shared / "nasty")
@@ -195,6 +199,7 @@ def test_training_again_keeps_the_classifiers_own_backbone(tf_files: Path, call:
     assert "using" not in done.stderr
 
 
+@pytest.mark.slow
 def test_where_inception_cannot_be_had_it_is_said_first_and_last(tf_files: Path, call: Run) -> None:
     done = call("train", tf_files, "--steps", 10, "--offline")
     lines = done.stderr.splitlines()
@@ -220,6 +225,7 @@ def test_a_backbone_asked_for_by_name_is_not_replaced(
     assert not (tf_files / GRAPH).exists()
 
 
+@pytest.mark.slow
 def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, call: Run) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -253,6 +259,7 @@ def test_summaries_are_added_to_what_is_there(tf_files: Path, tmp_path: Path, ca
     assert kept.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(
     tf_files: Path, cache: Path, call: Run
 ) -> None:
@@ -265,6 +272,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(
     assert {name: (tf_files / name).read_bytes() for name in OUTPUTS} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.long)])
 def test_a_killed_run_leaves_a_whole_classifier_and_the_next_finishes(
     tf_files: Path, cache: Path, run: Run, kills: int

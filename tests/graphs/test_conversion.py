@@ -80,6 +80,7 @@ def test_what_the_program_threw_away_is_not_cleared_away_in_the_child(
     assert gc.isenabled()
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(
     ("limits", "said"),
@@ -190,6 +191,7 @@ def test_what_the_front_end_says_is_passed_on(tiny: Backbone) -> None:
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_child_does_not_outlive_the_program(tmp_path: Path, number: int) -> None:

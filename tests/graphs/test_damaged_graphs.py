@@ -293,11 +293,13 @@ def try_all(numbers: range, folder: str, compute: bool, seconds: float = float("
         assert time.process_time() - before < 3 * SECONDS, f"damaged({number})"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_a_damaged_graph_is_fine_or_refused(tmp_path: Path) -> None:
     assert growth(try_all, range(1000), str(tmp_path), False) < MEMORY
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_a_damaged_graph_is_computed_or_refused(tmp_path: Path) -> None:
     assert growth(try_all, range(1000, 1150), str(tmp_path), True) < MEMORY

@@ -137,10 +137,10 @@ def test_attack_is_refused_in_words_and_at_once(
 ) -> None:
     graph = copy_of(ours)
     attack(graph)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(UserError, match=said):
         check(graph, "x.pb")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_the_deepest_graph_that_is_allowed_is_checked_at_once() -> None:
@@ -148,10 +148,10 @@ def test_the_deepest_graph_that_is_allowed_is_checked_at_once() -> None:
     node(graph, "x0", "Placeholder")
     for n in range(1, MAX_NODES):
         node(graph, f"x{n}", "Identity", f"x{n - 1}")
-    start = time.perf_counter()
+    start = time.process_time()
     check(graph, "x.pb")
     cut(graph, Scaling(16, 0, 1), f"x{MAX_NODES - 1}")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 NO_GRAPHS = {
@@ -231,6 +231,7 @@ def survives(ours: GraphDef, changes: list[tuple[str, int, int, bytes]]) -> None
         assert str(found).isprintable()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(MUTATIONS)
 def test_a_damaged_graph_is_refused_or_fine(

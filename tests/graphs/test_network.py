@@ -52,6 +52,7 @@ def test_every_item_comes_back_once_and_in_order(tiny: Backbone, count: int) -> 
     assert all(row.shape == (12,) and row.dtype == np.float32 for _, row in found)
 
 
+@pytest.mark.slow
 def test_an_image_gives_the_same_bytes_whatever_its_company(lite0: Backbone) -> None:
     network = Network(lite0.graph, lite0.scaling, BOTTLENECK, "float32")
     images = pictures(10, 224)

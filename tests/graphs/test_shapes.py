@@ -133,10 +133,10 @@ def bomb(kind: str) -> Builder:
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs_are_refused_at_once(kind: str) -> None:
     nodes = list(bomb(kind).graph.node)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(UserError, match=r"more than (256|512) MB"):
         shapes.check(nodes)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def refused_all() -> None:

@@ -18,6 +18,7 @@ def site(site: tuple[Path, str]) -> tuple[Path, str]:
     return site
 
 
+@pytest.mark.slow
 def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, call: Run) -> None:
     url = f"{site[1]}/photo.jpg?size=large"
     done = call("guess", trained, url)

@@ -56,6 +56,7 @@ def middle(path: Path, size: int) -> NDArray[np.uint8]:
     return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photo", "expected"), SEEN.items())
 def test_things_of_imagenet_are_known(
     lite0: Backbone, shared: Path, photo: str, expected: tuple[str, float]

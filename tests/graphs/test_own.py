@@ -228,6 +228,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(FIELDS, JSON, max_size=3), scaling=st.lists(JSON, max_size=3))
 def test_any_record_is_understood_or_refused(

@@ -352,6 +352,7 @@ def test_every_op_on_the_list_is_walked() -> None:
     assert ADDED.keys() | ELSEWHERE == ALLOWED_OPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(ADDED))
 def test_a_tensor_is_as_large_in_openvino_as_it_was_told(op: str, tmp_path: Path) -> None:
     alike, _ = sweep(op, TIMES, tmp_path)

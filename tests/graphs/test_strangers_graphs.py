@@ -303,6 +303,7 @@ def starting(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
     return min(guess(path, cache).processor_seconds for _ in range(3))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize(("spoil", "said"), ATTACKS.values(), ids=ATTACKS.keys())
 def test_an_attack_is_refused_in_a_sentence_at_once(

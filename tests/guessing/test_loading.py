@@ -62,6 +62,7 @@ def test_what_is_missing_or_damaged_is_said(classifier: Path, spoil: Spoil, said
     assert raised.value.exit_code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["guess", "inspect", "share", "train"])
 def test_a_graph_that_is_a_link_is_only_read_if_its_user_named_it(
     classifier: Path, tmp_path: Path, call: Run, command: str

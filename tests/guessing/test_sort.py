@@ -60,6 +60,7 @@ def test_names_say_category_score_and_true_kind(trained: Path, tmp_path: Path) -
     assert next(x for x in lines if x["image"] == "photo09.jpg")["copied_to"].endswith(".png")
 
 
+@pytest.mark.slow
 def test_running_again_copies_nothing_twice_whatever_the_name(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -73,6 +74,7 @@ def test_running_again_copies_nothing_twice_whatever_the_name(
     assert _state(tmp_path / "sorted") == before
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_overwritten(trained: Path, tmp_path: Path) -> None:
     sort(trained, PHOTOS, tmp_path / "first")
     (tmp_path / "sorted").mkdir()
@@ -85,6 +87,7 @@ def test_nothing_is_ever_overwritten(trained: Path, tmp_path: Path) -> None:
     assert all("-2." in line["copied_to"] for line in _copied(tmp_path / "sorted"))
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_inside(trained: Path, tmp_path: Path, run: Run) -> None:
     source = tmp_path / "photos"
     source.mkdir()

@@ -141,6 +141,7 @@ def test_numbers_that_are_no_brightness_give_a_picture_and_no_noise(
     assert pixels.shape == (8, 8, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_in_every_kind_comes_upright(
@@ -565,12 +566,14 @@ def decoded_ahead(paths: list[Path]) -> None:
     assert [each for _, each in found] == [(224, 224, 3)] * len(paths)
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_converted_in_strips(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(large_png(6000, 6000))
     # The pixels are 144 MB; over white and in RGB they would be 600.
     assert growth(decoded_ahead, [tmp_path / "x.png"]) < 250_000_000
 
 
+@pytest.mark.slow
 def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path) -> None:
     data = large_png(9000, 9000, colours=2)
     for number in range(3):

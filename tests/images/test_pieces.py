@@ -34,6 +34,7 @@ def test_a_file_of_too_many_pieces_is_refused_at_once(kind: str, data: bytes, sa
     assert process_time() - start < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, "MPO"])
 def test_what_programs_write_passes(kind: str) -> None:
     large = Image.effect_noise((1200, 800), 90).convert("RGB")

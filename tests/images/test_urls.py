@@ -29,6 +29,7 @@ def test_a_url_is_guessed_as_the_file_is(site: tuple[Path, str], trained: Path, 
     assert f"\n\n{url}:\n" in both
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fetched_is_named_and_the_rest_goes_on(
     site: tuple[Path, str], trained: Path, call: Run
 ) -> None:

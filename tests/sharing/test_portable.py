@@ -19,6 +19,7 @@ def classifier_of(graph: GraphDef) -> Classifier:
     return Classifier(graph, record_of(graph, "x"), lambda: "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("final_tensor", ["final_result", PIXELS, SCORES, "network/Mul"])
 def test_it_takes_pixels_and_scales_them_itself(tiny: Backbone, final_tensor: str) -> None:
     record = record_for(tiny, final_tensor)

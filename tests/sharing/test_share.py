@@ -54,6 +54,7 @@ def packed(members: Members, *, summed: bool = True) -> bytes:
     return archive.written(members)
 
 
+@pytest.mark.slow
 def test_a_trained_classifier_is_shared_whole(trained: Path, tmp_path: Path) -> None:
     assert share(trained, tmp_path / "x.zip", AUTHOR) == (tmp_path / "x.zip").stat().st_size
     members = members_of(tmp_path / "x.zip")
@@ -132,6 +133,7 @@ def test_another_programs_classifier_is_shared_too(tmp_path: Path, flavour: str)
         verify(path)
 
 
+@pytest.mark.slow
 def test_no_photo_is_in_it(trained: Path, tmp_path: Path) -> None:
     share(trained, tmp_path / "x.zip", AUTHOR)
     theirs = {sha256(path.read_bytes()).digest() for path in trained.rglob("data/*/*")}

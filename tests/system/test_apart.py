@@ -55,6 +55,7 @@ def test_what_a_command_writes_comes_back(tmp_path: Path) -> None:
     assert b"No such option" in done.said
 
 
+@pytest.mark.slow
 def test_it_sees_nothing_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENSOR_GUESS_CACHE", "/given")
     named = {"TENSOR_GUESS_CACHE": str(tmp_path / "file")}

@@ -180,6 +180,7 @@ def test_what_is_no_file_does_not_hang(tmp_path: Path) -> None:
         archive.read(tmp_path / "nothing.zip", LIMITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("says", "at_most"), [(90_000_000, 1_000_000), (1_000_000, 3_000_000)])
 def test_a_bomb_is_refused_before_it_grows(tmp_path: Path, says: int, at_most: int) -> None:
     data = zipped([("a.txt", b""), ("b/c.bin", bytes(90_000_000))])
@@ -198,6 +199,7 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path, says: int, at_most: i
 CONTENT = st.fixed_dictionaries({"a.txt": st.binary(max_size=1000), "b/c.bin": st.binary()})
 
 
+@pytest.mark.slow
 @in_one_folder
 @given(CONTENT, st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 def test_what_any_program_packed_is_read(
@@ -220,6 +222,7 @@ def test_the_same_members_are_the_same_bytes_with_no_date(tmp_path: Path) -> Non
         assert {info.external_attr >> 16 for info in made.infolist()} == {stat.S_IFREG | 0o644}
 
 
+@pytest.mark.slow
 @in_one_folder
 @given(st.integers(0, len(plain()) - 1), st.integers(1, 255), st.booleans())
 @example(0, 1, True)
@@ -234,6 +237,7 @@ def test_a_changed_byte_is_noticed_or_changes_nothing(
         assert archive.read(path, LIMITS) == MEMBERS
 
 
+@pytest.mark.slow
 @in_one_folder
 @given(st.lists(st.sampled_from([b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\7", b"a.txt", bytes(18)])
                 | st.binary(max_size=30)))  # fmt: skip

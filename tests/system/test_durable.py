@@ -69,6 +69,7 @@ def test_a_link_under_the_final_name_is_not_written_through(tmp_path: Path) -> N
     assert (tmp_path / "theirs").read_bytes() == OLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
 @pytest.mark.parametrize("replace", [True, False])
 @pytest.mark.parametrize("there", [True, False], ids=["old file there", "none there"])
@@ -98,6 +99,7 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
     assert len(seen) == (1 if there and not replace else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after it"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_crash_at_any_step_leaves_what_others_made_whole_or_not_there(

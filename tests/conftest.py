@@ -61,7 +61,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not run."""
     for mark, count in LEFT_OUT.items():
-        terminalreporter.write_line(f"left out: {count} tests marked {mark}")
+        terminalreporter.write_line(f"left out, marked {mark}: {count}")
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,155 @@ def test_a_path_that_is_not_there_is_wrong_usage() -> None:
 )
 def test_the_size_that_a_handle_says(handle: str, size: int) -> None:
     assert handles.size_of(handle) == size
+    assert handles._size_of(handle) == size
+
+
+BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a pipe": (lambda folder: os.mkfifo(folder / "x"), "x is a link or device"),
+    "a pipe deeper": (lambda folder: os.mkfifo(folder / "variables/x"), "x is a link or device"),
+    "endless": (lambda folder: (folder / "x").symlink_to("/dev/zero"), "x is a link or device"),
+    "itself": (lambda folder: (folder / "x").symlink_to(folder), "x is a link or device"),
+    "a loop": (lambda folder: (folder / "x").symlink_to("x"), "x is a link or device"),
+    "a private file": (lambda folder: (folder / "x").symlink_to("/etc/passwd"), "cp -rL"),
+    "the graph": (lambda folder: _swap(folder / "saved_model.pb"), "is a link or device"),
+    "too many": (lambda folder: _fill(folder), "more files or bytes than a module"),
+    "too large": (lambda folder: os.truncate(folder / "variables/large", 2**40), "or bytes than"),
+    "no module": (lambda folder: _empty(folder), r"is no module: it has no saved_model\.pb"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FOLDERS)
+def test_a_strangers_folder_is_bounded(modules: Path, tmp_path: Path, call: Run, kind: str) -> None:
+    spoil, said = BAD_FOLDERS[kind]
+    folder = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
+    (folder / "variables/large").touch()
+    spoil(folder)
+    done = call("fetch", folder)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"tensor-guess: {folder} is ")
+    assert re.search(said, line)
+
+
+@pytest.mark.parametrize("name", ["module.tar.gz", "module"])
+def test_a_handle_that_is_no_regular_file_does_not_hang(
+    tmp_path: Path, run: Run, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, "/dev/zero"):
+        done = run("fetch", path)
+        assert done.returncode == 1
+        assert done.stderr == f"tensor-guess: could not read {path}: is not a regular file\n"
+
+
+def test_an_archive_of_a_terabyte_is_refused_unread(tmp_path: Path, call: Run) -> None:
+    with (tmp_path / "a.tar.gz").open("wb") as file:
+        file.truncate(2**40)
+    done = call("fetch", tmp_path / "a.tar.gz")
+    assert done.returncode == 1
+    assert done.stderr.endswith("a.tar.gz: is larger than 2000 MB\n")
+
+
+def test_a_module_is_frozen_once_and_known_by_its_content(modules: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(modules / "tf2", tmp_path / "copy"))
+    assert handles.key_of(str(copy)) == handles.key_of(str(modules / "tf2"))
+    first = loading.load(str(copy))
+    (copy / "saved_model.pb").write_bytes((modules / "writes/saved_model.pb").read_bytes())
+    assert handles.key_of(str(copy)) != handles.key_of(str(modules / "tf2"))
+    assert loading.load(str(modules / "tf2")).sha256 == first.sha256
+
+
+def test_a_classifier_of_a_module_needs_the_module_no_more(
+    modules: Path, tmp_path: Path, call: Run
+) -> None:
+    module = Path(shutil.copytree(modules / "tf2", tmp_path / "module"))
+    tf_files = tmp_path / "tf_files"
+    shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
+    done = call("train", tf_files, "--tfhub_module", module, "--steps", 20)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(module)
+    again = call("train", tf_files, "--steps", 20)
+    assert again.returncode == 0, again.stderr
+    assert "0 computed, 80 from the cache" in again.stderr
+    assert call("guess", tf_files, ROOT / "test_data/photo01.jpg").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", INPUTS)
+def test_a_graph_is_all_one_needs_to_go_on_with_new_categories(
+    flavour: str, tmp_path: Path, call: Run
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    graph = tmp_path / "theirs/output_graph.pb"
+    graph.write_bytes(serialise(made(flavour)))
+    found = []
+    for name, start in (("one", graph), ("other", graph.parent)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").symlink_to(ROOT / "tf_files/data")
+        done = call("train", tmp_path / name, "--from", start, "--steps", 50)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / name / "model.json").read_text()))
+    assert found[0]["backbone_sha256"] == found[1]["backbone_sha256"]
+    assert found[0]["backbone"] == "output_graph.pb"
+    assert found[0]["labels"] == ["dark knight", "snow queen"]
+    # From what came of it, its folder or its graph, it goes on with the same backbone.
+    again = call("train", tmp_path / "one", "--from", tmp_path / "other", "--steps", 20)
+    assert "0 computed, 80 from the cache" in again.stderr
+    kept = json.loads((tmp_path / "one/model.json").read_text())
+    assert kept["backbone_sha256"] == found[0]["backbone_sha256"]
+
+
+def test_the_program_trains_on_a_module_by_url(
+    site: tuple[Path, str], modules: Path, tmp_path: Path, run: Run
+) -> None:
+    _pack(modules / "tf2", site[0] / "module.tar.gz")
+    tf_files = tmp_path / "tf_files"
+    shutil.copytree(ROOT / "tf_files/data", tf_files / "data")
+    handle = f"{site[1]}/module.tar.gz?key=secret"
+    done = run("train", tf_files, "--tfhub_module", handle, "--steps", 20)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tf_files / "model.json").read_text())
+    assert told["backbone"] == f"{site[1]}/module.tar.gz"
+    assert b"secret" not in (tf_files / "retrained_graph.pb").read_bytes()
+    (site[0] / "module.tar.gz").unlink()
+    again = run("train", tf_files, "--tfhub_module", handle, "--steps", 20, "--offline")
+    assert "0 computed, 80 from the cache" in again.stderr
+    missing = run("train", tf_files, "--tfhub_module", f"{site[1]}/other.tar.gz")
+    assert missing.returncode == 1
+    assert len(missing.stderr.splitlines()) == 1
+    assert "404" in missing.stderr
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that the process started, and those that they did."""
+    try:
+        own = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [below for child in map(int, own) for below in (child, *_below(child))]
+
+
+def _command(pid: int) -> str:
+    """What the process was started as; "" where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _swap(path: Path) -> None:
+    path.rename(path.with_name("y"))
+    path.symlink_to("y")
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.glob("*.pb"):
+        path.unlink()
+
+
+def _fill(folder: Path) -> None:
+    for number in range(2_000):
+        (folder / "assets" / str(number)).touch()
 
 
 @pytest.mark.parametrize("name", ["--x://y", "https://me:secret@host/module", "https://[/x"])

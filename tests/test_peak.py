@@ -21,6 +21,7 @@ def take(count: int) -> None:
     assert any(bytearray(count)) is False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_large")
 def test_a_programs_peak_is_its_own() -> None:
     code = MINE + "from peak import peak; print(peak())"
@@ -32,6 +33,7 @@ def test_a_programs_peak_is_its_own() -> None:
     assert large.code == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_large")
 def test_what_code_takes_is_measured_in_a_process_that_never_had_it() -> None:
     assert LARGE / 4 < growth(take, LARGE // 2) < LARGE

@@ -58,16 +58,6 @@ def damage_is_noticed(computer: Computer, files: list[Path], cases: int) -> None
         assert hurt.name == "seen" or not hurt.exists() or hurt in computer.npy
 
 
-@pytest.fixture
-def several(computer: Computer, tmp_path: Path) -> list[Path]:
-    """Twelve photos whose rows are in three files."""
-    files = photos(tmp_path / "data", 12)
-    for end in (4, 8, 12):
-        computer(files[:end])
-    assert len(computer.npy) == 3
-    return files
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("later")
 def test_a_flipped_bit_anywhere_is_noticed_and_computed_again(

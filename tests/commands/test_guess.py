@@ -19,7 +19,7 @@ SCORES = {"snow queen": 0.75, "dark\x1bknight": 0.25}
 def _guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures called `x` cannot be read; all others are the snow queen."""
 
-    def guess(_which: object, paths: list[Path], _top: int | None) -> list[Guess | LeftOut]:
+    def guess(_which: object, paths: list[Path], *_: object) -> list[Guess | LeftOut]:
         return [
             LeftOut(path, "is empty") if path.name == "x" else Guess(path, "snow_queen", SCORES)
             for path in paths

@@ -171,7 +171,7 @@ def test_labels_beside_it_must_still_fit(
     scores(Given(small, fed=Fed(mean=1.0)))
     scores(Given(small, fed=Fed(mean=1.0)))
     assert len(anew) == 2
-    assert capsys.readouterr().err.count("says itself what it is fed: that stands") == 2
+    assert capsys.readouterr().err.count("records its own settings") == 2
 
 
 def test_another_program_s_graph_goes_with_its_labels(

@@ -15,7 +15,6 @@ from tensor_guess.graphs.foreign import UNDER
 from tensor_guess.graphs.network import Network, precision_of
 from tensor_guess.graphs.own import is_ours, record_of
 from tensor_guess.graphs.rewriting import rewritten
-from tensor_guess.system import progress
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,7 @@ def of_bytes(
     graphs.check(graph, name)
     if is_ours(graph):
         record = record_of(graph, name)
-        if fed != AS_FOUND:
-            progress.say(
-                f"{name} records its own settings; the --input and --output options are ignored"
-            )
+        files.say_ignored(name, fed)
     else:
         graph, record = _anothers(graph, name, labels, fed)
     return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest(), data=data)

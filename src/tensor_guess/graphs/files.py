@@ -11,7 +11,7 @@ from typing import Any
 from tensor_guess.config import FINAL_TENSOR, GRAPH, LABELS, PRECISIONS
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.system import reading
+from tensor_guess.system import progress, reading
 
 # The names that `retrain.py`, its tutorials and the tools around it use, best first.
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
@@ -142,6 +142,14 @@ def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> 
 def _is_candidate(path: Path) -> bool:
     # The target of a link may exist on the host but not in a container.
     return path.is_file() or path.is_symlink()
+
+
+def say_ignored(name: str, fed: Fed) -> None:
+    """Report that what the user says about a graph of ours is ignored, if anything was said."""
+    if fed != AS_FOUND:
+        progress.say(
+            f"{name} records its own settings; the --input and --output options are ignored"
+        )
 
 
 def _check_types(record: Record) -> None:

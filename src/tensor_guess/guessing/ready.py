@@ -12,7 +12,7 @@ from tensor_guess.graphs.files import AS_FOUND, Record, of_json
 from tensor_guess.guessing import kept, loading
 from tensor_guess.guessing.kept import Kept
 from tensor_guess.guessing.loading import Given, Imagenet
-from tensor_guess.system import progress, reading
+from tensor_guess.system import reading
 
 if TYPE_CHECKING:
     from tensor_guess.graphs.classifier import Classifier
@@ -113,8 +113,7 @@ class Ready:
         record = of_json(said, tuple(said["labels"]))
         if known.said["ours"]:
             loading.check_labels(given, path, record.labels, lambda: self._digest)
-            if given.fed != AS_FOUND:
-                progress.say(f"{shown(path)} says itself what it is fed: that stands")
+            files.say_ignored(shown(path), given.fed)
         elif files.distinct(loading.labels_of(given, path)) != record.labels:
             return
         self.record, self._kept = record, known

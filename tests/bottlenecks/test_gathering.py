@@ -64,12 +64,12 @@ def by_tensorflow(flavour: str, photos: list[Path]) -> dict[Path, NDArray[np.flo
         tf.import_graph_def(v1.GraphDef.FromString(serialise(made(flavour))), name="")
         jpeg = v1.placeholder(tf.string)
         batch = tf.expand_dims(tf.cast(tf.io.decode_jpeg(jpeg, channels=3), tf.float32), 0)
-        squeezed = (v1.image.resize_bilinear(batch, [SIZE, SIZE]) - mean) / std
+        resized = (v1.image.resize_bilinear(batch, [SIZE, SIZE]) - mean) / std
         for photo in photos:
             if flavour == "inception_2015":
                 fed = {"DecodeJpeg/contents:0": photo.read_bytes()}
             else:
-                small = session.run(squeezed, {jpeg: photo.read_bytes()})
+                small = session.run(resized, {jpeg: photo.read_bytes()})
                 fed = {f"{INPUTS[flavour]}:0": small}
             rows[photo] = session.run(GENERATIONS[flavour][1], fed).ravel()
     return rows

@@ -105,8 +105,8 @@ def test_a_network_of_no_convolution_is_none_of_the_mobilenets(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_photos_squeezed_otherwise_are_told_from_those_of_the_run(shared: Path) -> None:
-    """The difference is at most 3e-6 of the run's own, at least 0.08 squeezed as ours are."""
+def test_photos_resized_otherwise_are_told_from_those_of_the_run(shared: Path) -> None:
+    """The difference is at most 3e-6 of the run's own, at least 0.08 if resized as ours are."""
     old = shared / "classic_run_2017"
     backbone = of_file(str(old / GRAPH), None)
     photos = sorted((old / "photos").glob("*/*"))

@@ -52,9 +52,9 @@ def scaled(photos: list[Path], scaling: Scaling, folder: Path) -> list[Path]:
     """Files with what Mul:0 is fed for each of the photos: [1, S, S, 3]."""
     found = []
     for photo in photos:
-        squeezed = pixels(encoded.read(photo), scaling).astype(np.float32)
+        resized = pixels(encoded.read(photo), scaling).astype(np.float32)
         found.append(folder / f"{photo.stem}.npy")
-        np.save(found[-1], ((squeezed - scaling.mean) / scaling.std)[None].astype(np.float32))
+        np.save(found[-1], ((resized - scaling.mean) / scaling.std)[None].astype(np.float32))
     return found
 
 

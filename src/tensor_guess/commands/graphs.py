@@ -87,7 +87,7 @@ def _lines(found: Any) -> Iterator[str]:
     yield "inputs: " + (", ".join(found.inputs) or "none")
     yield "outputs: " + (", ".join(found.outputs) or "none")
     if found.fed:
-        how = "decoded and squeezed as retrain.py did" if found.fed.classic else "antialiased"
+        how = "decoded and resized as retrain.py did" if found.fed.classic else "antialiased"
         yield (
             f"fed: {shown(found.fed_to)}:0, {found.fed.size} x {found.fed.size} pixels, "
             f"(x - {found.fed.mean:g}) / {found.fed.std:g}, {how}"

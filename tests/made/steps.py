@@ -50,7 +50,6 @@ def alone(code: Callable[..., Result], *arguments: object) -> Result:
 def ended_of(code: Callable[[], object]) -> int:
     """How a forked child that runs `code` ended: 0, 1 for an exception, its exit code, -signal."""
     _reached[0] = False
-    gc.collect()
     child = os.fork()
     if not child:
         gc.disable()  # what is OpenVINO's waits for threads that are not in a fork

@@ -3,7 +3,7 @@
 # Set up and run every check: formatting, lint, types, shell scripts, tests.
 #
 # Usage: ./test.sh [--quick | --long] [pytest arguments]
-#        --quick: only what takes about a minute: no TensorFlow, no container, nothing slow
+#        --quick: what is soon done: no TensorFlow, no container, nothing slow
 #        --long: the long suites too
 set -euo pipefail
 

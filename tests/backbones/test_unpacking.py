@@ -213,14 +213,18 @@ def test_a_hostile_archive_is_one_sentence_at_once(
     hostile: tuple[Path, str], tmp_path: Path
 ) -> None:
     path, sentence = hostile
-    start = time.process_time()
-    with pytest.raises(UserError, match=sentence) as raised:
-        unpacking.unpack(path, tmp_path / "in/to", "module.tar.gz")
-    assert time.process_time() - start < 2  # a header of 3 GB took 80
+    for attempt in ("one", "two", "three"):  # others may work too
+        start, folder = time.process_time(), tmp_path / attempt
+        with pytest.raises(UserError, match=sentence) as raised:
+            unpacking.unpack(path, folder / "in/to", "module.tar.gz")
+        seconds = time.process_time() - start
+        if seconds < 1:
+            break
+    assert seconds < 1
     assert str(raised.value).startswith("module.tar.gz ")
     assert str(raised.value).isprintable()
-    assert [each.name for each in tmp_path.iterdir()] in ([], ["in"])
-    assert [each.name for each in (tmp_path / "in").glob("*")] in ([], ["to"])
+    assert [each.name for each in folder.glob("*")] in ([], ["in"])
+    assert [each.name for each in (folder / "in").glob("*")] in ([], ["to"])
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import serialise
 
 SECONDS, BYTES = 1, 300_000_000
+# Seconds that the program takes to refuse an empty file, where it has 1 for an attack.
+STARTING = 0.3
 
 
 class Classifier(Builder):
@@ -288,6 +290,30 @@ def guess(graph: Path, cache: Path) -> Ran:
     return ran(program, {"TENSOR_GUESS_CACHE": str(cache), "PATH": "/usr/bin:/bin"})
 
 
+@pytest.fixture(scope="module")
+def slowness(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How often as long this machine takes as the one that SECONDS are of; at least 1."""
+    path = tmp_path_factory.mktemp("nothing") / "x.pb"
+    path.touch()
+    return max(1, min(guess(path, cache).processor_seconds for _ in range(3)) / STARTING)
+
+
+@pytest.fixture
+def quickest(slowness: float, cache: Path) -> Callable[[Path], Ran]:
+    """The quickest of at most three guesses, as others may work too; its seconds in bounds."""
+
+    def measured(graph: Path) -> Ran:
+        for _ in range(3):
+            done = guess(graph, cache)
+            if done.processor_seconds < SECONDS * slowness:
+                break
+        assert done.processor_seconds < SECONDS * slowness
+        assert done.peak < BYTES
+        return done
+
+    return measured
+
+
 def test_the_classifier_that_attacks_start_from_is_a_good_one(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "x.pb").write_bytes(Classifier().finish())
     (tmp_path / "x.txt").write_text("a\nb\n")
@@ -295,31 +321,21 @@ def test_the_classifier_that_attacks_start_from_is_a_good_one(tmp_path: Path, ca
     assert (code, err, len(out.splitlines())) == (0, "", 2)
 
 
-@pytest.fixture(scope="module")
-def starting(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Seconds of processor time that the program takes to refuse a file that says nothing."""
-    path = tmp_path_factory.mktemp("nothing") / "x.pb"
-    path.touch()
-    return min(guess(path, cache).processor_seconds for _ in range(3))
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize(("spoil", "said"), ATTACKS.values(), ids=ATTACKS.keys())
 def test_an_attack_is_refused_in_a_sentence_at_once(
-    spoil: Callable[[Classifier], None], said: str, tmp_path: Path, cache: Path, starting: float
+    spoil: Callable[[Classifier], None], said: str, tmp_path: Path, quickest: Callable[[Path], Ran]
 ) -> None:
     classifier = Classifier()
     spoil(classifier)
     (tmp_path / "x.pb").write_bytes(classifier.finish())
     (tmp_path / "x.txt").write_text("a\nb\n")
-    done = guess(tmp_path / "x.pb", cache)
+    done = quickest(tmp_path / "x.pb")
     assert (done.code, done.out) == (1, "")
     assert said in done.err
     assert done.err.endswith("\n")
     assert done.err[:-1].isprintable()
-    assert done.processor_seconds - starting < SECONDS
-    assert done.peak < BYTES
     assert len(done.err) < 1000
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.pb", "x.txt"]
 
@@ -352,29 +368,25 @@ BOMBS = {
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS.keys())
 def test_a_small_file_that_parses_to_much_is_refused_before_it_is_parsed(
-    data: bytes, tmp_path: Path, cache: Path, starting: float
+    data: bytes, tmp_path: Path, quickest: Callable[[Path], Ran]
 ) -> None:
     (tmp_path / "x.pb").write_bytes(data)
-    done = guess(tmp_path / "x.pb", cache)
+    done = quickest(tmp_path / "x.pb")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
-    assert done.processor_seconds - starting < SECONDS
-    assert done.peak < BYTES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize("start", [b"\n", field(1, b"")[:1] + b"\xff\xff\xff\xff\x07", b"\x12"])
 def test_a_hole_of_two_gigabytes_is_not_read(
-    start: bytes, tmp_path: Path, cache: Path, starting: float
+    start: bytes, tmp_path: Path, quickest: Callable[[Path], Ran]
 ) -> None:
     with (tmp_path / "x.pb").open("wb") as file:
         file.write(start)
         file.truncate(2**31 - 1)  # sparse: takes no space
-    done = guess(tmp_path / "x.pb", cache)
+    done = quickest(tmp_path / "x.pb")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
-    assert done.processor_seconds - starting < SECONDS
-    assert done.peak < BYTES
 
 
 # --- real files that are named like classifiers, and are none

@@ -29,9 +29,9 @@ Item = TypeVar("Item")
 
 
 class Network:
-    """Images [S, S, 3] (see `preprocessing`) -> the vector at `output`, on all cores.
+    """Images [S, S, 3] (see `images.pixels`) -> the vector at `output`, on all cores.
 
-    `precision` is float32 or bf16; bf16 falls back to float32 where the CPU does not have it.
+    `precision` is float32 or bf16; bf16 falls back to float32 if the CPU does not have it.
     `few`: only a handful of images will come. `width`: how many numbers the vector must have.
     Raises UserError if the graph cannot be computed so.
     """

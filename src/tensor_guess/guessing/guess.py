@@ -49,12 +49,12 @@ def guess(
     `precision`: what is computed in; None is the classifier's own. Raises UserError where the
     classifier cannot be used.
     """
-    known = Ready(classifier, len(paths) < FEW, precision)
-    network = known.network()
+    ready = Ready(classifier, len(paths) < FEW, precision)
+    network = ready.network()
     from tensor_guess.images import encoded
     from tensor_guess.images.pixels import pixels
 
-    scaling = known.record.scaling
+    scaling = ready.record.scaling
     left_out: dict[int, LeftOut] = {}
 
     def readable() -> Iterator[tuple[int, "Pixels"]]:
@@ -72,11 +72,11 @@ def guess(
         while upcoming < number:
             yield left_out[upcoming]
             upcoming += 1
-        yield of_scores(paths[number], known, scores, top)
+        yield of_scores(paths[number], ready, scores, top)
         upcoming = number + 1
     for number in range(upcoming, len(paths)):
         yield left_out[number]
-    known.keep(network)
+    ready.keep(network)
 
 
 def of_scores(

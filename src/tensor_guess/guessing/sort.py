@@ -54,18 +54,18 @@ def sort(
     be used or `destination` cannot be written.
     """
     source, destination = _checked(source, destination)
-    known = Ready(classifier, few=False, precision=precision)
+    ready = Ready(classifier, few=False, precision=precision)
     make_folder(destination)
     check_writable(destination)
     sweep(destination)
-    network = known.network()
+    network = ready.network()
     done = Sorted()
-    with Manifest(destination, source, known.digest()) as manifest, Copies(manifest) as copies:
-        run = _Run(manifest, done, known.record.scaling)
+    with Manifest(destination, source, ready.digest()) as manifest, Copies(manifest) as copies:
+        run = _Run(manifest, done, ready.record.scaling)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
-            guess = of_scores(path, known, scores)
+            guess = of_scores(path, ready, scores)
             copies.add(path, picture, file_name(guess.category), guess.scores)
-    known.keep(network)
+    ready.keep(network)
     done.copied = copies.count
     done.left_out += copies.left_out
     return done

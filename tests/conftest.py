@@ -41,7 +41,11 @@ LEFT_OUT: Counter[str] = Counter()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prove, if the tests of TensorFlow are left out, that the others do without it."""
-    if "not tensorflow" in config.option.markexpr:
+    if "not tensorflow" not in config.option.markexpr:
+        return
+    if hasattr(config, "workerinput"):
+        without_tensorflow.hide_from_worker()
+    else:
         without_tensorflow.hide()
 
 

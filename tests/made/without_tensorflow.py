@@ -31,3 +31,9 @@ def hide() -> None:
     python.parent.mkdir()
     python.symlink_to(Path(sys.executable).resolve())
     sys.executable = str(python)
+
+
+def hide_from_worker() -> None:
+    """Do the same in a process that pytest-xdist started by that Python: it gave it its own path."""
+    own = sysconfig.get_path("purelib")
+    sys.path[:] = [own if Path(path).name == "site-packages" else path for path in sys.path]

@@ -50,7 +50,7 @@ def at_least(lowest: int) -> click.IntRange:
 
 
 labels_option = click.option(
-    "--labels", type=PATH, help="Labels file of another program's graph.  [default: the one there]"
+    "--labels", type=PATH, help="Labels file of another program's graph.  [default: beside it]"
 )
 
 
@@ -58,8 +58,8 @@ def graph_options(command: Any) -> Any:
     """Add TF_FILES to the command, and the options about another program's graph."""
     pixels = click.IntRange(min=1)
     for decorate in (
-        click.option("--output-layer", help=f"The tensor of scores.  [default: {FINAL_TENSOR}]"),
-        click.option("--input-layer", help="The tensor that takes the images."),
+        click.option("--output-layer", help=f"Tensor with the scores.  [default: {FINAL_TENSOR}]"),
+        click.option("--input-layer", help="Tensor to feed the images to."),
         click.option("--input-std", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option(
@@ -68,7 +68,7 @@ def graph_options(command: Any) -> Any:
         click.option("--input-height", type=pixels, help="Height of the images, in pixels."),
         labels_option,
         click.option(
-            "--graph", type=PATH, expose_value=False, help="TF_FILES, written as label_image does."
+            "--graph", type=PATH, expose_value=False, help="Same as TF_FILES (from label_image)."
         ),
         click.argument("tf_files", type=ClassifierPath(path_type=Path)),
     ):
@@ -87,7 +87,7 @@ def classifier_options(command: Any) -> Any:
         click.option(
             "--precision",
             type=click.Choice(PRECISIONS),
-            help="What is computed in.  [default: the classifier's own]",
+            help="Precision to compute in.  [default: the classifier's own]",
         ),
         graph_options,
     ):

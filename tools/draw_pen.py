@@ -51,7 +51,7 @@ def rounded(points: Sequence[Point], steps: int = 8) -> list[Point]:
 
 
 class Pen:
-    """Draws in a figure's units on a transparent layer, and its light on a separate mask."""
+    """A pen that draws in a figure's units on a transparent layer, and light on a separate mask."""
 
     def __init__(self, size: tuple[int, int], place: Point = (0, 0), scale: float = 1) -> None:
         self.layer = Image.new("RGBA", size)

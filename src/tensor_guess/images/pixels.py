@@ -43,7 +43,7 @@ def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 def _neighbours(
     length: int, size: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For `size` places along `length` pixels, return the pixel before, the one after, how far."""
+    """Return, for `size` places along `length` pixels, the pixels before and after, and how far."""
     at = np.arange(size, dtype=np.float32) * (np.float32(length) / np.float32(size))
     before = np.floor(at).astype(np.intp)
     return before, np.minimum(before + 1, length - 1), (at - before).astype(np.float32)

@@ -1,12 +1,12 @@
-"""How many bottlenecks a second each backbone of the catalogue gives, next to Keras `predict`.
+"""Measure how many bottlenecks per second each backbone computes, compared with Keras `predict`.
 
     python bench/backbones.py PICTURES [BACKBONE...] [--runs N]
 
-PICTURES holds a folder per category. Both read the files, squeeze the pictures and compute; what
-is started and compiled before is not counted. Prints a table: pictures a second (medians), the
-ratios to Keras and their medians, and how many seconds a guess takes that nothing was started for.
-The weights of Keras' networks are random: they take the same time as the real ones. EfficientNet-
-Lite is not in Keras; MobileNetV2 with as many pixels, the nearest that is, is run beside it.
+PICTURES contains a folder per category. Both programs read the files, resize the pictures and
+compute; starting and compiling is not counted. The table shows pictures per second (medians), the
+ratios to Keras and their medians, and how many seconds a guess takes from a cold start. Keras'
+networks have random weights, which take the same time as the real ones. Keras has no EfficientNet-
+Lite; it is compared with MobileNetV2 with equally many pixels, the most similar one in Keras.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import sys, time; sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
 from tensor_guess.backbones import loading as backbones
 """
-# The network with random weights, in the cache.
+# Puts the network with random weights into the cache.
 FREEZE = f"""{_START}
 from tensor_guess.backbones import keras_networks as keras_backbones
 name, size, file = sys.argv[1:]
@@ -69,7 +69,7 @@ print(len(found) / (time.perf_counter() - started))
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("backbone", nargs="*", default=list(CATALOGUE)[:10])
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def freeze(name: str, folder: Path) -> None:
-    """Put the backbone into the cache, with random weights if it is Keras'."""
+    """Put the backbone into the cache, with random weights if it is from Keras."""
     source = CATALOGUE[name]
     if not isinstance(source.weights, KerasWeights):
         loading.load(name)
@@ -108,14 +108,14 @@ def freeze(name: str, folder: Path) -> None:
 
 
 def in_keras(name: str, pictures: Path) -> Command:
-    """The same by Keras."""
+    """Return the command that measures the same in Keras."""
     source = CATALOGUE[name]
     beside = name if isinstance(source.weights, KerasWeights) else "mobilenet_v2"
     return python(KERAS, str(pictures), beside, str(source.scaling.size))
 
 
 def rate(command: Command, runs: int) -> float:
-    """The median of what the command prints last."""
+    """Return the median of the number that the command prints last."""
     found = []
     for _ in range(runs):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -126,7 +126,7 @@ def rate(command: Command, runs: int) -> float:
 
 
 def cold_start(name: str, pictures: Path, runs: int) -> float:
-    """Seconds from nothing to the five labels of one picture."""
+    """Return the seconds from a cold start to the five labels of one picture."""
     photo = next(path for path in sorted(pictures.glob("*/*")) if path.is_file())
     guess = [*PROGRAM, "guess", "imagenet", str(photo), "--backbone", name]
     seconds, _ = timed(guess, max(3, runs), None)

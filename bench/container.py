@@ -1,8 +1,9 @@
-"""What a container adds to a guess: ./guess.sh with each launcher that answers here.
+"""Measure what a container adds to a guess: run ./guess.sh with each launcher that works here.
 
     python bench/container.py [--runs N]
 
-One photo, a classifier on efficientnet_lite0; whole runs, from the shell to the last line.
+It guesses one photo with a classifier on efficientnet_lite0, and measures whole runs, from the
+shell to the last line.
 """
 
 import argparse
@@ -19,7 +20,7 @@ PHOTO = ROOT / "test_data" / "photo01.jpg"
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     runs = parser.parse_args().runs
@@ -29,7 +30,7 @@ def main() -> None:
         run("local", "train.sh", tf_files, "--backbone", "efficientnet_lite0", "--steps", 100)
         usable = [each for each in ("local", "docker", "podman") if answers(each, tf_files)]
         seconds: dict[str, list[float]] = {launcher: [] for launcher in usable}
-        for _ in range(runs):  # in turns: what else the machine does hits all of them
+        for _ in range(runs):  # by turns, so that other load on the machine affects all of them
             for launcher in usable:
                 started = time.perf_counter()
                 run(launcher, "guess.sh", tf_files, PHOTO)
@@ -42,14 +43,14 @@ def main() -> None:
 
 
 def answers(launcher: str, tf_files: Path) -> bool:
-    """Whether that launcher works here; its image is there afterwards."""
+    """Return whether that launcher works here; if so, its container image exists afterwards."""
     return run(launcher, "guess.sh", tf_files, PHOTO, check=False).returncode == 0
 
 
 def run(
     launcher: str, script: str, *arguments: object, check: bool = True
 ) -> subprocess.CompletedProcess[bytes]:
-    """How the script ended."""
+    """Run the script with that launcher, and return how it ended."""
     return subprocess.run(
         [ROOT / script, *map(str, arguments)],
         env={**os.environ, "TENSOR_GUESS_LAUNCHER": launcher},

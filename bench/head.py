@@ -1,8 +1,8 @@
-"""How long the 4000 steps take, next to scikit-learn and to TensorFlow's own loop.
+"""Measure how long the 4000 steps take, compared with scikit-learn and a loop in TensorFlow.
 
     python bench/head.py [--runs N]
 
-434 bottlenecks of 2048 numbers, 2 categories: the article's own case.
+It uses 434 bottlenecks of 2048 numbers in 2 categories, as in the article.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tensor_guess.training import head
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
@@ -75,7 +75,7 @@ def regression(rows: np.ndarray, truth: np.ndarray) -> None:
 
 
 def median(work: Callable[[], None], runs: int) -> float:
-    """Median seconds of `work`."""
+    """Return the median seconds of `work`."""
     seconds = []
     for _ in range(runs):
         started = time.perf_counter()

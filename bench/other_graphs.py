@@ -1,10 +1,10 @@
-"""How long it takes to use another program's graph, to share it and to export it.
+"""Measure how long it takes to use another program's graph, to share it and to export it.
 
     python bench/other_graphs.py CLASSIFIER PICTURES [--runs N]
 
-CLASSIFIER: a folder with a graph that is fed `input:0` and a labels file, as `retrain.py
---architecture mobilenet_...` left it. PICTURES: a folder of JPEGs. Prints a table of medians
-(seconds, of whole processes) and peak memory, next to what `label_image.py` takes.
+CLASSIFIER is a folder with a graph whose input is `input:0`, and a labels file, as `retrain.py
+--architecture mobilenet_...` wrote them. PICTURES is a folder of JPEGs. The table shows medians
+(seconds, of whole processes) and peak memory, compared with `label_image.py`.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from train_and_guess import PROGRAM, Command, Row, print_table, python, timed
 
-# `label_image.py` as TensorFlow for Poets had it, for any number of pictures at one start.
+# `label_image.py` from TensorFlow for Poets, changed to take any number of pictures.
 LABEL_IMAGE = """
 import sys, tensorflow as tf
 graph, size, *photos = sys.argv[1:]
@@ -33,7 +33,7 @@ with tf.Graph().as_default(), v1.Session() as session:
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("classifier", type=Path)
     parser.add_argument("pictures", type=Path)
@@ -48,7 +48,7 @@ def main() -> None:
 def measure(
     folder: Path, classifier: Path, pictures: Path, photos: list[Path], runs: int
 ) -> list[Row]:
-    """A row for each thing measured: what, seconds, peak megabytes."""
+    """Return a row for each thing measured: what, seconds, peak megabytes."""
     rows: list[Row] = []
     asked = [*PROGRAM, "inspect", str(classifier), "--json"]
     known = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)

@@ -1,7 +1,7 @@
-"""The most memory that a process has had, for benches and tests.
+"""Measure the peak memory of a process, for benches and tests.
 
-`ru_maxrss` of a process is no measure of it on Linux: it outlives `exec`, so that a program begins
-with the peak of whoever started it. VmHWM in /proc/self/status begins anew.
+On Linux, a process's own `ru_maxrss` is not usable: it outlives `exec`, so a program begins with
+the peak of the process that started it. VmHWM in /proc/self/status starts afresh.
 """
 
 import re
@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-# A small process in between, of which a program can inherit only its own few megabytes.
+# A small process in between, so that a program inherits a peak of only a few megabytes.
 _BETWEEN = """
 import resource, subprocess, sys, time
 started = time.perf_counter()
@@ -26,7 +26,7 @@ print(end=f"\\0{code} {seconds} {used.ru_utime + used.ru_stime} {used.ru_maxrss}
 
 
 class Ran(NamedTuple):
-    """How a program ended, what it said, and what it took together with what it started."""
+    """How a program ended, what it printed, and what it used, including its child processes."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ class Ran(NamedTuple):
 
 
 def ran(command: list[str], env: Mapping[str, str] | None = None) -> Ran:
-    """Run the command to its end, and measure it."""
+    """Run the command to its end and measure it."""
     between = [sys.executable, "-I", "-S", "-c", _BETWEEN]
     done = subprocess.run(
         [*between, *command],
@@ -56,7 +56,7 @@ def ran(command: list[str], env: Mapping[str, str] | None = None) -> Ran:
 
 
 def peak() -> int:
-    """The bytes of memory that this process has had at most since it began, or a child of it."""
+    """Return the peak memory in bytes of this process since it began, or of a child if larger."""
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if sys.platform != "linux":
         return max(largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -65,9 +65,9 @@ def peak() -> int:
 
 
 def growth(code: Callable[..., object], *arguments: object) -> int:
-    """The bytes that `code(*arguments)` takes at most beyond what there was, in a new process.
+    """Return by how many bytes `code(*arguments)` raises the peak memory of a new process.
 
-    Whatever it raises is raised here.
+    Raise whatever it raises.
     """
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_growth, code, arguments).result()

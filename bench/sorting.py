@@ -1,10 +1,10 @@
-"""How fast a folder is sorted, next to what one would write with Keras and tf.data instead.
+"""Measure how fast a folder is sorted, compared with a script that uses Keras and tf.data.
 
     python bench/sorting.py DISK MEMORY [--runs N] [--many N]
 
-DISK and MEMORY are folders on a disk and in memory. The pictures are those of the sample, each made
-different by a comment. Prints seconds of whole processes (medians, the kinds by turns), with
-milliseconds a picture, and the ratios that matter.
+DISK and MEMORY are folders on a disk and in memory. The pictures are the sample ones, each made
+unique by a comment in the file. The table shows the seconds of whole processes (medians; the kinds
+run by turns), milliseconds per picture, and the ratios that matter.
 """
 
 import argparse
@@ -42,7 +42,7 @@ for number, (path, row) in enumerate(zip(paths, scores)):
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Train a classifier to sort with, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("disk", type=Path)
     parser.add_argument("memory", type=Path)
@@ -105,7 +105,7 @@ def measure(disk: Path, memory: Path, runs: int, many: int) -> None:
 
 
 def table(rows: list[tuple[str, int, Callable[[], float]]], runs: int) -> list[float]:
-    """The median seconds of each row, which are printed; the rows are run by turns."""
+    """Run the rows by turns, print the median seconds of each, and return them."""
     taken: list[list[float]] = [[] for _ in rows]
     for _ in range(runs):
         for (_, _, run), times in zip(rows, taken, strict=True):
@@ -132,7 +132,7 @@ def make(folder: Path, samples: list[Path], count: int, size: tuple[int, int]) -
 
 
 def seconds(command: list[str], destination: Path) -> float:
-    """How long the command takes to fill `destination`, which is removed again."""
+    """Return how long the command takes to fill `destination`, and remove that again."""
     start = time.perf_counter()
     subprocess.run([*command, str(destination)], check=True, capture_output=True)
     taken = time.perf_counter() - start

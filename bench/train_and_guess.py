@@ -1,9 +1,9 @@
-"""How long training and guessing take, next to what one would write with Keras instead.
+"""Measure how long training and guessing take, compared with scripts that use Keras.
 
     python bench/train_and_guess.py PICTURES TEST_PICTURE [--runs N]
 
-PICTURES holds a folder per category. Prints a table of medians (seconds, of whole processes) and
-peak memory. Inception v3 runs with random weights: they take the same time as the real ones.
+PICTURES contains a folder per category. The table shows medians (seconds, of whole processes) and
+peak memory. Inception v3 has random weights, which take the same time as the real ones.
 """
 
 import argparse
@@ -23,7 +23,7 @@ PROGRAM = [sys.executable, "-I", "-u", "-X", "utf8", str(ROOT / "src")]
 Command = list[str]
 Row = tuple[str, float, float]
 
-# What a tutorial of today would have its reader write: extract, then fit a softmax layer.
+# What a current tutorial would tell its readers to write: extract, then fit a softmax layer.
 KERAS_TRAIN = """
 import sys, numpy as np, keras
 data, out, name = sys.argv[1:]
@@ -49,7 +49,7 @@ size = network.input_shape[1]
 image = keras.utils.img_to_array(keras.utils.load_img(photo, target_size=(size, size)))
 print(network.predict(image[None] / 127.5 - 1, verbose=0))
 """
-# What `label_image.py` does with the graph: a session, fed the file's bytes.
+# What `label_image.py` does with the graph: feed the file's bytes to a session.
 LABEL_IMAGE = """
 import sys, tensorflow as tf
 graph, photo = sys.argv[1:]
@@ -61,7 +61,7 @@ with tf.Graph().as_default(), tf.compat.v1.Session() as session:
 
 
 def main() -> None:
-    """The table, on stdout."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("photo", type=Path)
@@ -81,7 +81,7 @@ def print_table(rows: list[Row], runs: int) -> None:
 
 
 def measure(folder: Path, pictures: Path, photo: Path, runs: int) -> list[Row]:
-    """A row for each thing measured: what, seconds, peak megabytes."""
+    """Return a row for each thing measured: what, seconds, peak megabytes."""
     make_random_inception(folder)
     rows: list[Row] = []
 
@@ -128,14 +128,14 @@ backbones.fetch("inception_v3", Path({str(weights)!r}))
 
 
 def python(code: str, *arguments: str) -> Command:
-    """A command that runs `code`."""
+    """Return a command that runs `code`."""
     return [sys.executable, "-c", code, *arguments]
 
 
 def timed(command: Command, runs: int, forgetting: Path | None = None) -> tuple[float, float]:
-    """Median seconds and peak megabytes of the command, a process of its own each time.
+    """Return the median seconds and peak megabytes of the command, run in a new process each time.
 
-    `forgetting`: a file or folder that is removed before each.
+    `forgetting`: a file or folder to remove before each run.
     """
     seconds, peaks = [], []
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""`python -I src` runs the program from a clone: nothing has to be installed but the lock file."""
+"""`python -I src` runs the program from a clone: only the packages in the lock file are needed."""
 
 import sys
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from types import ModuleType
 
 from tensor_guess.system import streams
 
-streams.prepare()  # before anything is opened that could be taken for one of them
+streams.prepare()  # before a file is opened that could get the number of a closed stream
 
-# `import openvino` brings its converter along where it can, which takes as long again.
+# `import openvino` also imports its converter if it can, which would double the time.
 sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
 
-# Of what else it brings, this is run when something of it is used, which is seldom.
+# These other parts of openvino are run only on first use, which is rare.
 _SELDOM = {"experimental", "frontend", "helpers", "op", "properties"}
 _SELDOM |= {f"opset{number}" for number in range(1, 18)}
 
@@ -36,5 +36,5 @@ sys.meta_path.insert(0, _Lazily())
 
 from tensor_guess.commands.main import main  # noqa: E402
 
-if __name__ == "__main__":  # a process that fetches a backbone imports this file too
+if __name__ == "__main__":  # a process that fetches a backbone imports this file
     main()

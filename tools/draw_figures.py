@@ -1,6 +1,6 @@
-"""The two figures of the sample pictures: a dark knight and a snow queen.
+"""Draw the two figures of the sample pictures: a dark knight and a snow queen.
 
-Each is drawn in units of its own: feet at (0, 0), the top of the head near (0, -1).
+Each has its own units: the feet are at (0, 0), the top of the head is near (0, -1).
 """
 
 import math
@@ -15,7 +15,7 @@ from draw_pen import BLACK, WHITE, Colour, Look, Pen, Point, mix, ray
 
 @dataclass(frozen=True)
 class Pose:
-    """How a figure stands; arms, their bend and the blade are in degrees, 0 is down."""
+    """How a figure stands; `arms`, `bend` and `blade` are in degrees, 0 is down."""
 
     arms: tuple[float, float]
     bend: float
@@ -26,14 +26,14 @@ class Pose:
 
 
 def _arm(side: int, degrees: float, bend: float) -> list[Point]:
-    """Shoulder, elbow and hand of the arm on one side (-1 or 1)."""
+    """Return shoulder, elbow and hand of the arm on one side (-1 or 1)."""
     shoulder = (side * 0.115, -0.6)
     elbow = ray(shoulder, side * degrees, 0.13)
     return [shoulder, elbow, ray(elbow, side * (degrees + bend), 0.13)]
 
 
 def knight(pen: Pen, look: Look, pose: Pose, rng: Random) -> None:
-    """Draws a dark knight: closed helm, plume, ragged cape and a shining sword."""
+    """Draw a dark knight: closed helm, plume, ragged cape and a shining sword."""
     dark, pale = mix(look.body, BLACK, 0.4), mix(look.body, WHITE, 0.22)
     cape = _ragged_cape(pose, rng)
     pen.shape(cape, mix(look.cloak, BLACK, 0.35))
@@ -69,7 +69,7 @@ def knight(pen: Pen, look: Look, pose: Pose, rng: Random) -> None:
 
 
 def _ragged_cape(pose: Pose, rng: Random) -> list[Point]:
-    """The outline of a cape that blows with the wind and ends in rags."""
+    """Return the outline of a cape that blows in the wind and ends in rags."""
     hem: list[Point] = []
     for i in range(11):
         x = -0.32 + 0.064 * i + pose.wind
@@ -79,7 +79,7 @@ def _ragged_cape(pose: Pose, rng: Random) -> list[Point]:
 
 
 def _sword(pen: Pen, hand: Point, degrees: float, look: Look) -> None:
-    """Draws a broad blade that shines, with guard and pommel."""
+    """Draw a broad, shining blade with guard and pommel."""
     tip, neck = ray(hand, degrees, 0.56), ray(hand, degrees, 0.5)
     root, pommel = ray(hand, degrees, 0.07), ray(hand, degrees, -0.07)
     sides = [[ray(point, degrees + turn, 0.024) for turn in (90, -90)] for point in (root, neck)]
@@ -94,7 +94,7 @@ def _sword(pen: Pen, hand: Point, degrees: float, look: Look) -> None:
 
 
 def _helm(pen: Pen, look: Look, pose: Pose) -> None:
-    """Draws a bucket helm with a plume, and a shining slit unless seen from behind."""
+    """Draw a bucket helm with a plume and, unless seen from behind, a shining slit."""
     dark, pale = mix(look.body, BLACK, 0.45), mix(look.body, WHITE, 0.28)
     feather, face = mix(look.cloak, WHITE, 0.16), pose.turn * 0.05
     sway = pose.wind * 0.5 - face
@@ -121,7 +121,7 @@ def _helm(pen: Pen, look: Look, pose: Pose) -> None:
 
 
 def queen(pen: Pen, look: Look, pose: Pose, rng: Random) -> None:
-    """Draws a snow queen: blond plait, crown of ice, wide dress with fur, and a snowflake."""
+    """Draw a snow queen: blond plait, crown of ice, wide dress with fur, and a snowflake."""
     pale, deep = mix(look.body, WHITE, 0.55), mix(look.body, (60, 90, 170), 0.35)
     cloak = [(-0.11, -0.66), (0.11, -0.66), (0.22 + pose.wind * 0.4, -0.35),
              (0.37 + pose.wind, -0.02), (pose.wind * 0.5, 0.0), (-0.37 + pose.wind, -0.02),
@@ -152,7 +152,7 @@ def queen(pen: Pen, look: Look, pose: Pose, rng: Random) -> None:
 
 
 def _fur(pen: Pen, start: Point, end: Point, radius: float, sag: float) -> None:
-    """Draws a fluffy white border that hangs a little in the middle."""
+    """Draw a fluffy white border that sags a little in the middle."""
     for colour, shift in (((214, 226, 242), 0.006), (WHITE, -0.004)):
         count = round((end[0] - start[0]) / radius * 1.1)
         for i in range(count + 1):
@@ -163,7 +163,7 @@ def _fur(pen: Pen, start: Point, end: Point, radius: float, sag: float) -> None:
 
 
 def _sleeve(pen: Pen, arm: Sequence[Point], look: Look) -> None:
-    """Draws an arm in a sleeve that widens to a fur cuff, and its hand."""
+    """Draw an arm in a sleeve that widens to a fur cuff, and its hand."""
     shoulder, elbow, hand = arm
     pen.line([shoulder, elbow], 0.07, look.body)
     pen.line([elbow, hand], 0.075, mix(look.body, WHITE, 0.25))
@@ -172,18 +172,18 @@ def _sleeve(pen: Pen, arm: Sequence[Point], look: Look) -> None:
 
 
 def _heading(start: Point, end: Point) -> float:
-    """The direction from one point to another, in the degrees that ray takes."""
+    """Return the direction from one point to another, in degrees as for `ray`."""
     return math.degrees(math.atan2(end[0] - start[0], end[1] - start[1]))
 
 
 def _magic(pen: Pen, centre: Point, look: Look) -> None:
-    """Draws a shining snowflake that hovers at the hand."""
+    """Draw a shining snowflake that hovers at the hand."""
     ImageDraw.Draw(pen.light).circle(pen.at(centre), pen.scale * 0.05, fill=150)
     pen.flake(centre, 0.085, mix(look.light, WHITE, 0.55), 15)
 
 
 def _head(pen: Pen, look: Look, pose: Pose) -> None:
-    """Draws the head with crown and plait; from behind only hair is to be seen."""
+    """Draw the head with crown and plait; from behind, only hair is visible."""
     shadow, face = mix(look.hair, (150, 90, 20), 0.28), pose.turn * 0.035
     pen.blob([(-0.135, -0.72), (-0.15, -0.84), (-0.1, -0.95), (0, -0.98), (0.1, -0.95),
               (0.15, -0.84), (0.135, -0.72), (0, -0.66)], look.hair)  # fmt: skip
@@ -214,7 +214,7 @@ def _head(pen: Pen, look: Look, pose: Pose) -> None:
 
 
 def _face(pen: Pen, shift: float, look: Look) -> None:
-    """Draws eyes, cheeks, nose and a smile."""
+    """Draw eyes, cheeks, nose and a smile."""
     for side in (-1, 1):
         eye = (side * 0.047 + shift * 1.4, -0.79)
         pen.oval(
@@ -231,7 +231,7 @@ def _face(pen: Pen, shift: float, look: Look) -> None:
 
 
 def _plait(pen: Pen, start: Point, end: Point, hair: Colour) -> None:
-    """Draws a plait as rows of crossing strands, with a ribbon and a tuft at its end."""
+    """Draw a plait as rows of crossing strands, with a ribbon and a tuft at its end."""
     shadow = mix(hair, (150, 90, 20), 0.38)
     for i in range(9):
         share = i / 8

@@ -19,7 +19,7 @@ _WIDTH, _ROW, _LEFT, _BOX, _TOP = 720, 44, 60, 150, 20
 
 @cache
 def modules() -> dict[str, Path]:
-    """Each module by its name inside the package: `graphs.own`, `config`."""
+    """Return each module by its name inside the package: `graphs.own`, `config`."""
     paths = sorted(PACKAGE.rglob("*.py"))
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
@@ -30,7 +30,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports(path: Path, *, at_top: bool = False) -> set[str]:
-    """What a module imports: ours by their names inside the package, others by their first name.
+    """Return what a module imports: ours by name inside the package, others by their first name.
 
     `at_top`: only what is imported as soon as the module is.
     """
@@ -52,14 +52,14 @@ def imports(path: Path, *, at_top: bool = False) -> set[str]:
 
 
 def folders() -> list[str]:
-    """The folders in the order of the table in docs/design.md, which is that of the data flow."""
+    """Return the folders in the order of the table in docs/design.md, which is the data flow."""
     table = (ROOT / "docs" / "design.md").read_text("utf-8").partition("| folder |")[2]
     rows = table.partition("\n\n")[0].splitlines()[2:]
     return [row.split("`")[1].rstrip("/") for row in rows]
 
 
 def arrows() -> Arrows:
-    """How many imports lead from one folder's modules to another's."""
+    """Return how many imports lead from one folder's modules to another's."""
     found = Arrows()
     for name, path in modules().items():
         folder = name.partition(".")[0]
@@ -70,7 +70,7 @@ def arrows() -> Arrows:
 
 
 def drawing() -> str:
-    """The SVG: a box a folder, from top to bottom; an arc for each that imports another."""
+    """Return the SVG: a box for each folder, and an arc from each folder to each it imports."""
     names, counts = folders(), Counter(name.partition(".")[0] for name in modules())
     height = 2 * _TOP + _ROW * len(names)
     out = [

@@ -16,7 +16,7 @@ BLACK: Colour = (0, 0, 0)
 
 @dataclass(frozen=True)
 class Look:
-    """The colours of one figure; the knight has no skin and no hair to show."""
+    """The colours of one figure; the knight shows no skin and no hair."""
 
     body: Colour
     cloak: Colour
@@ -26,19 +26,19 @@ class Look:
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """The colour that lies the given share of the way from one colour to another."""
+    """Return the colour at the given share of the way from one colour to another."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def ray(start: Point, degrees: float, length: float) -> Point:
-    """The point at a distance from the start; 0 degrees is down, 90 is to the right."""
+    """Return the point at a distance from the start; 0 degrees is down, 90 is to the right."""
     angle = math.radians(degrees)
     return start[0] + length * math.sin(angle), start[1] + length * math.cos(angle)
 
 
 def rounded(points: Sequence[Point], steps: int = 8) -> list[Point]:
-    """A closed Catmull-Rom curve through the points."""
+    """Return a closed Catmull-Rom curve through the points."""
     curve = []
     for i in range(len(points)):
         a, b, c, d = (points[(i + k) % len(points)] for k in (-1, 0, 1, 2))
@@ -51,7 +51,7 @@ def rounded(points: Sequence[Point], steps: int = 8) -> list[Point]:
 
 
 class Pen:
-    """Draws in a figure's units on a see-through layer, and its light on a mask beside it."""
+    """A pen that draws in a figure's units on a transparent layer, and light on a separate mask."""
 
     def __init__(self, size: tuple[int, int], place: Point = (0, 0), scale: float = 1) -> None:
         self.layer = Image.new("RGBA", size)
@@ -62,7 +62,7 @@ class Pen:
         self.mirror = 1
 
     def at(self, point: Point) -> Point:
-        """The pixel of a point given in the figure's units."""
+        """Return the pixel of a point given in the figure's units."""
         x, y = (point[0] - self.anchor[0]) * self.mirror, point[1] - self.anchor[1]
         sin, cos = math.sin(self.tilt), math.cos(self.tilt)
         return (
@@ -71,18 +71,18 @@ class Pen:
         )
 
     def shape(self, points: Sequence[Point], fill: Colour, light: bool = False) -> None:
-        """Fills a polygon, and lights it if asked to."""
+        """Fill a polygon, and light it if `light`."""
         pixels = [self.at(point) for point in points]
         ImageDraw.Draw(self.layer).polygon(pixels, fill=fill)
         if light:
             ImageDraw.Draw(self.light).polygon(pixels, fill=255)
 
     def blob(self, points: Sequence[Point], fill: Colour) -> None:
-        """Fills a smooth outline through the points."""
+        """Fill a smooth outline through the points."""
         self.shape(rounded(points), fill)
 
     def oval(self, centre: Point, rx: float, ry: float, fill: Colour, degrees: float = 0) -> None:
-        """Fills an ellipse turned by some degrees."""
+        """Fill an ellipse turned by some degrees."""
         sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
         turns = [math.tau * i / 28 for i in range(28)]
         ring = [(rx * math.cos(turn), ry * math.sin(turn)) for turn in turns]
@@ -92,7 +92,7 @@ class Pen:
     def line(
         self, points: Sequence[Point], width: float, fill: Colour, light: bool = False
     ) -> None:
-        """Draws a line with round ends and joints."""
+        """Draw a line with round ends and joints."""
         for start, end in pairwise(points):
             dx, dy = end[0] - start[0], end[1] - start[1]
             length = math.hypot(dx, dy) or 1
@@ -104,7 +104,7 @@ class Pen:
             self.oval(point, width / 2, width / 2, fill)
 
     def flake(self, centre: Point, radius: float, fill: Colour, degrees: float = 0) -> None:
-        """Draws a snowflake of six branched arms."""
+        """Draw a snowflake with six branched arms."""
         for arm in range(6):
             angle = degrees + 60 * arm
             self.line([centre, ray(centre, angle, radius)], radius * 0.14, fill)
@@ -113,7 +113,7 @@ class Pen:
                 self.line([fork, ray(fork, angle + side, radius * 0.36)], radius * 0.12, fill)
 
     def stamp(self, picture: Image.Image, look: Look, rim: Colour) -> Image.Image:
-        """The picture with the figure on it: its glow, a lit edge and shading from one side."""
+        """Return the picture with the figure, its glow, a lit edge and shading from one side."""
         box, alpha = self.layer.getbbox(), self.layer.getchannel("A")
         if box is None:
             return picture
@@ -134,7 +134,7 @@ class Pen:
 
 
 def _tinted(picture: Image.Image, colour: Colour, mask: Image.Image) -> Image.Image:
-    """The picture with a colour laid over it where the mask is light."""
+    """Return the picture with a colour over it where the mask is light."""
     veil = Image.new("RGBA", picture.size, colour)
     veil.putalpha(mask)
     return Image.alpha_composite(picture, veil)

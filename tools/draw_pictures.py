@@ -1,7 +1,7 @@
-"""Draws the sample pictures: two folders to learn from, and a dozen pictures to sort.
+"""Draw the sample pictures: two folders to learn from, and a dozen pictures to sort.
 
-The same script draws the same bytes every time: all chance comes from a generator seeded with
-the name of the picture.
+The script draws the same bytes every time: everything random comes from a generator that is seeded
+with the name of the picture.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from draw_scenes import SCENES, Size, shadowed, snowfall
 ROOT = Path(__file__).resolve().parent.parent
 DETAIL = 3  # pictures are drawn this much larger, so that shrinking them smooths every edge
 SIZES = ((240, 180), (180, 240), (200, 200), (256, 176), (176, 256), (220, 196), (164, 216))
-FRAMES = (0.8, 1.55, 0.62, 2.3, 0.78, 1.15, 0.46)  # height of a figure in heights of its picture
+FRAMES = (0.8, 1.55, 0.62, 2.3, 0.78, 1.15, 0.46)  # a figure's height / its picture's height
 FIGURES = {"dark_knight": knight, "snow_queen": queen}
 AMBIGUOUS = {("dark_knight", 17), ("dark_knight", 33), ("snow_queen", 12), ("snow_queen", 28)}
 TRAINING = 40
@@ -39,7 +39,7 @@ TO_SORT = {
     "photo11.jpg": ("halves", 6, 0.8, "jpeg"),
     "photo12.JPG": ("both", 1, 0.74, "jpeg"),
 }
-# For each category the colours of body, cloak and light, and of skin and hair where they show.
+# For each category, the colours of body, cloak and light, and of skin and hair if they show.
 # fmt: off
 WARDROBE: dict[str, list[list[Colour]]] = {
     "dark_knight": [
@@ -62,9 +62,9 @@ EDGES: dict[str, Colour] = {"dark_knight": (232, 240, 255), "snow_queen": (88, 1
 
 @dataclass(frozen=True)
 class Role:
-    """What a figure does in a picture: its height and place in parts of the picture's.
+    """A figure's role in a picture: its height and place, as fractions of the picture's size.
 
-    An odd one wears the other's colours and is seen from behind.
+    An odd one wears the other figure's colours and is seen from behind.
     """
 
     category: str
@@ -74,19 +74,19 @@ class Role:
 
 
 def random_look(category: str, rng: Random) -> Look:
-    """The colours of a figure, within what its category wears."""
+    """Return random colours for a figure, from those of its category."""
     return Look(*(rng.choice(colours) for colours in WARDROBE[category]))
 
 
 def swapped(category: str, look: Look) -> Look:
-    """The figure in the colours of the other one."""
+    """Return the figure's look in the colours of the other one."""
     if category == "dark_knight":
         return replace(look, body=(150, 164, 188), cloak=(206, 222, 244), light=(170, 225, 255))
     return replace(look, body=(44, 48, 78), cloak=(30, 32, 54))
 
 
 def random_pose(rng: Random, frame: float, back: bool = False) -> Pose:
-    """A pose; in a close view the arms are up, so that hands and sword stay in sight."""
+    """Return a random pose; in a close view the arms are up, so hands and sword stay in sight."""
     low, high = (95, 135) if frame > 1.3 else (20, 135)
     arms = (15 + 90 * rng.random(), low + (high - low) * rng.random())
     bend, turn, wind = 15 + 45 * rng.random(), 2 * rng.random() - 1, 0.24 * rng.random() - 0.12
@@ -94,7 +94,7 @@ def random_pose(rng: Random, frame: float, back: bool = False) -> Pose:
 
 
 def placed_pen(size: Size, role: Role, rng: Random) -> Pen:
-    """A pen for a figure of a height, standing on the ground or, if too tall for that, cut off."""
+    """Return a pen for a figure that stands on the ground or, if too tall for that, is cut off."""
     (wide, high), frame, x = size, role.frame, role.x
     pen = Pen(size, (wide * x, high * 0.95), frame * high)
     if frame > 1:
@@ -108,7 +108,7 @@ def placed_pen(size: Size, role: Role, rng: Random) -> Pen:
 
 
 def with_figure(picture: Image.Image, role: Role, rng: Random) -> Image.Image:
-    """The picture with one figure in it, and its shadow on the ground."""
+    """Return the picture with one figure in it, and its shadow on the ground."""
     look = random_look(role.category, rng)
     pose = random_pose(rng, role.frame, back=role.odd)
     if role.odd:
@@ -120,13 +120,13 @@ def with_figure(picture: Image.Image, role: Role, rng: Random) -> Image.Image:
 
 
 def grained(picture: Image.Image, rng: Random, share: float) -> Image.Image:
-    """The picture with some noise, like a photo in poor light."""
+    """Return the picture with some noise, like a photo in poor light."""
     grain = Image.frombytes("L", picture.size, rng.randbytes(picture.width * picture.height))
     return Image.blend(picture, grain.convert("RGB"), share)
 
 
 def training_picture(category: str, number: int, rng: Random) -> Image.Image:
-    """One picture to learn from; both categories share the scene and frame of a number."""
+    """Return a picture to learn from; its number decides scene and frame in both categories."""
     size, odd = rng.choice(SIZES), (category, number) in AMBIGUOUS
     large = (size[0] * DETAIL, size[1] * DETAIL)
     scene = SCENES[2] if odd else SCENES[number % len(SCENES)]
@@ -140,7 +140,7 @@ def training_picture(category: str, number: int, rng: Random) -> Image.Image:
 
 
 def picture_to_sort(kind: str, scene: int | None, frame: float, rng: Random) -> Image.Image:
-    """One picture to sort, of a category or ambiguous; without a scene it is see-through."""
+    """Return a picture to sort, of a category or ambiguous; without a scene it is transparent."""
     size = rng.choice(SIZES) if kind in FIGURES else (232, 192)
     base = Image.new("RGBA", (size[0] * DETAIL, size[1] * DETAIL))
     if scene is not None:
@@ -161,14 +161,14 @@ def picture_to_sort(kind: str, scene: int | None, frame: float, rng: Random) -> 
 
 
 def save(picture: Image.Image, path: Path, kind: str) -> None:
-    """Writes a picture in one of the kinds that people's folders hold, whatever its name says."""
+    """Write a picture as one of the kinds that people have, whatever its name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind in ("png", "gif"):
         picture.save(path, kind, optimize=True)
     elif kind == "webp":
         picture.convert("RGB").save(path, "WEBP", quality=80, method=6)
     elif kind == "avif":
-        # More than one thread may cut the picture up differently from machine to machine.
+        # With more threads, machines may divide the picture differently and write other bytes.
         picture.convert("RGB").save(path, "AVIF", quality=70, speed=6, max_threads=1)
     elif kind == "turned":
         exif = Image.Exif()
@@ -181,7 +181,7 @@ def save(picture: Image.Image, path: Path, kind: str) -> None:
 
 
 def draw_all(out: Path) -> Iterator[Path]:
-    """Draws every picture below a folder and hands out the paths written."""
+    """Draw every picture below a folder, and yield the paths written."""
     for category in FIGURES:
         for number in range(1, TRAINING + 1):
             rng = Random(f"{category} {number}")
@@ -199,7 +199,7 @@ def draw_all(out: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Draws the pictures and prints how many there are and how large they are together."""
+    """Draw the pictures, and print how many there are and how large they are together."""
     parser = argparse.ArgumentParser(description="Draw the sample pictures of tensor-guess.")
     parser.add_argument("--out", type=Path, default=ROOT, help="draw below this folder instead")
     written = list(draw_all(parser.parse_args().out))

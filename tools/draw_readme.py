@@ -1,6 +1,6 @@
-"""Draw docs/sorted.webp, README's picture: the sample categories and the folder that was sorted.
+"""Draw docs/sorted.webp, README's picture: the sample categories and the sorted folder.
 
-The names of the sorted pictures are those that the program gave them, in a run of its own.
+It runs the program to get the names of the sorted pictures.
 
 Usage: tools/draw_readme.py
 """
@@ -20,8 +20,8 @@ CATEGORIES, TO_SORT = ROOT / "tf_files" / "data", ROOT / "test_data"
 
 Names = dict[str, str]
 
-_DESCRIPTION = 0x010E  # the field of EXIF that keeps the names, so that a test can draw them again
-_SCALE = 2  # for screens of high resolution; all lengths below are for one of low resolution
+_DESCRIPTION = 0x010E  # the EXIF field for the names, so that a test can draw them again
+_SCALE = 2  # for high-resolution screens; all lengths below are for low resolution
 _WIDTH, _HEIGHT, _MARGIN, _GAP = 860, 476, 24, 8
 _CARD, _LINE, _INK, _FAINT = "#ffffff", "#c9d1da", "#1c2430", "#647080"
 _COLOURS = {"dark_knight": "#3f4663", "snow_queen": "#5fa8e6"}
@@ -30,7 +30,7 @@ _RIGHT = 268  # where the sorted folder begins
 
 
 def run() -> Names:
-    """Train on the sample pictures and sort the others; each copy's name and its picture's."""
+    """Train on the sample pictures and sort the others; return copy's name -> picture's name."""
     with TemporaryDirectory() as folder:
         tf_files, sorted_ = Path(folder, "tf_files"), Path(folder, "sorted")
         shutil.copytree(CATEGORIES, tf_files / "data")
@@ -40,7 +40,7 @@ def run() -> Names:
 
 
 def names_of(sorted_folder: Path) -> Names:
-    """Return, from a manifest, the name of each copy and of the picture it is of, by name."""
+    """Return, from a manifest, copy's name -> picture's name, sorted by the copy's name."""
     lines = (sorted_folder / "manifest.jsonl").read_text("utf-8").splitlines()
     found = [line for line in map(json.loads, lines) if "copied_to" in line]
     return {line["copied_to"]: line["image"] for line in sorted(found, key=_copied_to)}
@@ -53,7 +53,7 @@ def names_in(picture: Image.Image) -> Names:
 
 
 def drawing(names: Names) -> Image.Image:
-    """Draw the card [RGBA]: a category above the other, an arrow, and the sorted folder."""
+    """Draw the card [RGBA]: one category above the other, an arrow, and the sorted folder."""
     card = Image.new("RGBA", (_WIDTH * _SCALE, _HEIGHT * _SCALE))
     pen = ImageDraw.Draw(card)
     edges = (0, 0, _WIDTH * _SCALE - 1, _HEIGHT * _SCALE - 1)
@@ -116,7 +116,7 @@ def _draw_arrow(pen: ImageDraw.ImageDraw, x: int, y: int) -> None:
 def _write(
     pen: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, colour: str, anchor: str = "la"
 ) -> None:
-    # Pillow's own font, which every machine has that has Pillow.
+    # Pillow's own font, so that every machine with Pillow has it.
     font = ImageFont.load_default(size * _SCALE)
     pen.text((x * _SCALE, y * _SCALE), text, colour, font, anchor)
 
@@ -130,7 +130,7 @@ def _paste(
         upright = ImageOps.exif_transpose(image).convert("RGBA")
     paper = Image.new("RGBA", upright.size, _CARD)
     whole = Image.alpha_composite(paper, upright)
-    # Of a tall picture the upper part is taken: that is where faces are.
+    # Use the upper part of a tall picture, because faces are there.
     thumbnail = ImageOps.fit(whole, (wide, high), Image.Resampling.LANCZOS, centering=(0.5, 0.3))
     frame = Image.new("RGBA", (4 * wide, 4 * high))
     mask = Image.new("L", frame.size)

@@ -1,4 +1,4 @@
-"""The places the figures of the sample pictures stand in; both figures share all of them."""
+"""Draw the scenes of the sample pictures; both figures share all of them."""
 
 from collections.abc import Callable
 from random import Random
@@ -24,12 +24,12 @@ PLAIN: tuple[Colour, ...] = (
 
 
 def _slope(size: Size, top: Colour, bottom: Colour) -> Image.Image:
-    """A picture that fades from one colour at the top to another at the bottom."""
+    """Return a picture that fades from one colour at the top to another at the bottom."""
     return ImageOps.colorize(Image.linear_gradient("L").resize(size), top, bottom)
 
 
 def _hills(picture: Image.Image, height: float, fill: Colour, rng: Random) -> None:
-    """Draws a soft range of hills from a height (0 top, 1 bottom) down to the lower edge."""
+    """Draw a soft range of hills from a height (0 top, 1 bottom) down to the lower edge."""
     wide, high = picture.size
     ridge = [(wide * (i / 5), high * (height + 0.07 * (rng.random() - 0.5))) for i in range(-1, 7)]
     low = [(wide * 1.4, high * 1.4), (-wide * 0.4, high * 1.4)]
@@ -37,14 +37,14 @@ def _hills(picture: Image.Image, height: float, fill: Colour, rng: Random) -> No
 
 
 def plain(size: Size, rng: Random) -> Image.Image:
-    """A wall of one colour, lighter in the middle."""
+    """Draw a wall of one colour, lighter in the middle."""
     colour = rng.choice(PLAIN)
     middle = ImageOps.invert(Image.radial_gradient("L")).resize(size)
     return ImageOps.colorize(middle, mix(colour, BLACK, 0.22), mix(colour, WHITE, 0.35))
 
 
 def fade(size: Size, rng: Random) -> Image.Image:
-    """A bare sky above flat ground."""
+    """Draw a bare sky above flat ground."""
     top, bottom = rng.choice(SKIES)
     picture = _slope(size, top, bottom)
     ImageDraw.Draw(picture).rectangle(
@@ -54,7 +54,7 @@ def fade(size: Size, rng: Random) -> Image.Image:
 
 
 def night(size: Size, rng: Random) -> Image.Image:
-    """Stars and a moon above dark hills."""
+    """Draw stars and a moon above dark hills."""
     wide, high = size
     picture = _slope(size, (16, 20, 52), (74, 84, 140))
     draw = ImageDraw.Draw(picture)
@@ -71,7 +71,7 @@ def night(size: Size, rng: Random) -> Image.Image:
 
 
 def snow(size: Size, rng: Random) -> Image.Image:
-    """Hills under snow below a winter sky."""
+    """Draw hills under snow below a winter sky."""
     picture = _slope(size, *rng.choice(SKIES))
     for height, fill in ((0.56, (176, 194, 222)), (0.66, (204, 218, 238)), (0.8, (234, 241, 250))):
         _hills(picture, height + 0.05 * rng.random(), fill, rng)
@@ -79,7 +79,7 @@ def snow(size: Size, rng: Random) -> Image.Image:
 
 
 def castle(size: Size, rng: Random) -> Image.Image:
-    """A castle with lit windows against the sky."""
+    """Draw a castle with lit windows against the sky."""
     wide, high = size
     top, bottom = rng.choice(SKIES)
     picture = _slope(size, top, bottom)
@@ -103,7 +103,7 @@ def castle(size: Size, rng: Random) -> Image.Image:
 
 
 def forest(size: Size, rng: Random) -> Image.Image:
-    """Three rows of fir trees that fade into mist."""
+    """Draw three rows of fir trees that fade into mist."""
     wide, high = size
     picture = _slope(size, *rng.choice(SKIES))
     for row, fill in enumerate(((138, 168, 164), (90, 130, 120), (52, 92, 82))):
@@ -119,7 +119,7 @@ def forest(size: Size, rng: Random) -> Image.Image:
 
 
 def room(size: Size, rng: Random) -> Image.Image:
-    """A room with panels, a window, a picture on the wall and a wooden floor."""
+    """Draw a room with panels, a window, a picture on the wall and a wooden floor."""
     wide, high = size
     paper, shift = rng.choice(PLAIN), rng.choice((0.0, 0.52))
     picture = _slope(size, mix(paper, BLACK, 0.12), mix(paper, WHITE, 0.2))
@@ -151,7 +151,7 @@ SCENES: tuple[Callable[[Size, Random], Image.Image], ...] = (
 
 
 def shadowed(picture: Image.Image, x: float, y: float, width: float) -> Image.Image:
-    """The picture with a soft shadow on the ground at a place."""
+    """Return the picture with a soft shadow on the ground at (x, y)."""
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).ellipse((x - width, y - width / 6, x + width, y + width / 6), fill=110)
     dark = Image.new("RGBA", picture.size, (20, 24, 50))
@@ -160,7 +160,7 @@ def shadowed(picture: Image.Image, x: float, y: float, width: float) -> Image.Im
 
 
 def snowfall(picture: Image.Image, rng: Random, flakes: int) -> Image.Image:
-    """The picture behind falling snow, some of it in large flakes."""
+    """Return the picture behind falling snow, some of it in large flakes."""
     (wide, high), pen = picture.size, Pen(picture.size)
     for i in range(flakes * 4):
         place = (wide * rng.random(), high * rng.random())

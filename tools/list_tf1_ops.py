@@ -1,6 +1,6 @@
-"""Writes the list of what TensorFlow 1.15 knows of the ops that graphs may have, and its page.
+"""Write the list, and its page in docs/, of what TensorFlow 1.15 knows of the allowed ops.
 
-Usage: tools/list_tf1_ops.py WHEEL      of TensorFlow 1.15; it is only read, nothing of it is run
+Usage: tools/list_tf1_ops.py WHEEL      of TensorFlow 1.15, which is only read and never run
 """
 
 import ast
@@ -17,11 +17,11 @@ from tensorboard.compat.proto.types_pb2 import DataType
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from tensor_guess.graphs.allowed import ALLOWED_OPS  # noqa: E402  # where this program's package is
+from tensor_guess.graphs.allowed import ALLOWED_OPS  # noqa: E402  # needs the path
 
 PAGE = ROOT / "docs" / "tf1_ops.md"
 LIST = ROOT / "src" / "tensor_guess" / "graphs" / "tf1_ops.txt"
-# TensorFlow 1's Python wrappers of its ops; each file ends with the definitions of its own.
+# TensorFlow 1's Python wrappers of its ops; each file ends with the definitions of its ops.
 _WRAPPERS = "tensorflow_core/python/ops/gen_"
 _REGISTER = "_InitOpDefLibrary"
 _HEADING = """\
@@ -37,7 +37,7 @@ that is at its default (docs/frozen_graph.md). From the op definitions in the wh
 
 
 def definitions(wheel: Path) -> Iterator[OpDef]:
-    """Every op that the wheel's Python wrappers define."""
+    """Yield every op that the wheel's Python wrappers define."""
     with zipfile.ZipFile(wheel) as files:
         for name in sorted(files.namelist()):
             if not name.startswith(_WRAPPERS):
@@ -48,7 +48,7 @@ def definitions(wheel: Path) -> Iterator[OpDef]:
 
 
 def lines(op: OpDef) -> Iterator[str]:
-    """One line an attribute: op, attribute, type, and its default where it has one (JSON)."""
+    """Yield a line for each attribute: op, attribute, type, and the default if any (JSON)."""
     for attribute in op.attr:
         words = [op.name, attribute.name, attribute.type]
         if attribute.HasField("default_value"):
@@ -75,13 +75,13 @@ def _text(value: AttrValue) -> str:
 
 
 def page(rows: Sequence[str]) -> str:
-    """The page in docs/ that shows these lines."""
+    """Return the page in docs/ that shows these lines."""
     cells = ((row.split(maxsplit=3) + [""] * 3)[:4] for row in rows)
     return _HEADING + "".join(f"| {' | '.join(row)} |\n".replace("  |", " |") for row in cells)
 
 
 def main(wheel: Path) -> None:
-    """Write list and page, or say which op is not known."""
+    """Write the list and the page, or exit and name the ops that the wheel does not define."""
     known = {op.name: op for op in definitions(wheel)}
     missing = sorted(ALLOWED_OPS - set(known))
     if missing:

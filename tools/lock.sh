@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Write the lock files anew from requirements.in and requirements-dev.in: hashes, no addresses.
+# Rewrite the lock files from requirements.in and requirements-dev.in: with hashes, without URLs.
 #
 # Usage: tools/lock.sh [--upgrade]      needs `uv`
 set -euo pipefail

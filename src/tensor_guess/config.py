@@ -1,4 +1,4 @@
-"""The one place for defaults, and for the names of files and tensors."""
+"""The only place for defaults, and for the names of files and tensors."""
 
 import os
 import pwd
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tensor_guess.errors import UserError
 
-# If no backbone is given: the first that is available.
+# If no backbone is given, the first available one is used.
 DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
 
-# The program as it is run: this package and `__main__.py`.
+# The folder of the program: this package and `__main__.py`.
 SOURCE = Path(__file__).resolve().parents[1]
-# Backbones that a container image brings along.
+# Backbones that are part of a container image.
 BAKED_BACKBONES = SOURCE.parent / "backbones"
 
 # The classifier's folder (TF_FILES).
@@ -27,59 +27,60 @@ MODEL_CARD = "MODEL_CARD.md"
 SELF_TEST = "self_test.json"
 SUMS = "SHA256SUMS"
 
-# What a classifier is exported as.
+# The formats that a classifier can be exported to.
 EXPORTS = ("saved_model", "tflite", "onnx", "openvino")
 
-# How many of ImageNet's thousand labels are told.
+# How many of ImageNet's thousand labels are printed.
 IMAGENET_TOP = 5
-# Percent: what is left is trained on.
+# The most percent of the images that may be held out; the rest is trained on.
 MOST_HELD_OUT = 90
 
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
 
-# Tensors that old programs and our own feed and fetch (retrain.py's names).
+# Tensors that old programs and our own use (retrain.py's names).
 IMAGE_BYTES = "DecodeJpeg/contents"
 NETWORK_INPUT = "Mul"
 BOTTLENECK = "bottleneck"
 IMAGENET = "imagenet"
 FINAL_TENSOR = "final_result"
-# Constants of ours inside the frozen graph.
+# Our constants inside the frozen graph.
 GRAPH_LABELS = "tensor_guess/labels"
 GRAPH_RECORD = "tensor_guess/record"
 
 # The first is the default.
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
-# Below this many images, a network that is compiled for one at a time is done sooner.
+# With fewer images than this, it is faster to compile the network for one image at a time.
 FEW = 8
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the head is trained; names and values are those of TensorFlow's `retrain.py`."""
+    """How to train the head; names and values are those of TensorFlow's `retrain.py`."""
 
     # Each step is one batch of plain gradient descent.
     steps: int = 4000
     learning_rate: float = 0.01
     # Images drawn for a step: a category at random, then one of its images.
     train_batch_size: int = 100
-    # Images drawn for each look at the validation split; -1 is the whole split.
+    # Images drawn for each validation; -1 is the whole split.
     validation_batch_size: int = 100
-    # Images of the final test; -1 is the whole split.
+    # Images in the final test; -1 is the whole split.
     test_batch_size: int = -1
-    # Percent of each category's images held out; together at most MOST_HELD_OUT.
+    # Percent of each category's images that are held out; together at most MOST_HELD_OUT.
     testing_percentage: int = 10
     validation_percentage: int = 10
-    # Steps between two looks at the accuracy.
+    # Steps between two measurements of the accuracy.
     eval_step_interval: int = 10
-    # Every draw comes from this: the same pictures and options give the same graph.
+    # All random draws depend on it: the same pictures and options give the same graph.
     seed: int = 0
 
 
 def cache_folder() -> Path:
-    """The folder of frozen backbones, one a machine: TENSOR_GUESS_CACHE or the user's cache.
+    """Return the folder for frozen backbones: TENSOR_GUESS_CACHE, or one in the user's cache.
 
-    Raises UserError if there is none, or if the launcher found that others can change it.
+    All classifiers on a machine share it. Raise UserError if there is none, or if the launcher
+    found that others can change it.
     """
     distrust = os.environ.get("TENSOR_GUESS_DISTRUST")
     if distrust:

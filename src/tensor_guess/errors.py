@@ -1,4 +1,4 @@
-"""What goes wrong, said in one sentence; and how names are shown in such sentences."""
+"""Errors, each reported in one sentence, and how to show names in such sentences."""
 
 import os
 
@@ -13,20 +13,20 @@ class UserError(Exception):
 
 
 class WrongUsage(UserError):
-    """A command that cannot be meant as it was given; said before any work."""
+    """A command that makes no sense as it was given; reported before any work."""
 
     exit_code = 2
 
 
 class Unreadable(Exception):
-    """A picture that is left out; the text is the reason."""
+    """A file that cannot be used and is left out; the text is the reason."""
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """The path as it may be printed: as it is, or escaped and in quotes where it is not printable.
+    """Return the path as it may be printed: unchanged if printable, else escaped and in quotes.
 
-    Names are strangers' bytes: no terminal escape and no newline gets through. Of a name that is
-    longer than any path's, the middle is left out.
+    Names are strangers' bytes, so no terminal escape and no newline may get through. The middle of
+    a name that is longer than any path can be is left out.
     """
     name = os.fspath(path)
     if len(name) > _LONGEST:
@@ -37,21 +37,21 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def words_of(error: BaseException, line: int = -1) -> str:
-    """Return what a library's error says, as it may be printed: one of its lines, usually the last.
+    """Return a line of a library's error, usually the last, as it may be printed.
 
-    Of an error without text it is the name of its type.
+    For an error without text, return the name of its type.
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return shown(lines[line])
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether it says that there is not enough memory: Python's own error, or C++'s."""
+    """Return whether the error means that memory ran out; it can come from Python or C++."""
     return isinstance(error, MemoryError) or "bad_alloc" in str(error)
 
 
 def reason_of(error: OSError) -> str:
-    """What the system said, as the end of a sentence: `no space left on device`."""
+    """Return the system's message as the end of a sentence: `no space left on device`."""
     text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
 

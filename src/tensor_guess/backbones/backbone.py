@@ -1,4 +1,4 @@
-"""A backbone: a frozen graph that leads from images to bottlenecks."""
+"""A backbone: a frozen graph that turns images into bottlenecks."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from tensor_guess.images.scaling import Scaling
 class Backbone:
     """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
 
-    `name`: of the catalogue, or a handle. `sha256`: of what gives the bottleneck.
+    `name`: from the catalogue, or a handle. `sha256`: of all nodes that compute the bottleneck.
     """
 
     name: str
@@ -37,29 +37,29 @@ class Backbone:
 
 
 def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
-    """The backbone that is in `graph`, which may be a classifier's own.
+    """Return the backbone in `graph`, which may be a classifier's graph.
 
-    Raises UserError where a classifier's graph could not have it (see `plain`).
+    Raise UserError if a classifier's graph could not contain it (see `plain`).
     """
     digest = hashlib.sha256()
-    # As it stands in a classifier's graph: training again finds the same digest there.
+    # In the form that a classifier's graph has, so that training again finds the same digest.
     for piece in serialised(map(plain, cut(graph, scaling, BOTTLENECK))):
         digest.update(piece)
     return Backbone(name, scaling, digest.hexdigest(), graph)
 
 
 def of_file(path: str, bottleneck: str | None) -> Backbone:
-    """Return the backbone that `read` finds. Raises as it does."""
+    """Return the backbone that `read` finds. Raise as it does."""
     name, graph, scaling = read(path, bottleneck)
     return of_graph(name, scaling, graph)
 
 
 def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
-    """A frozen graph, or that of a classifier's folder, as a backbone: name, nodes, scaling.
+    """Return a frozen graph, or that in a classifier's folder, as a backbone: name, nodes, scaling.
 
-    A classifier's is the backbone that it was made with. `bottleneck`: the tensor to take; else
-    what the classifier's head is fed, else the last pooling layer.
-    Raises UserError where it is none that is known.
+    From a classifier of ours it returns the backbone that it was trained with. `bottleneck` names
+    the tensor to use; the default is the input of the classifier's head, else the last pooling
+    layer. Raise UserError if the graph is of no known kind.
     """
     file = find_graph(Path(path)) or Path(path)
     name = shown(file)
@@ -70,7 +70,7 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
         return record.backbone, graph, record.scaling
     graph = rewritten(graph)
     flavour = flavour_of(graph, name)
-    # Pictures are resized as for all that is trained here.
+    # Pictures are resized as in all training here.
     scaling = replace(flavour.scaling, classic=False)
     chosen = _bottleneck(graph, flavour, name, bottleneck)
     if chosen == flavour.input:
@@ -89,7 +89,7 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
 
 
 def check_backbone(graph: GraphDef, name: str) -> None:
-    """Raise UserError where it may not be run, or does not lead from images to BOTTLENECK."""
+    """Raise UserError if it may not be run, or does not turn images into BOTTLENECK."""
     check(graph, name)
     sides = sides_of(graph)
     if len(sides) != 4 or sides[1] < 1 or all(node.name != BOTTLENECK for node in graph.node):
@@ -97,7 +97,7 @@ def check_backbone(graph: GraphDef, name: str) -> None:
 
 
 def sides_of(graph: GraphDef) -> list[int]:
-    """What NETWORK_INPUT is fed, as its shape says: [N, S, S, 3]; [] where there is none."""
+    """Return the shape of NETWORK_INPUT, [N, S, S, 3]; [] if it has none."""
     starts = (node for node in graph.node if node.name == NETWORK_INPUT)
     return [int(side.size) for node in starts for side in node.attr["shape"].shape.dim]
 

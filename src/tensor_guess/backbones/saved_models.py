@@ -1,6 +1,6 @@
-"""SavedModels and TF Hub modules, frozen. Importing this module imports TensorFlow (seconds).
+"""Freeze SavedModels and TF Hub modules. Importing this module imports TensorFlow (seconds).
 
-A SavedModel is a program: this runs only in a process that has nothing to lose (`confinement`).
+A SavedModel is a stranger's program, so this runs only in a confined process (`confinement`).
 """
 
 from pathlib import Path
@@ -12,21 +12,21 @@ from tensor_guess.backbones.freezing import frozen
 from tensor_guess.config import BOTTLENECK
 from tensor_guess.errors import UserError, words_of
 
-import tensorflow as tf  # isort: skip  # after `freezing` has said how it is to start
+import tensorflow as tf  # isort: skip  # after `freezing`, which sets how it starts
 
-# What modules of image feature vectors call their signature, best first (TF Hub's common ones).
+# Names of the signatures of image feature vectors, best first (TF Hub's common ones).
 _SIGNATURES = ("image_feature_vector", "default", "serving_default", "feature_vector")
 
 
 def freeze(folder: Path, size: int) -> GraphDef:
-    """The frozen graph: NETWORK_INPUT [N, S, S, 3] -> BOTTLENECK [N, D].
+    """Return the frozen graph: NETWORK_INPUT [N, S, S, 3] -> BOTTLENECK [N, D].
 
-    S is the module's own size, or `size` where it takes any. Raises UserError where it is no
-    module that turns images into vectors.
+    S is the module's own size, or `size` if it accepts any. Raise UserError if the module does not
+    turn images into vectors.
     """
     try:
         module = _loaded(folder)
-    except Exception as error:  # TensorFlow raises anything on a stranger's files
+    except Exception as error:  # on a stranger's files, TensorFlow may raise anything
         reason = words_of(error, line=0)[:200]
         raise UserError(f"it cannot be loaded as a SavedModel: {reason}") from error
     signature = _signature(module)

@@ -1,7 +1,7 @@
-"""PyTorch's old weight files (before 1.6, not zip), read without PyTorch and without its dangers.
+"""Read PyTorch's old weight files (before 1.6, not zip), without PyTorch and without its dangers.
 
 The format is that of `torch.serialization._legacy_save`: five pickles (magic number, protocol,
-sizes of the machine's integers, the state dict, the list of storage keys), then for each storage
+sizes of the machine's integers, the state dict, the list of storage keys), then, for each storage,
 an int64 count and its raw little-endian values.
 """
 
@@ -25,7 +25,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {_FLOATS: np.dtype("<f4"), _LONGS: np.dtype(
 
 
 class _View:
-    """A tensor before its storage was read: where in it, and with what strides."""
+    """A tensor whose storage has not been read yet: its offset, size and strides there."""
 
     def __init__(
         self, storage: tuple[str, str], offset: int, size: Any, stride: Any, *_: Any
@@ -43,7 +43,7 @@ class _View:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the four names that such a file needs, and refuses all else."""
+    """An unpickler that knows the four names that such a file needs, and refuses all others."""
 
     def find_class(self, module: str, name: str) -> Any:
         known: dict[str, Callable[..., Any] | str] = {
@@ -63,7 +63,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
-    """The tensors by name, strides honoured. Raises UserError where `data` is no such file."""
+    """Return the tensors by name, with their strides applied.
+
+    Raise UserError if `data` is not such a file.
+    """
     file = io.BytesIO(data)
     try:
         magic, _protocol, _sizes = (_load(file) for _ in range(3))
@@ -73,14 +76,15 @@ def read(data: bytes, name: str) -> dict[str, NDArray[Any]]:
         kinds = {view.storage[1]: view.storage[0] for view in views.values()}
         storages = {key: _storage(file, kinds[key]) for key in _load(file)}
         return {key: view.of(storages[view.storage[1]]) for key, view in views.items()}
-    except Exception as error:  # a damaged pickle raises anything at all
+    except Exception as error:  # a damaged pickle may raise anything
         raise UserError(f"{name} is damaged ({words_of(error)}); install it again") from error
 
 
 def _load(file: BinaryIO) -> Any:
-    """The next object in the file, by the opcodes of its time only.
+    """Return the next object in the file; accept only the opcodes of the format's time.
 
-    Later ones, and places in the memo that no real file has, ask for gigabytes in a few bytes.
+    With later opcodes, or with memo places that no real file uses, a few bytes could demand
+    gigabytes.
     """
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):

@@ -1,8 +1,8 @@
-"""A .tar.gz, unpacked without trust: nothing leaves its folder, and memory stays flat.
+"""Unpack a .tar.gz without trusting it: nothing leaves its folder, and memory use stays small.
 
-The format is POSIX's pax (IEEE 1003.1-2017) and GNU tar's: blocks of 512 bytes, a header and then
-the content. `tarfile` reads whole what a header says of the next one, be it as long as a film; here
-each is bounded before it is read.
+The format is POSIX's pax (IEEE 1003.1-2017) and GNU tar's: blocks of 512 bytes, for each file a
+header and then the content. A header can also describe the next one; `tarfile` reads such a
+description whole, however long it is. Here its length is checked before it is read.
 """
 
 import os
@@ -17,13 +17,13 @@ from tensor_guess.errors import Unreadable, UserError, shown, words_of
 from tensor_guess.system import archive, reading
 
 MAX_BYTES = 2_000_000_000  # unpacked
-MAX_FILES = 2_000  # and folders, each time that one is named
+MAX_FILES = 2_000  # with folders, which count each time they are named
 _MAX_DEPTH = 32
-# Headers that say more of the next member: its long name, times with fractions, attributes.
+# Bytes of headers that describe the next member: its long name, exact times, attributes.
 _MAX_SAID = 64_000
 _MAX_SAID_IN_ALL = 2_000_000
-_MAX_PADDING = 1_000_000  # after the end; tar writes 10 kB at a time unless told otherwise
-# GNU's long name of a file or of what a link leads to; pax' records of one file, and of all.
+_MAX_PADDING = 1_000_000  # after the end; by default tar fills up blocks of 10 kB
+# GNU's long name of a file or of a link's target; pax records for one file, and for all.
 _SAYING = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -32,18 +32,18 @@ _SAYING = (
 )
 _BLOCK = 512
 _CHUNK = 64 * 1024
-_GZIP = 31  # zlib's word for its header and its checksum
+_GZIP = 31  # zlib's `wbits` for gzip's header and checksum
 
 
 class _Refused(Exception):
-    """What a module's archive may not have, as the end of a sentence."""
+    """What is not allowed in a module's archive, as the end of a sentence."""
 
 
 def unpack(path: Path, folder: Path, name: str) -> None:
     """Write the files of the archive at `path` below `folder`; `name` is for messages.
 
-    Raises UserError: not readable, no .tar.gz, damaged, larger than a module can be, a name that
-    leaves the folder, anything but files and folders.
+    Raise UserError if it cannot be read, is not a .tar.gz, is damaged or is larger than a module
+    can be, if a name leaves the folder, or if it has anything but files and folders.
     """
     try:
         with reading.opened(path) as file:
@@ -61,19 +61,19 @@ def unpack(path: Path, folder: Path, name: str) -> None:
 
 
 class _Stream:
-    """What a gzip file unpacks to: no more of it is ever made than was asked for."""
+    """The unpacked content of a gzip file; never more is unpacked than was asked for."""
 
     def __init__(self, file: FileIO, limit: int) -> None:
         self._file, self._left = file, limit
         self._unpacking, self._packed = zlib.decompressobj(_GZIP), b""
 
     def check(self, size: int) -> None:
-        """Raise _Refused where the next `size` bytes are more than there may be."""
+        """Raise _Refused if the next `size` bytes exceed the limit."""
         if size > self._left:
             raise _Refused("it unpacks to more than a module can be, or to 20 times and more")
 
     def read(self, size: int) -> bytes:
-        """The next bytes; fewer only at the end, whose checksum is right then."""
+        """Return the next bytes; fewer only at the end, after the checksum was found correct."""
         self.check(size)
         found = bytearray()
         while len(found) < size and not self._unpacking.eof:
@@ -86,14 +86,14 @@ class _Stream:
         return bytes(found)
 
     def content(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes and what fills up their last block, which is not given."""
+        """Yield the next `size` bytes in parts, and skip what fills up their last block."""
         self.check(size)
         for start in range(0, size, _CHUNK):
             yield self._whole(min(_CHUNK, size - start))
         self._whole(-size % _BLOCK)
 
     def end(self) -> None:
-        """Raise _Refused where anything but padding follows."""
+        """Raise _Refused if anything but padding follows."""
         padding = self.read(_MAX_PADDING)
         more = len(padding) == _MAX_PADDING or self._unpacking.unused_data or self._file.read(1)
         if more or any(padding):
@@ -126,7 +126,7 @@ def _unpack(stream: _Stream, folder: Path) -> None:
 
 
 def _members(stream: _Stream) -> Iterator[TarInfo]:
-    """The header of each file and folder; a file's content is next in the stream then."""
+    """Yield the header of each file and folder; a file's content is next in the stream then."""
     said, in_all = dict[bytes, bytes](), 0
     while any(block := stream.read(_BLOCK)):
         member = TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -152,7 +152,7 @@ def _members(stream: _Stream) -> Iterator[TarInfo]:
 
 
 def _records(data: bytes) -> dict[bytes, bytes]:
-    """What a pax header says: lines of `LENGTH KEY=VALUE`."""
+    """Return the values in a pax header by key; it consists of lines `LENGTH KEY=VALUE`."""
     found, start = {}, 0
     while start < len(data):
         try:

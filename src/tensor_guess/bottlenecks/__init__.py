@@ -1,4 +1,4 @@
-"""Images, made into rows of numbers.
+"""Images, turned into rows of numbers.
 
 In: a dataset and an extractor. Out: one row for each image, from the cache or computed.
 """

@@ -22,13 +22,13 @@ from tensor_guess.errors import Unreadable, shown
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import make_folder, publish, sweep
 
-# The most images, and seconds, of work that a kill can cost.
+# A killed run loses at most this many images, or seconds, of work.
 ROWS, SECONDS = 256, 10
 # Small files are merged once there are this many.
 _SMALL_FILES = 8
-# Thousands of rows of the longest bottleneck known. What is larger is none of ours.
+# Thousands of rows of the longest known bottleneck. No file of ours is larger.
 _MAX_BYTES = 500_000_000
-# What NumPy writes before such rows (numpy.lib.format), and no more of what it can read.
+# The header that NumPy writes for such rows (numpy.lib.format); no other that it could read.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': \[\('key', '\|V32'\), "
     rb"\('bottleneck', '<f4', \(([0-9]{1,12}),\)\)\], "
@@ -40,7 +40,7 @@ _HEADER = re.compile(
 class Cache:
     """The rows of one backbone, in memory and in immutable files.
 
-    Files are not believed: what is damaged is dropped, what cannot be read is computed again.
+    Files are not trusted: damaged ones are dropped, and what cannot be read is computed again.
     `length`: how many numbers a row has.
     """
 
@@ -72,14 +72,14 @@ class Cache:
         self._new, self._flushed = {}, time.monotonic()
 
     def rows(self, keys: Iterable[bytes]) -> NDArray[np.float32]:
-        """float32 [N, D], one row a key."""
+        """Return one row for each key, float32 [N, D]."""
         found = [self._known[key] for key in keys]
         return np.stack(found) if found else np.empty((0, 0), np.float32)
 
     def _open_all(self) -> dict[Path, list[bytes]]:
-        """The keys in each file; all rows are known now.
+        """Read all rows; return the keys in each file.
 
-        Listed until nothing is new: another run may merge files into one while they are read.
+        Repeat until no file is new: another run may merge files into one while they are read.
         """
         opened: dict[Path, list[bytes]] = {}
         while new := [path for path in sorted(self._folder.glob("*.npy")) if path not in opened]:
@@ -87,11 +87,11 @@ class Cache:
         return opened
 
     def _open(self, path: Path) -> list[bytes]:
-        """The keys in the file, none where it is gone or cannot be used; its rows are known now."""
+        """Read the file's rows and return their keys; none if it is gone or cannot be used."""
         try:
             data = reading.read(path, _MAX_BYTES, follow=False)
         except Unreadable as error:
-            if os.path.lexists(path):  # else merged by another run just now
+            if os.path.lexists(path):  # otherwise another run has just merged it
                 _say(f"could not read {shown(path)}: {error}")
             return []
         table = self._table(data) if hashlib.sha256(data).hexdigest() == path.stem else None
@@ -105,7 +105,7 @@ class Cache:
         return keys
 
     def _table(self, data: bytes) -> NDArray[np.void] | None:
-        """The rows in a file's bytes; None where they are not such as `_publish` writes."""
+        """Return the rows in a file's bytes; None if `_publish` would not write them like this."""
         header = _HEADER.match(data)
         if not header or int(header[1]) != self._row["bottleneck"].shape[0]:
             return None
@@ -127,9 +127,9 @@ class Cache:
     def _merge(self, small: dict[Path, list[bytes]]) -> None:
         keys = sorted({key for each in small.values() for key in each})
         merged = self._publish({key: self._known[key] for key in keys})
-        # The merged file may be among them: a run was killed before it removed the others.
+        # The merged file may be one of them, if a run was killed before it removed the others.
         for path in small.keys() - {merged}:
-            with suppress(OSError):  # it only costs room
+            with suppress(OSError):  # a file that stays only takes up space
                 path.unlink()
 
 

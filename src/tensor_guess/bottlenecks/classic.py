@@ -1,10 +1,9 @@
-"""A folder of bottlenecks as `retrain.py` kept them: one text file a photo, of any generation.
-
+"""Read a folder of bottlenecks that any generation of `retrain.py` kept: one text file per photo.
     <folder>/<category>/<photo>.txt                                  TensorFlow 0.8 to 1.2
     <folder>/<category>/<photo>_mobilenet_0.25_128.txt               1.3 to 1.7, --architecture
     <folder>/<category>/<photo>_https~tfhub.dev~google~...~1.txt     TensorFlow Hub, --tfhub_module
 
-Each file is one line of numbers with commas between them. Nothing in the folder is ever changed.
+Each file is one line of numbers, separated by commas. Nothing in the folder is ever changed.
 """
 
 import hashlib
@@ -24,9 +23,9 @@ from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import reading
 
-# The longest bottleneck known has 4096 numbers (VGG16), of at most 25 characters.
+# The longest known bottleneck has 4096 numbers (VGG16) of at most 25 characters.
 MAX_BYTES = 1_000_000
-# `retrain.py` took photos of these names only, and wrote what it computed them with after that.
+# `retrain.py` used only photos with such names, and appended what computed the bottleneck.
 _NAME = re.compile(
     r"(?P<photo>.+\.(?:jpe?g|png))(?P<made_with>_.+)?\.txt", re.IGNORECASE | re.DOTALL
 )
@@ -34,7 +33,7 @@ _INCEPTION_2015 = ("", "inception_v3")
 _MOBILENET = re.compile(r"mobilenet_(?P<width>[0-9]\.[0-9]{1,5})_(?P<size>[0-9]{1,4})(_quantized)?")
 # Filters in the first layer of a width-1.0 MobileNet.
 _CHANNELS = 32
-# Files that are opened to find how long the bottlenecks are.
+# How many files are opened to find out how long the bottlenecks are.
 _LOOKED_AT = 16
 
 Item = TypeVar("Item")
@@ -42,10 +41,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Group:
-    """The files that one network gave; `files`: by category, then by the photo's name.
+    """The bottleneck files of one network; `files`: by category, then by the photo's name.
 
-    `made_with` is what their names say of it: "" (Inception of 2015), `mobilenet_0.25_128`,
-    `https~tfhub.dev~...`.
+    `made_with` is the network according to the files' names: "" (Inception of 2015),
+    `mobilenet_0.25_128`, `https~tfhub.dev~...`.
     """
 
     made_with: str
@@ -59,48 +58,48 @@ class Group:
 
     @property
     def is_inception_2015(self) -> bool:
-        """Whether it was the one Inception that `retrain.py` had before TensorFlow Hub."""
+        """Return whether it is the one Inception that `retrain.py` had before TensorFlow Hub."""
         return self.made_with in _INCEPTION_2015
 
     @property
     def size(self) -> int | None:
-        """The side of the pixels that the network took, where the names say it."""
+        """Return the side of the network's input in pixels if the names include it, else None."""
         found = _MOBILENET.fullmatch(self.made_with)
         return int(found["size"]) if found else None
 
     @property
     def channels(self) -> int | None:
-        """How many the network's first layer has, where the names say it."""
+        """Return how many channels the network's first layer has; None if the names do not tell."""
         found = _MOBILENET.fullmatch(self.made_with)
         return round(_CHANNELS * float(found["width"])) if found else None
 
     @property
     def input(self) -> str:
-        """The name of the network's input in graphs of that generation."""
+        """Return the name of the network's input in graphs of that generation."""
         if self.is_inception_2015:
             return "Mul"
         return "Placeholder" if "~" in self.made_with else "input"
 
     def is_of(self, handle: str) -> bool:
-        """Whether the names say that it was this TF Hub module."""
+        """Return whether the names are those for this TF Hub module."""
         return self.made_with == re.sub(r"://|[/:\\]", "~", handle)
 
     def length(self) -> int | None:
-        """How many numbers each file has, by what most of some have; None: all are damaged."""
+        """Return the most common count of numbers among some files; None if all are damaged."""
         counts = Counter[int]()
         for path in islice(spread(map(dict.values, self.files.values())), _LOOKED_AT):
             try:
                 counts[len(read(path)[1])] += 1
             except Unreadable:
-                continue  # it is named when its turn comes
+                continue  # it is reported when its turn comes
         return max(counts, key=lambda length: counts[length], default=None)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A folder of `retrain.py`'s bottlenecks: its groups, the largest first.
+    """A folder of `retrain.py`'s bottlenecks: its groups, largest first.
 
-    `strays`: text files that are not named as bottlenecks are.
+    `strays`: text files whose names are not those of bottlenecks.
     """
 
     folder: Path
@@ -109,9 +108,9 @@ class Stored:
 
 
 def index(folder: Path) -> Stored | None:
-    """What is in the folder, by names alone; None where that is no bottleneck of `retrain.py`.
+    """Return what is in the folder, judging by names alone; None if no bottleneck of `retrain.py`.
 
-    Links inside are not followed. Raises UserError where it cannot be listed.
+    Links inside are not followed. Raise UserError if the folder cannot be listed.
     """
     groups: dict[str, Group] = {}
     strays = []
@@ -132,9 +131,9 @@ def index(folder: Path) -> Stored | None:
 
 
 def read(path: Path, length: int | None = None) -> tuple[bytes, NDArray[np.float32]]:
-    """SHA-256 of the file's bytes; its numbers, float32 [D].
+    """Return the SHA-256 of the file's bytes, and its numbers, float32 [D].
 
-    Raises Unreadable where it is damaged, or has not `length` of them.
+    Raise Unreadable if it is damaged or does not have `length` numbers.
     """
     data = reading.read(path, MAX_BYTES, follow=False)
     if not data.strip():
@@ -152,13 +151,13 @@ def read(path: Path, length: int | None = None) -> tuple[bytes, NDArray[np.float
 
 
 def spread(lists: Iterable[Iterable[Item]]) -> Iterator[Item]:
-    """The first of each list, then the second of each, and so on."""
+    """Yield the first item of every list, then the second of every list, and so on."""
     for each in zip_longest(*lists):
         yield from (item for item in each if item is not None)
 
 
 def _listed(folder: os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
-    """What is in the folder, sorted by name; nothing hidden."""
+    """Return what is in the folder, sorted by name, without hidden entries."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     return iter(sorted(visible, key=lambda entry: entry.name))

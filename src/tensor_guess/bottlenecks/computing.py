@@ -1,5 +1,4 @@
-"""From image files to rows: from the cache where it has them, else computed and added to it.
-
+"""Turn image files into rows: taken from the cache, or computed and added to it.
 bottlenecks/<fingerprint>/   the rows of one extractor, see `cache`
 bottlenecks/seen             which file had which key, see `seen`
 """
@@ -23,15 +22,15 @@ from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress
 
-# What an old program stored of a file, or None.
+# Returns the row that an old program stored for a file, or None.
 StoredRow = Callable[[Path], NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One row for each readable file, in their order: path, key (SHA-256), bottleneck [N, D].
+    """One row for each readable file, in order: path, key (SHA-256), bottleneck [N, D].
 
-    `computed`, `taken`: how many were, the latter as an old program had stored them.
+    `computed`: how many were computed. `taken`: how many an old program had stored.
     """
 
     paths: tuple[Path, ...]
@@ -44,16 +43,16 @@ class Rows:
 
 @dataclass
 class Computer:
-    """Computes the rows that the cache in `folder` does not have, by one network at most."""
+    """Gets rows from the cache in `folder`, and computes missing ones; compiles at most once."""
 
     folder: Path
     extractor: Extractor
 
     def rows(self, files: Sequence[Path], stored: StoredRow | None = None) -> Rows:
-        """Return the bottlenecks of the files: from the cache, else added to it.
+        """Return the bottlenecks of the files, and add new ones to the cache.
 
-        What the cache does not have is taken as `stored` gives it (it is called by threads), else
-        computed. Files that cannot be read are left out with the reason.
+        A row that is not in the cache comes from `stored`, which threads call, or is computed.
+        Files that cannot be read are left out with the reason.
         """
         pass_ = self._pass(stored)
         cache = pass_.cache
@@ -67,7 +66,7 @@ class Computer:
         return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
 
     def peek(self, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
-        """Return the bottleneck of each file that can be read, as `rows` does; keep none."""
+        """Return the bottleneck of each readable file as `rows` does; add none to the cache."""
         pass_ = self._pass()
         found = pass_.computed(files, lambda: self._network)
         computed = {pass_.keys[path]: row for path, row in found}
@@ -87,7 +86,7 @@ class Computer:
 
 @dataclass
 class _Pass:
-    """One walk over the files: keys as they become known, images to compute as they come."""
+    """One pass over the files; it collects keys, and computes missing rows on the way."""
 
     cache: Cache
     seen: Seen
@@ -101,7 +100,7 @@ class _Pass:
     def computed(
         self, files: Sequence[Path], network: Callable[[], Network]
     ) -> Iterator[tuple[Path, NDArray[np.float32]]]:
-        """Each file whose bottleneck was not known, with it."""
+        """Yield each file whose bottleneck was not known, with the bottleneck."""
         pairs = self._to_compute(files)
         first = next(pairs, None)
         if first is not None:
@@ -128,7 +127,7 @@ class _Pass:
                 yield path, image
 
     def _look(self, path: Path) -> tuple[bytes, NDArray[np.float32] | None, Pixels | None]:
-        """The file's key; where the cache has not its bottleneck, that as stored, or its pixels."""
+        """Return the file's key and, if the cache lacks its row, the stored row or the pixels."""
         known = self.seen.key(path)
         if known is not None and known in self.cache:
             return known, None, None

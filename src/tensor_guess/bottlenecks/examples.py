@@ -1,4 +1,4 @@
-"""What is trained and tested on: each readable image once, with its category, split and row."""
+"""The images to train and test on: each readable one once, with its category, split and row."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ from tensor_guess.images.files import LeftOut
 
 @dataclass
 class Examples:
-    """The images, by category and then by key: their names do not matter.
+    """The images, ordered by category and then by key, so that file names do not matter.
 
-    Of each: `paths`, `keys` (SHA-256 of its bytes), `truth` (the number of its category), `parts`
-    (its split), `rows` (of its bottleneck). `copies`: files that have the bytes of another in their
-    category.
+    These lists have one entry for each image: `paths`, `keys` (SHA-256 of its bytes), `truth` (the
+    number of its category), `parts` (its split), `rows` (the row of its bottleneck). `copies`
+    counts files with the same bytes as another file in their category.
     """
 
     data: Dataset
@@ -34,9 +34,9 @@ class Examples:
     copies: int = 0
 
     def digest(self) -> str:
-        """The hash of the data: SHA-256 over the sorted lines `<SHA-256 of the image>  <label>`.
+        """Return the SHA-256 of the sorted lines `<SHA-256 of the image>  <label>`.
 
-        Every image and its label count, names and order of the files do not.
+        It depends on every image and its label, but not on the files' names or order.
         """
         lines = sorted(
             f"{key.hex()}  {self.data.categories[k].label}\n".encode()
@@ -45,7 +45,7 @@ class Examples:
         return hashlib.sha256(b"".join(lines)).hexdigest()
 
     def of(self, part: Split) -> list[NDArray[np.intp]]:
-        """For each category, the positions of its images in that part."""
+        """Return, for each category, the positions of its images in that part."""
         found: list[list[int]] = [[] for _ in self.data.categories]
         for i, (k, own) in enumerate(zip(self.truth, self.parts, strict=True)):
             if own is part:
@@ -54,7 +54,10 @@ class Examples:
 
 
 def arrange(data: Dataset, rows: Rows, options: Training) -> Examples:
-    """The readable images, each once, with their parts; what contradicts itself is left out."""
+    """Return the readable images, each once, with their parts.
+
+    Leave out images that are in several categories. Raise UserError if a category has none left.
+    """
     examples = Examples(data, left_out=[*data.left_out, *rows.left_out])
     row_of = {path: row for row, path in enumerate(rows.paths)}
     homes = _homes(data, rows, row_of)
@@ -87,7 +90,7 @@ def arrange(data: Dataset, rows: Rows, options: Training) -> Examples:
 
 
 def _homes(data: Dataset, rows: Rows, row_of: dict[Path, int]) -> dict[bytes, set[int]]:
-    """The categories that each picture is in, by its key."""
+    """Return, for each picture's key, the numbers of the categories that it is in."""
     homes: dict[bytes, set[int]] = {}
     for k, category in enumerate(data.categories):
         for path in category.files:

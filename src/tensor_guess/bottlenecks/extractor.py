@@ -1,4 +1,4 @@
-"""What turns images into rows: a backbone, computed in one precision."""
+"""The extractor turns images into rows: a backbone, computed in one precision."""
 
 import hashlib
 import json
@@ -11,20 +11,20 @@ from tensor_guess.graphs import shapes
 from tensor_guess.graphs.graph import cut
 from tensor_guess.graphs.network import Network
 
-# Counts up when the same image would be resized to other pixels.
+# Increase this whenever the same image is resized to different pixels.
 PREPROCESSING = 1
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A backbone and its precision: all that a row depends on besides the image."""
+    """A backbone and its precision: all that a row depends on, besides the image."""
 
     backbone: Backbone
     precision: str = FLOAT32
 
     @cached_property
     def fingerprint(self) -> str:
-        """The name of the folder of its rows: 32 hexadecimal digits."""
+        """Return the name of the folder for its rows: 32 hexadecimal digits."""
         what = {
             "backbone": self.backbone.sha256,
             "scaling": asdict(self.backbone.scaling),
@@ -35,7 +35,7 @@ class Extractor:
 
     @cached_property
     def length(self) -> int:
-        """How many numbers a bottleneck has."""
+        """Return how many numbers a bottleneck has."""
         nodes = cut(self.backbone.graph, self.backbone.scaling, BOTTLENECK)
         return shapes.check(nodes)[BOTTLENECK][-1]
 
@@ -45,6 +45,6 @@ class Extractor:
         return replace(self, backbone=replace(self.backbone, scaling=scaling))
 
     def network(self) -> Network:
-        """Compile the network, from pixels to bottlenecks: seconds, and much memory."""
+        """Compile the network, from pixels to bottlenecks. It takes seconds and much memory."""
         backbone = self.backbone
         return Network(backbone.graph, backbone.scaling, BOTTLENECK, self.precision)

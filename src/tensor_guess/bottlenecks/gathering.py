@@ -1,4 +1,4 @@
-"""What is trained on: photos, the bottlenecks that `retrain.py` stored of them, or both."""
+"""Gather what to train on: photos, the bottlenecks that `retrain.py` stored for them, or both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
 from tensor_guess.system.reading import real
 
-# Photos whose bottlenecks are computed and compared with the stored ones.
+# How many photos' bottlenecks are computed and compared with the stored ones.
 COMPARED = 8
 
 
@@ -40,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Gathered:
-    """One row a picture. `extractor` is what gives such rows: classic, if any was stored."""
+    """One row for each picture; `extractor` computes such rows (classic if any were stored)."""
 
     data: Dataset
     rows: Rows
@@ -48,14 +48,15 @@ class Gathered:
 
 
 def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) -> Source:
-    """What there is to train on; no file is opened.
+    """Return what there is to train on; open no file.
 
-    Where there are no photos, what `retrain.py` stored of them is enough. Raises as `dataset.find`,
-    and UserError where TF_FILES/bottlenecks is wanted and is a link that leaves TF_FILES.
+    If there are no photos, the bottlenecks that `retrain.py` stored are enough. Raise as
+    `dataset.find` does, and UserError if TF_FILES/bottlenecks is needed but is a link that leaves
+    TF_FILES.
     """
     photos = image_dir or tf_files / DATA
     stored = classic_bottlenecks.index(bottleneck_dir or _kept(tf_files))
-    # An old run's folder is not ours to write to.
+    # Never write to an old run's folder.
     own = bottleneck_dir if bottleneck_dir and not stored else _kept(tf_files)
     alone = image_dir is None and tf_files.is_dir() and not photos.exists()
     if stored and alone and not dataset.meant(tf_files.absolute()):
@@ -64,9 +65,9 @@ def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) ->
 
 
 def gather(source: Source, extractor: Extractor) -> Gathered:
-    """The bottlenecks: stored where they are this extractor's, else from the cache or computed.
+    """Return the bottlenecks: stored ones from this extractor, else cached or computed ones.
 
-    Raises UserError where there are only stored ones, and they are another's.
+    Raise UserError if there are only stored ones, and they are from another extractor.
     """
     if source.data is None:
         assert source.stored
@@ -94,9 +95,10 @@ def _kept(tf_files: Path) -> Path:
 
 @dataclass
 class _Taken:
-    """A group's bottleneck for a photo, or None; `files`: of each photo, the file it has there.
+    """A group in use: call it with a photo to get the stored bottleneck, or None.
 
-    `absent`: how many more files there are; `compared`: how many photos were found alike.
+    `files`: photo -> its file in the group. `absent`: how many files there are without a photo.
+    `compared`: how many photos were compared and found alike.
     """
 
     folder: Path
@@ -129,7 +131,10 @@ class _Taken:
 
 
 def _taken(source: Source, stored: Stored, classic: Computer) -> _Taken | None:
-    """The group that is this extractor's own, compared with photos; None, and why is said."""
+    """Return the first group that is this extractor's, as a comparison of photos shows, or None.
+
+    Report why each other group before it is not used.
+    """
     length = classic.extractor.length
     for group in stored.groups:
         files = dict(_of_photos(source, group))
@@ -148,11 +153,11 @@ def _taken(source: Source, stored: Stored, classic: Computer) -> _Taken | None:
 
 
 def _of_photos(source: Source, group: Group) -> Iterator[tuple[Path, Path]]:
-    """Each photo that has a stored bottleneck, with its file; the categories by turns."""
+    """Yield each photo that has a stored bottleneck, with its file, taking categories by turns."""
     assert source.data
     lists = []
     for category in source.data.categories:
-        # `retrain.py` took none from deeper folders.
+        # `retrain.py` used no photos from deeper folders.
         home = real(source.photos / category.name)
         files = group.files.get(category.name, {})
         own = [path for path in category.files if path.parent == home and path.name in files]
@@ -165,13 +170,13 @@ def _sound(taken: _Taken) -> Iterator[tuple[Path, NDArray[np.float32]]]:
         try:
             yield photo, classic_bottlenecks.read(file, taken.length)[1]
         except Unreadable:
-            continue  # it is named when it would be taken
+            continue  # it is reported when it would be used
 
 
 def _compared(
     taken: _Taken, sound: dict[Path, NDArray[np.float32]], own: dict[Path, NDArray[np.float32]]
 ) -> str:
-    """Why the group is another network's, or ""; single photos that changed are not taken."""
+    """Return why the group is another network's, or ""; drop single photos that have changed."""
     unlike = [photo for photo, row in own.items() if not alike(row, sound[photo])]
     if not own:
         return "there is no photo to compare with that can be read"
@@ -185,7 +190,10 @@ def _compared(
 
 
 def _stored_alone(stored: Stored, photos: Path, extractor: Extractor) -> Gathered:
-    """The rows of the first group that may be the extractor's; its files are the examples."""
+    """Return the rows of the first group that may be the extractor's; its files are the examples.
+
+    Raise UserError if there is no such group.
+    """
     backbone, reasons = extractor.backbone, []
     for group in stored.groups:
         reason = reason_against(group, extractor)
@@ -212,7 +220,7 @@ def _stored_alone(stored: Stored, photos: Path, extractor: Extractor) -> Gathere
 
 
 def _rows(files: list[Path], length: int) -> Rows:
-    """A row a file that is sound, its key the SHA-256 of its text."""
+    """Return a row for each sound file, with the SHA-256 of its text as key."""
     found, left_out = {}, []
     read = encoded.ahead(lambda path: classic_bottlenecks.read(path, length), files)
     for path, each in progress.track(read, len(files), "Bottlenecks"):

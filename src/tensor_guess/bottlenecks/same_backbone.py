@@ -1,4 +1,4 @@
-"""Whether it was a backbone that gave an old run's bottlenecks: by names, lengths and numbers."""
+"""Judge by names, lengths and numbers whether a backbone computed an old run's bottlenecks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,18 @@ from tensor_guess.graphs import shapes
 from tensor_guess.graphs.foreign import mean_and_std
 from tensor_guess.graphs.graph import cut
 
-# Two bottlenecks of a photo are alike where the difference is at most so long, of the one's length
-# (docs/design.md, Measured).
+# Two bottlenecks of a photo are alike if the length of their difference is at most this fraction of
+# the first one's length (docs/design.md, Measured).
 ALIKE = 0.05
 
 
 def alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two bottlenecks [D] are the same network's, of one photo."""
+    """Return whether two bottlenecks [D] of one photo come from the same network."""
     return bool(np.linalg.norm(one - other) <= ALIKE * np.linalg.norm(one))
 
 
 def reason_against(group: Group, extractor: Extractor) -> str:
-    """Why the group cannot be the extractor's own, by all that is known without photos, or ""."""
+    """Return why, judging without photos, the group cannot be this extractor's, or ""."""
     backbone, length = extractor.backbone, extractor.length
     found, size = group.length(), backbone.scaling.size
     if found is None:
@@ -41,7 +41,7 @@ def reason_against(group: Group, extractor: Extractor) -> str:
 
 
 def reason_in_names(group: Group, backbone: Backbone) -> str:
-    """Why the group is not the backbone's own by what its files are called, or ""."""
+    """Return why the names of the group's files speak against this backbone, or ""."""
     if group.is_of(backbone.name):
         return ""
     name, scaling = shown(backbone.name), backbone.scaling

@@ -1,4 +1,4 @@
-"""Which file had which key: what did not change is not read again."""
+"""Remember which file had which key, so that unchanged files are not read again."""
 
 import hashlib
 import os
@@ -14,9 +14,10 @@ from tensor_guess.images import encoded
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import publish
 
-# A file changed just before it was hashed may change again within one tick of its clock.
+# A file that changed just before it was hashed may change again within one tick of the file
+# system's clock, unnoticed.
 _TICK_NS = 2_000_000_000
-_MAX_BYTES = 500_000_000  # of six million files
+_MAX_BYTES = 500_000_000  # enough for six million files
 
 _SEEN = np.dtype(
     [("path", "V16"), ("size", "<i8"), ("mtime", "<i8"), ("ctime", "<i8"), ("inode", "<u8"),
@@ -25,7 +26,7 @@ _SEEN = np.dtype(
 
 
 class Seen:
-    """Which key a file had when its size, times and inode were these: saves reading it again."""
+    """The key that each file had when it had this size, these times and this inode."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,25 +34,25 @@ class Seen:
         self._changed = False
 
     def key(self, path: Path) -> bytes | None:
-        """The SHA-256 of the file's bytes, if nothing about the file has changed since."""
+        """Return the SHA-256 of the file's bytes if the file has not changed since, else None."""
         row = self._rows.get(_short(path))
         if row is None:
             return None
         try:
             same = row == _seen_row(path, path.stat(), bytes(row["key"]))
         except OSError:
-            return None  # read() says why
+            return None  # read() will report why
         return bytes(row["key"]) if same else None
 
     def remember(self, path: Path, picture: encoded.Picture) -> None:
-        """Remember the key; the file is not read again until it changes."""
+        """Remember the file's key until the file changes."""
         status = picture.status
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _TICK_NS:
             self._rows[_short(path)] = _seen_row(path, status, picture.key)
             self._changed = True
 
     def save(self) -> None:
-        """Write what was remembered to disk; that it could not be is said, and costs little."""
+        """Write to disk what was remembered. Report if that fails, which only costs time later."""
         if self._changed:
             data = np.array(list(self._rows.values()), _SEEN).tobytes()
             try:

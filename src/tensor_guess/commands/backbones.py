@@ -24,7 +24,10 @@ def fetch(backbone: tuple[str, ...]) -> None:
 @click.command("backbones", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def list_backbones(as_json: bool) -> None:
-    """List the pretrained networks, and which of them are on this machine."""
+    """List the pretrained networks.
+
+    The last column shows whether a network is on this machine already.
+    """
     from tensor_guess.backbones import loading
     from tensor_guess.backbones.catalogue import CATALOGUE
 
@@ -56,7 +59,7 @@ def list_backbones(as_json: bool) -> None:
 @click.argument("folder", type=PATH)
 @click.argument("size", type=int)
 def freeze_module(folder: Path, size: int) -> None:
-    """Write the frozen graph of a stranger's SavedModel to stdout; nothing else can be reached."""
+    """Write the frozen graph of a stranger's SavedModel to stdout, after confining the process."""
     from tensor_guess.system import confinement
 
     confinement.confine([folder])

@@ -1,4 +1,4 @@
-"""The commands about graphs: inspect one, share a classifier, verify what was shared."""
+"""The commands about graphs: inspect one, share, verify or export a classifier."""
 
 import json
 from collections.abc import Iterator
@@ -25,14 +25,15 @@ from tensor_guess.errors import UserError, WrongUsage, shown
 @graph_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
-    """Tell what is in a frozen graph, whoever made it: nothing of it is run.
+    """Show what is in a frozen graph, without running it.
 
-    Its ops, inputs and outputs, what it would be fed, its bottleneck, head and labels, and why it
-    would be refused (then the exit code is 1). TF_FILES is a classifier's folder or a graph.
+    The graph may be from any program. The output lists its ops, inputs and outputs, how pictures
+    are fed to it, its bottleneck, head and labels, and why it would be refused (then the exit code
+    is 1). TF_FILES is a classifier's folder or a graph.
     """
     from tensor_guess.guessing import inspect as inspection
 
-    # `imagenet` is a folder of that name here: the built-in classifier is no file.
+    # Here `imagenet` means a folder of that name, because the built-in classifier is not a file.
     found = inspection.inspect(classifier(tf_files or Path("imagenet"), **said))
     if as_json:
         click.echo(json.dumps(asdict(found)))
@@ -54,10 +55,10 @@ def share(
     intended_use: str | None,
     licence: str | None,
 ) -> None:
-    """Write the classifier TF_FILES to OUT, a zip to hand on.
+    """Write the classifier TF_FILES to OUT, a zip to share.
 
-    In it are graph, labels, record, a model card, digests, and a self-test of pictures that are
-    drawn, never yours. `tensor-guess verify` checks it.
+    It contains the graph, labels, record, a model card, digests, and a self-test with generated
+    pictures, never yours. `tensor-guess verify` checks it.
     """
     if tf_files is None:
         raise _is_built_in()
@@ -71,7 +72,10 @@ def share(
 @click.command(cls=Command)
 @click.argument("zip", type=PATH)
 def verify(zip: Path) -> None:
-    """Check a zip that `share` wrote: digests, graph, labels, self-test; nothing is unpacked."""
+    """Check a zip that `share` wrote.
+
+    It checks the digests, the graph, the labels and the self-test. No file is unpacked.
+    """
     from tensor_guess.sharing import share as sharing
 
     held = sharing.verify(zip)
@@ -113,10 +117,11 @@ def _lines(found: Any) -> Iterator[str]:
 def export(
     tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
 ) -> None:
-    """Write the classifier TF_FILES to DEST for another runtime, if it gives the same scores there.
+    """Write a classifier for another runtime.
 
-    DEST becomes a file (tflite, onnx) or a folder (saved_model, openvino). It is loaded in its own
-    runtime and compared on 20 pictures; in 8 bits its accuracy is measured instead.
+    The classifier TF_FILES is written to DEST only if it gives the same scores there. DEST becomes
+    a file (tflite, onnx) or a folder (saved_model, openvino). It is loaded in its own runtime and
+    compared on 20 pictures. In 8 bits, its accuracy is measured instead.
     """
     if tf_files is None:
         raise _is_built_in()

@@ -1,4 +1,4 @@
-"""The commands that name pictures: guess, and fetch-images for those that are URLs."""
+"""The commands that label pictures: guess, and fetch-images for pictures given as URLs."""
 
 import json
 from pathlib import Path
@@ -39,10 +39,10 @@ def guess(
     precision: str | None,
     **named: Any,
 ) -> int:
-    """Name each IMAGE, a file or a URL: every label with its score, best first.
+    """Print each IMAGE's labels with their scores, best first.
 
-    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
-    imagenet: 1000 things that are known without training.
+    IMAGE is a file or a URL. TF_FILES is a classifier's folder, a frozen graph (also another
+    program's), or the word imagenet: 1000 things that are known without training.
     """
     image += images
     if not image:
@@ -71,7 +71,10 @@ def guess(
 @click.argument("folder", type=PATH)
 @click.argument("url", nargs=-1, required=True)
 def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
-    """Download pictures to FOLDER; `guess` does it by itself for an IMAGE that is a URL."""
+    """Download pictures to FOLDER.
+
+    `guess` does this by itself if an IMAGE is a URL.
+    """
     from tensor_guess.images import urls
 
     count = urls.fetch(folder, url)

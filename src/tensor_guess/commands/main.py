@@ -1,4 +1,4 @@
-"""The program: all of its commands, and how it ends."""
+"""The program: all its commands, and how it ends."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ for module in (backbones, graphs, guess, sort, train):
 
 
 def main() -> None:
-    """The program: sys.argv in, exit code out; never a traceback for a user's mistake."""
+    """Run the command in sys.argv, and exit with its code; never show a traceback for UserError."""
     try:
         container.enter()
         sys.exit(cli.main(prog_name="tensor-guess", standalone_mode=False))
@@ -32,7 +32,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except OSError as error:
-        # Wherever it happens: a folder that cannot be searched, a disk that fails.
+        # It can happen anywhere: a folder that cannot be searched, a disk that fails.
         where = (
             f"could not use {shown(os.fsdecode(error.filename))}" if error.filename else "failed"
         )

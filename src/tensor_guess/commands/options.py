@@ -1,4 +1,4 @@
-"""What commands share: how options are written, and how a classifier is named."""
+"""What several commands share: the form of options, and how to name a classifier."""
 
 from math import isfinite
 from pathlib import Path
@@ -8,13 +8,13 @@ import click
 
 from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR, PRECISIONS
 
-BUILTIN = "imagenet"  # the word; ./imagenet is a folder of that name
-LEFT_OUT = 3  # the exit code: done, but some files were left out
+BUILTIN = "imagenet"  # as a word; ./imagenet is a folder of that name
+LEFT_OUT = 3  # exit code: done, but some files were left out
 PATH = click.Path(path_type=Path)
 
 
 class Command(click.Command):
-    """A command whose options may be written with underscores too, as `retrain.py` did."""
+    """A command whose options may also be written with underscores, as in `retrain.py`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -23,21 +23,21 @@ class Command(click.Command):
         )
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """What is left of the arguments; `--graph G` is another way to write TF_FILES."""
+        """Parse the arguments; `--graph G` is another way to write TF_FILES."""
         if any(option.name == "graph" for option in self.params):
             args = _graph_first(args)
         return super().parse_args(context, args)
 
 
 class ClassifierPath(click.Path):
-    """A path; or the word `imagenet`, which comes as None."""
+    """A path, or the word `imagenet`, which is converted to None."""
 
     def convert(self, value: Any, *others: Any) -> Any:
         return None if value == BUILTIN else super().convert(value, *others)
 
 
 class Finite(click.FloatRange):
-    """A number in the range; `nan` and `inf` are none."""
+    """A number in the range, but neither `nan` nor `inf`."""
 
     def convert(self, value: Any, *others: Any) -> Any:
         found = super().convert(value, *others)
@@ -45,21 +45,21 @@ class Finite(click.FloatRange):
 
 
 def at_least(lowest: int) -> click.IntRange:
-    """An integer from `lowest` on."""
+    """Return the type of an integer that is at least `lowest`."""
     return click.IntRange(min=lowest)
 
 
 labels_option = click.option(
-    "--labels", type=PATH, help="Labels file of another program's graph.  [default: the one there]"
+    "--labels", type=PATH, help="Labels file of another program's graph.  [default: beside it]"
 )
 
 
 def graph_options(command: Any) -> Any:
-    """The command with TF_FILES, and what may be said of another program's graph."""
+    """Add TF_FILES to the command, and the options about another program's graph."""
     pixels = click.IntRange(min=1)
     for decorate in (
-        click.option("--output-layer", help=f"The tensor of scores.  [default: {FINAL_TENSOR}]"),
-        click.option("--input-layer", help="The tensor that takes the images."),
+        click.option("--output-layer", help=f"Tensor with the scores.  [default: {FINAL_TENSOR}]"),
+        click.option("--input-layer", help="Tensor to feed the images to."),
         click.option("--input-std", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option("--input-mean", type=float, help="Pixels are fed as (x - mean) / std."),
         click.option(
@@ -68,7 +68,7 @@ def graph_options(command: Any) -> Any:
         click.option("--input-height", type=pixels, help="Height of the images, in pixels."),
         labels_option,
         click.option(
-            "--graph", type=PATH, expose_value=False, help="TF_FILES, written as label_image does."
+            "--graph", type=PATH, expose_value=False, help="Same as TF_FILES (from label_image)."
         ),
         click.argument("tf_files", type=ClassifierPath(path_type=Path)),
     ):
@@ -77,7 +77,7 @@ def graph_options(command: Any) -> Any:
 
 
 def classifier_options(command: Any) -> Any:
-    """As `graph_options`, and with what says which network `imagenet` is, and how it computes."""
+    """Add what `graph_options` adds, and the options for `imagenet`'s network and the precision."""
     for decorate in (
         click.option("--offline", is_flag=True, help=f"{BUILTIN}: never use the internet."),
         click.option(
@@ -87,7 +87,7 @@ def classifier_options(command: Any) -> Any:
         click.option(
             "--precision",
             type=click.Choice(PRECISIONS),
-            help="What is computed in.  [default: the classifier's own]",
+            help="Precision to compute in.  [default: the classifier's own]",
         ),
         graph_options,
     ):
@@ -98,7 +98,7 @@ def classifier_options(command: Any) -> Any:
 def classifier(
     tf_files: Path | None, *, backbone: str | None = None, offline: bool = False, **said: Any
 ) -> Any:
-    """The classifier that the options name: the built-in one, or a path and what is said of it."""
+    """Return the classifier that the options name: the built-in one, or a path with settings."""
     if tf_files is None:
         from tensor_guess.guessing.loading import Imagenet
 
@@ -125,7 +125,7 @@ def classifier(
 
 
 def _graph_first(args: list[str]) -> list[str]:
-    """The arguments with the value of `--graph`, where it is among them, as the first."""
+    """Return the arguments with the value of `--graph`, if it is given, moved to the front."""
     for i, each in enumerate(args):
         name, equals, value = each.partition("=")
         if each == "--":

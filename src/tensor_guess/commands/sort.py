@@ -20,10 +20,10 @@ from tensor_guess.errors import UserError, shown
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
 def classify_dir(src: Path, dest: Path, precision: str | None, **named: Any) -> int:
-    """Copy every picture in SRC to DEST as <category>-<score>.<ext>.
+    """Sort copies of all pictures in SRC into DEST.
 
-    TF_FILES is a classifier's folder, a frozen graph (also another program's), or the word
-    imagenet.
+    Each copy is named <category>-<score>.<ext>. TF_FILES is a classifier's folder, a frozen graph
+    (also another program's), or the word imagenet.
     """
     which = classifier(**named)
     from tensor_guess.guessing import sort as sorting

@@ -26,7 +26,7 @@ _DEFAULTS = Training()
 _LARGEST_BATCH = 1_000_000
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-# retrain.py's options for which there is nothing left to do, with what is said when one is given.
+# Options of retrain.py that have no effect here, with the message to print if one is given.
 _NOTHING_TO_DO = {
     "--model-dir": "backbones are kept in the cache (TENSOR_GUESS_CACHE)",
     "--saved-model-dir": "no SavedModel is written; the frozen graph is the result",
@@ -58,7 +58,7 @@ def _classic_options(command: Any) -> Any:
 def _setting(
     *names_and_field: str, type: click.ParamType[Any], help: str
 ) -> Callable[[_Function], _Function]:
-    """An option for a field of Training, the last of the names; its default stands there."""
+    """Return an option for a field of Training, the last of the names, with the field's default."""
     default = getattr(_DEFAULTS, names_and_field[-1])
     return click.option(*names_and_field, type=type, default=default, show_default=True, help=help)
 

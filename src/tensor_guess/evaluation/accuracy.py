@@ -26,7 +26,7 @@ class Accuracy:
 
     @property
     def value(self) -> float:
-        """The share of right ones, 0 to 1; NaN without pictures."""
+        """Return the share of right ones, 0 to 1; NaN without pictures."""
         return self.right / self.count if self.count else float("nan")
 
     def interval(self) -> tuple[float, float]:
@@ -79,7 +79,7 @@ def near_copies(held_out: Pictures, training: Pictures) -> NearCopies:
     found = NearCopies(*np.zeros((2, len(held_out.truth)), bool))
     if not len(training.truth):
         return found
-    # What all logits have in common distinguishes no picture from another.
+    # What all logits have in common does not distinguish pictures.
     rows = training.bottlenecks
     common = rows.mean(axis=0) if rows.min() < _LOGITS_BELOW else np.float32(0)
     units = _unit(rows - common)

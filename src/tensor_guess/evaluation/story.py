@@ -1,4 +1,4 @@
-"""model.json: a graph's record, and how the classifier was made, which no graph says."""
+"""model.json: a graph's record, and how the classifier was made, which the graph does not say."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Story:
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """The accuracy on the testing split."""
+        """Return the accuracy on the testing split."""
         if self.confusion is None:
             return None
         right = sum(row[k] for k, row in enumerate(self.confusion))

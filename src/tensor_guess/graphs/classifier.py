@@ -1,4 +1,4 @@
-"""What gives images their scores: a checked frozen graph, ours or another program's."""
+"""A classifier: a checked frozen graph, ours or another program's, that scores images."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tensor_guess.graphs.rewriting import rewritten
 
 @dataclass(frozen=True)
 class Classifier:
-    """A frozen graph that was read and checked; `record` is what it says of itself.
+    """A frozen graph that was read and checked; `record` is what it says about itself.
 
     `digest()` is the SHA-256 of its bytes, which are `data` (empty for the built-in classifier).
     `top`: how many labels a guess prints; None means all.

@@ -1,6 +1,6 @@
-"""A graph becomes OpenVINO's model: in a process of its own, which may take only so much.
+"""Convert a graph to OpenVINO's model, in a separate process with limits on memory and time.
 
-The graph is a stranger's; whatever it does to the front end that reads it, the program goes on.
+The graph is a stranger's. Whatever it does to the front end that reads it, the program goes on.
 """
 
 import gc
@@ -33,17 +33,17 @@ from tensor_guess.graphs.shapes import MAX_TENSOR
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import limited
 
-# Bytes of tensors that are needed at one moment, for all pictures that are computed at once.
-# EfficientNetV2-L, of 480 x 480, needs 48 MB for one, Inception v3 11.
+# Bytes of tensors that may be needed at one moment, for all pictures that are computed together.
+# EfficientNetV2-L, with 480 x 480 pixels, needs 48 MB for one picture, Inception v3 11 MB.
 MAX_LIVE = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a conversion may take: Inception v3 (87 MB) takes 200 MB and 0.4 s, VGG16 1.2 GB."""
+    """What a conversion may use: Inception v3 (87 MB) needs 200 MB and 0.4 s, VGG16 1.2 GB."""
 
-    memory: int = 1_000_000_000  # bytes, beyond what the program has already
-    memory_per_byte: int = 5  # and so many for each byte of the graph
+    memory: int = 1_000_000_000  # bytes, beyond what the program uses already
+    memory_per_byte: int = 5  # additional bytes for each byte of the graph
     seconds: int = 120
 
 
@@ -53,10 +53,10 @@ LIMITS = Limits()
 def model_of(
     graph: GraphDef, scaling: Scaling, output: str, batch: int, width: int | None = None
 ) -> ov.Model:
-    """Return the model of what is between the network's input and `output`; it scales by itself.
+    """Return a model from the network's input to `output`, which includes the scaling.
 
-    `batch`: how many images it is fed at once; one, if so many would take too much memory. `width`:
-    see `check_row`. Raises UserError if that cannot be done.
+    `batch` is how many images it takes together; if they would need too much memory, it takes one.
+    `width`: see `check_row`. Raise UserError if the graph cannot be converted.
     """
     nodes = cut(graph, scaling, output)
     check_row(nodes, output, width)
@@ -73,9 +73,9 @@ def model_of(
 
 
 def check_row(nodes: Sequence[NodeDef], output: str, width: int | None = None) -> None:
-    """Raise UserError where `output` is not one row an image, of `width` numbers if that is given.
+    """Raise UserError if `output` is not one row for each image, of `width` numbers if given.
 
-    This is what holds a record against its graph: as many scores as there are labels.
+    This check compares a record with its graph: there must be as many scores as labels.
     """
     shape = shapes.check(nodes).get(output)
     if shape is None or len(shape) < 2 or shape[0] != 1 or prod(shape) != (width or prod(shape)):
@@ -88,13 +88,13 @@ def check_row(nodes: Sequence[NodeDef], output: str, width: int | None = None) -
 
 
 def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIMITS) -> ov.Model:
-    """The model of `nodes`, whose first one is fed a tensor of `shape`.
+    """Return the model of `nodes`, whose first one takes a tensor of `shape`.
 
-    Of [N, H, W, C] it is fed [1, H, W, C] if N pictures at once would take more than MAX_LIVE.
-
-    Raises UserError where that cannot be done, or not within `limits`; leaves nothing behind.
+    If `shape` is [N, H, W, C] and N pictures together would need more than MAX_LIVE, the model
+    takes [1, H, W, C]. Raise UserError if the nodes cannot be converted within `limits`. Nothing is
+    left behind.
     """
-    _front_end()  # before the fork: another thread may be loading something at that moment
+    _front_end()  # before the fork, at which another thread may be loading something
     with _private_folder() as folder:
         with open(folder / "graph.pb", "wb") as file:
             file.writelines(serialised(map(listed, nodes)))
@@ -106,10 +106,11 @@ def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIM
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder for graph.pb, model.xml, model.bin and reason, in memory where the system can.
+    """Yield a folder for graph.pb, model.xml, model.bin and reason, in memory if possible.
 
-    Writing a hundred megabytes to a disk's cache takes five times as long. OpenVINO takes paths
-    only, and writes nothing that is not called `.xml`: hence links to what has no name.
+    Writing a hundred megabytes to a disk's cache takes five times as long. The files in memory have
+    no names, but OpenVINO accepts only paths, and a model's must end with `.xml`; so the folder
+    contains links to them.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="tensor-guess-") as name:
@@ -128,13 +129,13 @@ def _private_folder() -> Iterator[Path]:
 
 
 def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> None:
-    """Nothing comes back; the model is in the folder, or UserError says why it is not."""
-    # A fork takes milliseconds; starting Python and OpenVINO anew half a second.
+    """Write the model into the folder in a child process. Raise UserError if that fails."""
+    # A fork takes milliseconds; starting Python and OpenVINO again takes half a second.
     method = "fork" if limited.CAN_FORK else "spawn"
     start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
     child = start(target=_child, args=(folder, tuple(shape), memory, seconds))
-    # Nothing of the program's may be cleared away in the child: it could wait for its threads,
-    # which are not there.
+    # None of the program's objects may be finalised in the child: that could wait for threads that
+    # do not exist there.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -163,9 +164,9 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
 
 @contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Ctrl-C counts when this is over: while a process starts, it would be lost in a hook.
+    """Delay Ctrl-C until the end of the block: while a process starts, a hook would swallow it.
 
-    To block the signal would not do, as any other thread takes it.
+    Blocking the signal would not help, because another thread would receive it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -181,12 +182,12 @@ def _ctrl_c_later() -> Iterator[None]:
 
 
 def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoReturn:
-    """Does not come back: exits with 0 when the model is written, with 1 and a reason if not."""
+    """Write the model, then exit with 0; on failure write the reason and exit with 1."""
     code = 1
     try:
         limited.limit(memory, seconds)
         loaded = _front_end().load(folder / "graph.pb")
-        os.truncate(folder / "graph.pb", 0)  # its memory is wanted
+        os.truncate(folder / "graph.pb", 0)  # frees its memory
         model = _front_end().convert(loaded)
         _reshape(model, shape)
         ov.serialize(model, folder / "model.xml", folder / "model.bin")
@@ -196,14 +197,14 @@ def _child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> NoR
         reason = much if lacks_memory(error) else words_of(error)
         (folder / "reason").write_text(reason, "utf-8")
     finally:
-        os._exit(code)  # what the program would do at its end is not this process's to do
+        os._exit(code)  # without what only the program itself must do at its end
 
 
 def _reshape(model: ov.Model, shape: Sequence[int]) -> None:
-    """Fix the shape of what is fed; a picture at a time if several at once would take too much.
+    """Fix the shape of the input: one picture at a time if several would need too much memory.
 
-    Raises ValueError if one picture would. `shapes` reckons as TensorFlow does, before anything is
-    converted; this is OpenVINO's own reckoning of what it would make.
+    Raise ValueError if even one would. `shapes` calculates as TensorFlow does, before the
+    conversion; this uses the shapes that OpenVINO calculates for its own model.
     """
     batch, *picture = shape
     model.reshape([1, *picture])
@@ -212,9 +213,9 @@ def _reshape(model: ov.Model, shape: Sequence[int]) -> None:
 
 
 def _live(model: ov.Model) -> int:
-    """The bytes of the tensors that are needed at one moment, at most, without the weights.
+    """Return the most bytes of tensors that are needed at one moment, without the weights.
 
-    Raises ValueError if that, or one tensor, is too much.
+    Raise ValueError if they, or one tensor, are too much.
     """
     ops = model.get_ordered_ops()
     last = {
@@ -239,7 +240,7 @@ def _live(model: ov.Model) -> int:
 
 
 def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
-    """The bytes of a tensor. Raises ValueError if they are too many, or cannot be told."""
+    """Return the bytes of a tensor. Raise ValueError if they are too many or not known."""
     shape, name = output.get_partial_shape(), shown(op.get_friendly_name())
     if shape.is_dynamic:
         raise ValueError(f"how large {name} is cannot be told")
@@ -253,7 +254,7 @@ def _size(op: ov.Node, output: ov.Output, constant: bool) -> int:
 
 @cache
 def _load_plugin() -> None:
-    """Nothing comes back; what runs models is loaded: the time of a conversion is good for that."""
+    """Load what runs models, once; there is time for it during a conversion."""
     ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
 
 

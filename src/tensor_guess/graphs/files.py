@@ -1,6 +1,6 @@
-"""A classifier but for its network: its files, its labels, its record, what its user says of it.
+"""A classifier without its network: its files, labels and record, and what its user specifies.
 
-None of that takes a library to read.
+All of this can be read without any library.
 """
 
 from collections import Counter
@@ -114,9 +114,9 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def of_json(said: Any, labels: tuple[str, ...]) -> Record:
-    """Return the record that JSON gave, but for its labels.
+    """Return the record in parsed JSON, with these labels.
 
-    Raises KeyError, TypeError or ValueError if it is none.
+    Raise KeyError, TypeError or ValueError if it is not a record.
     """
     kept = {each.name: said[each.name] for each in fields(Record) if each.name != "labels"}
     kept["scaling"] = Scaling(**kept["scaling"])
@@ -145,7 +145,7 @@ def _is_candidate(path: Path) -> bool:
 
 
 def say_ignored(name: str, fed: Fed) -> None:
-    """Report that what the user says about a graph of ours is ignored, if anything was said."""
+    """Report that the user's settings for a graph of ours are ignored, if there are any."""
     if fed != AS_FOUND:
         progress.say(
             f"{name} records its own settings; the --input and --output options are ignored"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tensor_guess.images.pixels import Pixels
 
-# Images a request computes at once; how many hardly matters (docs/design.md).
+# Images that a request computes together; how many hardly matters (docs/design.md).
 BATCH = 4
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ class Network:
 
     `precision` is float32 or bf16; bf16 falls back to float32 if the CPU does not have it.
     `few`: only a handful of images will come. `width`: how many numbers the vector must have.
-    Raises UserError if the graph cannot be computed so.
+    Raise UserError if the graph cannot be computed like this.
     """
 
     _blob: ov.Tensor  # OpenVINO may go on reading the one it was given
@@ -47,11 +47,11 @@ class Network:
         few: bool = False,
         width: int | None = None,
     ) -> None:
-        # What reads graphs is of no use to a network that was kept.
+        # A network that was kept does not need what reads graphs.
         from tensor_guess.graphs.conversion import model_of
 
         model = model_of(graph, scaling, output, 1 if few else BATCH, width)
-        batch = model.input().get_partial_shape()[0].get_length()  # less if it computes much
+        batch = model.input().get_partial_shape()[0].get_length()  # 1 for large networks
         with _computing():
             self._start(ov.Core().compile_model(model, "CPU", _how(batch, precision)), scaling)
 
@@ -59,9 +59,9 @@ class Network:
     def of_blob(
         cls, blob: memoryview, scaling: Scaling, precision: str, batch: int, width: int
     ) -> Self:
-        """Return the network that gave `blob`, to the same OpenVINO on the same processor.
+        """Return the network that `blob` was made from, by the same OpenVINO on the same processor.
 
-        Raises RuntimeError if it is none such.
+        Raise RuntimeError if the blob is not of such a network.
         """
         network = cls.__new__(cls)
         network._blob = ov.Tensor(np.frombuffer(blob, np.uint8), shared_memory=True)
@@ -77,13 +77,13 @@ class Network:
         return network
 
     def blob(self) -> memoryview:
-        """Return what `of_blob` takes. Raises RuntimeError or MemoryError if that cannot be had."""
+        """Return the bytes for `of_blob`. Raise RuntimeError or MemoryError if that fails."""
         found: memoryview = self._compiled.export_model().getbuffer()
         return found
 
     @property
     def batch(self) -> int:
-        """How many images a request computes at once."""
+        """Return how many images a request computes together."""
         return self._batch
 
     def _start(self, compiled: ov.CompiledModel, scaling: Scaling) -> None:
@@ -95,7 +95,7 @@ class Network:
     def run(
         self, pairs: Iterable[tuple[Item, "Pixels"]]
     ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
-        """Each item with the vector of its image, in order; several are computed at a time."""
+        """Yield each item with its image's vector, in order; several are computed at a time."""
         flying: deque[tuple[Any, list[Item]]] = deque()
         source = iter(pairs)
         try:
@@ -104,13 +104,13 @@ class Network:
                     yield from self._landed(*flying.popleft())
                 request, items = self._idle.popleft(), [item for item, _ in batch]
                 images = [image for _, image in batch]
-                # Always a whole batch: the same kernels, so the same numbers, for every image.
+                # Always a full batch, so that the same kernels give every image the same numbers.
                 images += [images[-1]] * (self._batch - len(images))
                 request.start_async({0: np.stack(images)})
                 flying.append((request, items))
             while flying:
                 yield from self._landed(*flying.popleft())
-        finally:  # a run that was given up leaves the network ready for the next
+        finally:  # even if this run was given up, the network is ready for the next
             for request, _ in flying:
                 request.wait()
                 self._idle.append(request)
@@ -132,7 +132,7 @@ class Network:
 
 @contextmanager
 def _computing() -> Iterator[None]:
-    """What OpenVINO cannot do is one sentence."""
+    """Turn OpenVINO's errors into a UserError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -141,14 +141,14 @@ def _computing() -> Iterator[None]:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU computes in bf16 itself."""
+    """Return whether this CPU has instructions for bf16."""
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def precision_of(record: Record, asked: str | None = None) -> str:
     """Return the precision that is asked for, else the record's own; bf16 only if the CPU has it.
 
-    If it does not, that is said.
+    If the CPU does not have it, report that.
     """
     precision = asked or record.precision
     if precision == BF16 and not has_bf16():
@@ -159,7 +159,7 @@ def precision_of(record: Record, asked: str | None = None) -> str:
 
 
 def runtime() -> list[str]:
-    """Return what a blob is made by and for: OpenVINO and the processor, as it tells them."""
+    """Return what a blob depends on: OpenVINO's version, the processor and its capabilities."""
     core = ov.Core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return [ov.get_version(), core.get_property("CPU", "FULL_DEVICE_NAME"), *able]
@@ -168,6 +168,6 @@ def runtime() -> list[str]:
 def _how(batch: int, precision: str) -> dict[str, str]:
     return {
         "PERFORMANCE_HINT": "LATENCY" if batch == 1 else "THROUGHPUT",
-        # The default is whatever the CPU likes best, bf16 included.
+        # The default is whatever is fastest on the CPU, even bf16.
         "INFERENCE_PRECISION_HINT": "bf16" if precision == BF16 else "f32",
     }

@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 # The largest tensor that may be computed, in bytes, for one image.
 MAX_TENSOR = 256_000_000
 # All of them together, if none were freed, in bytes; and how many products one image may take.
-# EfficientNetV2-L, of 480 x 480, takes 53e9.
+# EfficientNetV2-L, with 480 x 480 pixels, takes 53e9.
 MAX_COMPUTED = 4_000_000_000
 MAX_PRODUCTS = 1e12
 # The same for what depends on no picture: a compiler computes it once, and slowly. The weights of
@@ -111,7 +111,7 @@ class _Graph:
 
     @property
     def known_names(self) -> KeysView[str]:
-        """The names of the tensors whose values `known` returns."""
+        """Return the names of the tensors whose values `known` returns."""
         return self._known.keys()
 
     def known(self, name: str) -> list[int]:
@@ -371,7 +371,7 @@ def _pad(graph: _Graph, node: NodeDef, inputs: list[Shape]) -> Shape:
     if form != (len(shape), 2) or min(pairs) < 0 or value not in ([], [()]):
         raise ValueError(f"{list(shape)} padded by {pairs}")
     before, after = pairs[::2], pairs[1::2]
-    if node.op == "MirrorPad":  # no more than what is there can be mirrored
+    if node.op == "MirrorPad":  # it cannot add more than there is to mirror
         most = [side - (_attribute(node, "mode").s == b"REFLECT") for side in shape]
         if any(
             pad > side for each in (before, after) for pad, side in zip(each, most, strict=True)

@@ -1,7 +1,7 @@
-"""Sorted copies: pictures -> files in DEST, each once, nothing overwritten, none lost.
+"""Copy pictures to files in DEST: each once, overwriting nothing and losing none.
 
-Names are given in order; files are written and synced by threads while the network computes; a
-manifest's lines follow once their files, and the names of these, are on disk.
+Names are assigned in order. Threads write and sync the files while the network computes. A line is
+added to the manifest only when its file, and that file's name, are on disk.
 """
 
 import os
@@ -26,11 +26,11 @@ from tensor_guess.system.durable import stage, sync_folder
 
 # `darth_vader-0.99621-2.jpg`: stem, number, extension.
 _NAME = re.compile(r"(.+-\d\.\d{5})(?:-(\d+))?\.([a-z]+)", re.DOTALL)
-# A disk has many writes under way at once, or it waits.
+# A disk is fast only if it has many writes under way at once.
 _WRITERS = 8
-# Files, or their bytes, whose names are synced together.
+# How many files, and how many bytes, have their names synced together.
 _BATCH, _BATCH_BYTES = 32, 32_000_000
-# Batches that may be under way: what bounds the memory.
+# How many batches may be under way. This bounds the memory.
 _UNDER_WAY = 3
 
 Stem = tuple[str, str]  # of a name: all before its number, and its extension
@@ -38,7 +38,7 @@ Stem = tuple[str, str]  # of a name: all before its number, and its extension
 
 @dataclass(frozen=True)
 class _Copy:
-    """A picture on its way: `name` is the future one of its file in DEST."""
+    """A picture being copied; `name` will be the name of its file in DEST."""
 
     source: Path
     sha256: str
@@ -49,7 +49,7 @@ class _Copy:
 class Copies:
     """The folder that pictures are copied to, for one run.
 
-    Leaving the `with` block waits until all are there and in the manifest.
+    Leaving the `with` block waits until all copies are on disk and in the manifest.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -83,10 +83,10 @@ class Copies:
     def add(
         self, source: Path, picture: Picture, category: str, scores: Mapping[str, float]
     ) -> None:
-        """Copy the very bytes that were guessed to `<category>-<score>.<ext>`, once.
+        """Copy exactly the bytes that were guessed to `<category>-<score>.<ext>`, once.
 
-        `category` is safe as a name; `scores` is best first. Raises UserError where this copy, or
-        one before it, could not be written.
+        `category` must be safe as a file name; `scores` is ordered best first. Raise UserError if
+        this copy, or an earlier one, could not be written.
         """
         stem = f"{category}-{next(iter(scores.values())):.5f}", picture.extension
         # A run that was killed may have left the copy without its line in the manifest.
@@ -102,7 +102,7 @@ class Copies:
             self._settling.popleft().result()
 
     def _write(self, source: Path, stem: Stem, name: str, picture: Picture | None) -> str:
-        """The name that the copy has at last; None is one that is there already."""
+        """Write the copy and return its final name; None means that it exists already."""
         if picture is None:
             return name
         folder, taken_at = self._manifest.destination, picture.status.st_mtime_ns
@@ -111,7 +111,7 @@ class Copies:
             while True:
                 try:
                     replace(staged, path=folder / name).commit(replace=False)
-                except FileExistsError:  # another run has taken the name meanwhile
+                except FileExistsError:  # another run took the name in the meantime
                     name = self._names.next(stem)
                 else:
                     return name
@@ -122,7 +122,7 @@ class Copies:
             self._batch, self._bytes = [], 0
 
     def _settle(self, batch: list[_Copy]) -> None:
-        """Sync the names of a batch, and write its lines; the first error is raised last."""
+        """Sync the names of a batch and write its lines, then raise its first error, if any."""
         errors = [copy.name.exception() for copy in batch]
         failed = [error for error in errors if error and not isinstance(error, Unreadable)]
         sync_folder(self._manifest.destination)
@@ -143,9 +143,9 @@ class Copies:
 
 
 class _Names:
-    """Which names in DEST are free; and which files there no manifest tells of.
+    """The names that are free in DEST, and the files there that are in no manifest.
 
-    DEST is listed once: however many pictures have one score, each name costs the same.
+    DEST is listed only once, so a name costs the same however many pictures share one score.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -166,14 +166,14 @@ class _Names:
                 self._untold[found[1], found[3]].append(name)
 
     def held(self, stem: Stem, picture: Picture) -> str | None:
-        """The file that no manifest tells of and that has the picture's bytes, if there is one."""
+        """Return the name of a file with the picture's bytes that is in no manifest, or None."""
         for name in self._untold.get(stem, ()):
             if self._digest(name, picture.size) == picture.key:
                 return name
         return None
 
     def next(self, stem: Stem) -> str:
-        """The next name that is free, as far as is known."""
+        """Return the next name that is free, as far as is known."""
         with self._lock:
             while True:
                 number = self._numbers[stem] = self._numbers.get(stem, 0) + 1
@@ -182,13 +182,13 @@ class _Names:
                     return name
 
     def _digest(self, name: str, size: int) -> bytes:
-        """SHA-256 of a file in DEST, or b"" where it has another size; read once."""
+        """Return the SHA-256 of a file in DEST, read once; b"" if it has another size."""
         path = self._destination / name
         try:
             if os.lstat(path).st_size != size:
                 return b""
             if name not in self._digests:
                 self._digests[name] = sha256(reading.read(path, size, follow=False)).digest()
-        except (OSError, Unreadable):  # gone meanwhile, or not ours to read: its name stays taken
+        except (OSError, Unreadable):  # removed meanwhile, or unreadable: its name stays taken
             return b""
         return self._digests[name]

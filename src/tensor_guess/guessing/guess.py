@@ -1,4 +1,4 @@
-"""The job of naming pictures: images -> network -> scores, best first."""
+"""Label pictures: images -> network -> scores, best first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.images.files import LeftOut
 
-# Whatever takes long to import is imported while the graph is read.
+# What is slow to import is imported while the graph is read.
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Guess:
-    """One image's (best) labels with their scores, best first; `category` is that of the best."""
+    """One image's best labels with their scores, best first; `category` belongs to the best."""
 
     path: Path
     category: str
@@ -29,12 +29,12 @@ class Guess:
 
     @property
     def label(self) -> str:
-        """The best label."""
+        """Return the best label."""
         return next(iter(self.scores))
 
     @property
     def score(self) -> float:
-        """The best label's score, 0..1."""
+        """Return the best label's score, 0..1."""
         return self.scores[self.label]
 
 
@@ -44,10 +44,10 @@ def guess(
     top: int | None = None,
     precision: str | None = None,
 ) -> Iterator[Guess | LeftOut]:
-    """For each path, in order: its Guess of the `top` labels, or LeftOut with the reason.
+    """Yield, for each path in order, a Guess with the `top` best labels, or LeftOut with a reason.
 
-    `precision`: what is computed in; None is the classifier's own. Raises UserError where the
-    classifier cannot be used.
+    `precision` is the precision to compute in; None means the classifier's own. Raise UserError if
+    the classifier cannot be used.
     """
     ready = Ready(classifier, len(paths) < FEW, precision)
     network = ready.network()
@@ -82,9 +82,9 @@ def guess(
 def of_scores(
     path: Path, classifier: Ready, scores: "NDArray[np.float32]", top: int | None = None
 ) -> Guess:
-    """The guess that `scores` [K] are, of equal ones the first label first.
+    """Return the Guess for `scores` [K]; among equal scores, the first label comes first.
 
-    `top`: how many labels; None is as many as the classifier tells.
+    `top` is the number of labels; None means the classifier's own number.
     """
     record = classifier.record
     order = (-scores).argsort(kind="stable")[: top or classifier.top]

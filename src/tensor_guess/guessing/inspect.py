@@ -1,4 +1,4 @@
-"""What is in a frozen graph, whoever made it, and what of it is refused: nothing is computed."""
+"""Inspect a frozen graph from any program: what it contains and what is refused. Nothing is run."""
 
 import hashlib
 from collections import Counter
@@ -22,16 +22,15 @@ from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images.scaling import Scaling
 
-# More are not told.
+# At most this many reasons are reported.
 _REFUSALS = 20
 
 
 @dataclass
 class Inspection:
-    """What a graph is; `refused` says why it would not be used, and is empty where it would.
-
-    `inputs` and `outputs`: tensors with their type and shape as the graph declares them.
-    `head`: length of the bottleneck, number of scores.
+    """What a graph contains; `refused` lists the reasons not to use it, if any.
+    `inputs` and `outputs`: tensors, with the type and shape that the graph declares.
+    `head`: the length of the bottleneck and the number of scores.
     """
 
     path: str
@@ -50,7 +49,7 @@ class Inspection:
 
 
 def inspect(given: Given) -> Inspection:
-    """What the graph is. Raises UserError where there is none that can be read at all."""
+    """Return what the graph contains. Raise UserError if no graph can be read at all."""
     path = loading.graph_path(given.path)
     name = shown(path)
     data = graphs.read(path)
@@ -63,12 +62,12 @@ def inspect(given: Given) -> Inspection:
         inputs=_inputs(graph),
         outputs=_outputs(graph),
     )
-    # One op may be refused at many nodes.
+    # Many nodes may have the same refused op.
     found.refused = list(islice(dict.fromkeys(graphs.faults(graph, name)), _REFUSALS))
     if not found.refused:
         try:
             _look_into(found, graph, given)
-            # Whatever else guessing would refuse: labels that do not fit, shapes.
+            # This finds everything else that guessing would refuse, such as labels that do not fit.
             found.labels = loading.load(given).record.labels
         except UserError as error:
             found.refused.append(str(error))
@@ -76,7 +75,7 @@ def inspect(given: Given) -> Inspection:
 
 
 def _look_into(found: Inspection, graph: GraphDef, given: Given) -> None:
-    """Adds what is known of a graph that holds only what is allowed."""
+    """Add what is known about a graph that contains only what is allowed."""
     if is_ours(graph):
         record = record_of(graph, shown(found.path))
         found.made_by = f"tensor-guess, with {record.backbone}"
@@ -109,7 +108,7 @@ def _inputs(graph: GraphDef) -> list[str]:
 
 
 def _outputs(graph: GraphDef) -> list[str]:
-    """The tensors that nothing in the graph takes, but for constants."""
+    """Return the tensors, other than constants, that no node of the graph uses."""
     taken = {graphs.node_of(each) for node in graph.node for each in node.input}
     return [
         f"{shown(node.name)}:0"

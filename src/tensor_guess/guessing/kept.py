@@ -1,8 +1,9 @@
-"""Compiled networks, kept for graphs that were seen before, and checked then.
+"""Compiled networks, kept for graphs that were checked and used before.
 
-<cache>/networks/<key>: the digest of all that follows it, a line of JSON, zeros up to a whole page,
-OpenVINO's model. The key is the digest of all that makes one: the graph's bytes, how it is used,
-our own code, the processor. Only what is this user's alone is taken.
+<cache>/networks/<key> contains the digest of all that follows, a line of JSON, zeros up to a whole
+page, and OpenVINO's model. The key is the digest of everything that determines the model: the
+graph's bytes, how it is used, our own code and the processor. A file is used only if it belongs to
+this user and nobody else has access to it.
 """
 
 import hashlib
@@ -21,35 +22,36 @@ from tensor_guess.errors import Unreadable, UserError
 from tensor_guess.images import scaling
 from tensor_guess.system import durable, reading
 
-# Bytes of all that are kept: those used last. One takes as much as its graph, VGG16's 0.55 GB.
+# Bytes of all kept networks together; the most recently used stay. One takes as much as its graph:
+# VGG16's 0.55 GB.
 MAX_BYTES = 1_000_000_000
 
 _DIGEST = 64
 _PAGE = 4096  # OpenVINO wants its weights aligned
-_OTHERS = 0o077  # modes for anyone but the owner
+_OTHERS = 0o077  # the permissions of everyone but the owner
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What was kept of a network: what was said of it, and OpenVINO's bytes."""
+    """A kept network: what was recorded about it, and OpenVINO's bytes."""
 
     said: dict[str, Any]
     blob: memoryview
 
 
 def folder() -> Path:
-    """Return the folder of networks. Raises UserError as `cache_folder`."""
+    """Return the folder of networks. Raise UserError as `cache_folder` does."""
     return cache_folder() / "networks"
 
 
 def key(digest: str, *used: object) -> str:
-    """Return what the network of a graph with that SHA-256 is kept as; `used`: how it is used."""
+    """Return the key of a graph's network, from the graph's SHA-256 and how it is `used`."""
     whole = [digest, [repr(each) for each in used], __version__, _code(), _processor()]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
 def find(key: str) -> Kept | None:
-    """Return what was kept as `key`; None if there is nothing, or it is damaged or not our own."""
+    """Return what is kept under `key`, or None if that is missing, damaged or not this user's."""
     try:
         path = folder() / key
         with reading.opened(path, follow=False) as file:
@@ -58,7 +60,8 @@ def find(key: str) -> Kept | None:
                 return None
             if not _DIGEST < status.st_size <= MAX_BYTES:
                 return None
-            # Of its own, and on a page: what is used is what was checked, and nothing is copied.
+            # Private memory: what was checked is what is used. It starts on a page, so OpenVINO
+            # need not copy it.
             pages = mmap.mmap(-1, status.st_size)
             data = memoryview(pages)
             if file.readinto(data) != len(data):
@@ -77,9 +80,9 @@ def find(key: str) -> Kept | None:
 
 
 def keep(key: str, said: dict[str, Any], blob: memoryview) -> None:
-    """Keep a network for next time if that can be; of all, those used last stay.
+    """Keep a network for next time, if possible; remove those used longest ago.
 
-    Raises nothing: a cache that cannot be written to, or is full, is no trouble.
+    Raise nothing: the program also works if the cache is full or not writable.
     """
     line = json.dumps({"key": key, **said}).encode() + b"\n"
     end = _DIGEST + len(line)
@@ -96,9 +99,9 @@ def keep(key: str, said: dict[str, Any], blob: memoryview) -> None:
 
 
 def can_keep() -> bool:
-    """Return whether there is a cache to keep anything in; a container may have none that lasts."""
+    """Return whether there is a lasting cache; a container may have none."""
     try:
-        # A cache that nobody made yet may be gone with this process.
+        # A cache folder that does not exist yet might not outlive this process.
         if cache_folder().is_dir():
             folder().mkdir(mode=0o700, exist_ok=True)
         return os.access(folder(), os.W_OK)
@@ -111,10 +114,10 @@ def _whole_pages(size: int) -> int:
 
 
 def _bound() -> None:
-    """Remove those used longest ago until the others have at most MAX_BYTES."""
+    """Remove the networks used longest ago until the rest take at most MAX_BYTES."""
     entries = []
     for each in os.scandir(folder()):
-        with suppress(FileNotFoundError):  # another run removes them too
+        with suppress(FileNotFoundError):  # another run may remove them too
             status = each.stat(follow_symlinks=False)
             entries.append((status.st_mtime_ns, status.st_size, each.path))
     total = 0
@@ -127,7 +130,10 @@ def _bound() -> None:
 
 @cache
 def _code() -> str:
-    """Return the digest of what reads, checks and converts a graph: none is kept of another."""
+    """Return the digest of the code that reads, checks and converts a graph.
+
+    If that code changes, kept networks are no longer used.
+    """
     digest = hashlib.sha256()
     for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), Path(scaling.__file__)):
         data = path.read_bytes()
@@ -137,12 +143,12 @@ def _code() -> str:
 
 @cache
 def _processor() -> list[str]:
-    """Return what tells processors apart, and how many there are for this process."""
+    """Return what identifies the processor, and how many of them this process may use."""
     found = [os.uname().machine, str(os.cpu_count())]
     if hasattr(os, "sched_getaffinity"):
         found.append(str(len(os.sched_getaffinity(0))))
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-        # The first tells of all; the system takes long to tell of a hundred.
+        # The first processor stands for all: listing a hundred takes the system long.
         for line in file:
             if line.startswith(("model name", "flags", "Features", "CPU part")):
                 found.append(line)

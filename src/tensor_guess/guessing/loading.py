@@ -1,4 +1,4 @@
-"""What the user names -> a classifier: a tf_files folder, a graph alone, or ImageNet's network."""
+"""Load the classifier that the user names: a tf_files folder, a graph alone, or ImageNet's."""
 
 import os
 from collections.abc import Callable
@@ -12,35 +12,33 @@ from tensor_guess.graphs import files
 from tensor_guess.graphs.files import AS_FOUND, Fed, Record
 from tensor_guess.system import progress
 
-# What reads graphs is imported where one is read: one that was seen before may need none of it.
+# What reads graphs is imported only when needed: a graph that was used before may not need it.
 if TYPE_CHECKING:
     from tensor_guess.graphs.classifier import Classifier
-
-# Labels shown of ImageNet's thousand.
 
 
 @dataclass(frozen=True)
 class Imagenet:
-    """The built-in classifier, by its backbone; None is the default, as for training."""
+    """The built-in classifier with this backbone; None means the default, as in training."""
 
     backbone: str | None = None
-    offline: bool = False  # never use the network
+    offline: bool = False  # never use the internet
 
 
 @dataclass(frozen=True)
 class Given:
-    """A classifier's folder or graph, and what its user says of it."""
+    """A classifier's folder or graph, and what the user specifies about it."""
 
     path: Path
-    labels: Path | None = None  # None: those inside, or beside it
+    labels: Path | None = None  # None: those inside the graph, or beside it
     fed: Fed = AS_FOUND
 
 
 def load(which: Path | Given | Imagenet) -> "Classifier":
-    """The classifier in a folder (TF_FILES), of a frozen graph, or the built-in one.
+    """Return the classifier in a folder (TF_FILES), in a frozen graph, or the built-in one.
 
-    Raises UserError: not there, refused, damaged, a labels file that says otherwise; or a backbone
-    that cannot be had.
+    Raise UserError if it is missing, refused or damaged, if a labels file contradicts it, or if
+    its backbone is not available.
     """
     if isinstance(which, Imagenet):
         return _builtin(which)
@@ -48,11 +46,11 @@ def load(which: Path | Given | Imagenet) -> "Classifier":
 
 
 def graph_path(path: Path) -> Path:
-    """The graph file that a classifier's folder, or the graph itself, is.
+    """Return the graph file in a classifier's folder, or `path` itself if it is a file.
 
-    Raises WrongUsage where there is nothing, UserError where there is no graph.
+    Raise WrongUsage if nothing exists at `path`, UserError if the folder has no graph.
     """
-    if not os.path.exists(path):  # also where no file could be called so
+    if not os.path.exists(path):  # false, too, if no file can have such a name
         raise WrongUsage(f"there is no classifier {shown(path)}: no such file or folder")
     if not path.is_dir():
         return path
@@ -66,9 +64,9 @@ def graph_path(path: Path) -> Path:
 
 
 def labels_of(given: Given, path: Path) -> tuple[str, ...]:
-    """Return the labels that another program's graph at `path` has beside it, or was given.
+    """Return the labels of another program's graph at `path`: those given, or those beside it.
 
-    Raises UserError if there are none that can be read.
+    Raise UserError if none can be read.
     """
     labels = given.labels or files.find_labels(path)
     if labels is None:
@@ -79,13 +77,14 @@ def labels_of(given: Given, path: Path) -> tuple[str, ...]:
 def check_labels(
     given: Given, path: Path, within: tuple[str, ...], digest: Callable[[], str]
 ) -> None:
-    """Raise UserError if a labels file says something else than our own graph at `path`.
+    """Raise UserError if a labels file contradicts our own graph at `path`.
 
-    `within`: the labels inside it. A training that was interrupted leaves such a file too.
-    model.json, which is written first, is of another graph then: the labels inside the graph are
-    used, and that is said.
+    `within`: the labels inside the graph. An interrupted training can leave such a file too.
+    model.json, which is written first, then belongs to another graph. In this case report that the
+    labels inside the graph are used, and raise nothing.
     """
-    # A copy of what is inside; a file beside a graph that is named itself is not about it.
+    # In a classifier's folder, the labels file is a copy of the labels inside the graph. If the
+    # user names the graph itself, a labels file beside it may belong to something else.
     labels = given.labels or (path.with_name(LABELS) if given.path.is_dir() else None)
     if not labels or not (given.labels or os.path.lexists(labels)):
         return
@@ -120,7 +119,7 @@ def _trained(given: Given) -> "Classifier":
 
 
 def _builtin(which: Imagenet) -> "Classifier":
-    # What downloads and freezes is of no use to a classifier of one's own.
+    # The user's own classifiers do not need what downloads and freezes.
     from tensor_guess.backbones import imagenet, loading
     from tensor_guess.graphs.classifier import Classifier, categories_of
 

@@ -1,7 +1,7 @@
-"""What was sorted, line by line: JSON lines in DEST, added to and never rewritten.
+"""The manifest: JSON lines in DEST that say what was sorted; appended to and never rewritten.
 
-A run's header, then a line for each image once its copy is on disk; paths are relative to the
-header's roots.
+Each run writes a header, then a line for each image once its copy is on disk. Paths are relative
+to the header's folders.
 """
 
 import json
@@ -21,10 +21,10 @@ from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.system import progress
 
-# Appended to, so that each line lands whole at the end, whoever else writes. Never through a link,
-# which may lead to somebody's photo.
+# O_APPEND puts each line at the end as a whole, even if another run writes at the same time.
+# O_NOFOLLOW, because a link may lead to somebody's photo.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# Of a hundred thousand labels with their scores.
+# A hundred thousand labels with their scores fit.
 _MAX_LINE = 8_000_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -33,7 +33,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 class Manifest:
     """The manifest of a folder of sorted images, open for one run.
 
-    `known`: SHA-256 (hexadecimal) of each image sorted by any run -> its name in DEST.
+    `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> name in DEST.
     """
 
     destination: Path
@@ -54,7 +54,7 @@ class Manifest:
                 destination=os.fspath(self.destination),
             )
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what is said
+            with suppress(OSError):  # report the first error, not this one
                 os.close(self._file)
             raise
         return self
@@ -72,7 +72,10 @@ class Manifest:
                 os.close(self._file)
 
     def sorted(self, source: Path, name: str, sha256: str, scores: Mapping[str, float]) -> None:
-        """Write down that the image is in DEST as `name`, with its scores. Raises UserError."""
+        """Record that the image is in DEST as `name`, with its scores.
+
+        Raise UserError if the manifest cannot be written.
+        """
         self.known[sha256] = name
         self._line(
             image=self._relative(source),
@@ -83,7 +86,7 @@ class Manifest:
         )
 
     def left_out(self, source: Path, reason: str) -> None:
-        """Write down why the file was not sorted. Raises UserError."""
+        """Record why the file was not sorted. Raise UserError if the manifest cannot be written."""
         self._line(image=self._relative(source), left_out=reason)
 
     def _relative(self, path: Path) -> str:
@@ -104,17 +107,17 @@ class Manifest:
 
     @contextmanager
     def _said(self, doing: str) -> Iterator[None]:
-        """What the system refuses is a UserError."""
+        """Turn an OSError into a UserError."""
         try:
             yield
         except OSError as error:
             raise UserError(f"could not {doing} {shown(self._path)}: {reason_of(error)}") from error
 
     def _take_in(self) -> None:
-        """Read what earlier runs wrote; lines that are damaged are counted and passed over."""
+        """Read what earlier runs wrote; count damaged lines and skip them."""
         damaged, line = 0, b"\n"
         for line in self._lines():
-            if line.isspace():  # two runs found the same half line, and both ended it
+            if line.isspace():  # two runs found the same unfinished line, and both ended it
                 continue
             try:
                 values = json.loads(line)
@@ -122,7 +125,7 @@ class Manifest:
                     self.known[_checked(values["sha256"])] = _plain(values["copied_to"])
             except (KeyError, RecursionError, TypeError, ValueError):
                 damaged += 1
-        self._torn = not line.endswith(b"\n")  # the last run was ended in the middle of a line
+        self._torn = not line.endswith(b"\n")  # the last run was killed in the middle of a line
         if damaged:
             progress.say(f"{shown(self._path)}: {damaged} damaged lines passed over")
 

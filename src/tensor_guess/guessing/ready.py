@@ -1,4 +1,4 @@
-"""A classifier ready to score: as it was kept if its graph was seen before, else made now."""
+"""A classifier ready to score: kept from an earlier run if possible, else loaded now."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Ready:
-    """A classifier, and its network when that is asked for.
+    """A classifier, and on demand its network.
 
-    `few`: only a handful of images will come. `precision`: None is the record's own.
-    Raises UserError if the classifier cannot be used, as `loading.load`.
+    `few`: only a handful of images will come. `precision`: None means the record's own.
+    Raise UserError, as `loading.load` does, if the classifier cannot be used.
     """
 
     record: Record
@@ -46,9 +46,9 @@ class Ready:
         return self._made.digest() if self._made else self._digest
 
     def network(self) -> "Network":
-        """Return the compiled network: images [S, S, 3] -> scores [K], as the labels are ordered.
+        """Return the compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
 
-        Raises UserError if there can be none.
+        Raise UserError if it cannot be compiled.
         """
         if self._kept:
             from tensor_guess.graphs.network import Network, precision_of
@@ -65,7 +65,7 @@ class Ready:
         return self._made.network(self._few, self._precision)
 
     def keep(self, network: "Network") -> None:
-        """Keep the network for next time, unless it was kept."""
+        """Keep the network for next time, unless it was kept already."""
         if self._kept or not self._made or not self._made.data or not kept.can_keep():
             return
         from tensor_guess.graphs.network import runtime
@@ -77,14 +77,14 @@ class Ready:
             "record": asdict(self.record),
             "batch": network.batch,
         }
-        with suppress(MemoryError, RuntimeError):  # the scores are there, and stay
+        with suppress(MemoryError, RuntimeError):  # the scores are computed; this only saves time
             kept.keep(self._key(self.digest()), said, network.blob())
 
     def _look_up(self, given: Given) -> None:
         path = loading.graph_path(given.path)
         with ThreadPoolExecutor(1) as pool:
             found = pool.submit(self._find, path)
-            # Meanwhile, as it takes as long.
+            # Imported meanwhile, because it takes as long.
             from tensor_guess.graphs.network import runtime
 
             known = found.result()
@@ -92,7 +92,7 @@ class Ready:
             if known and known.said["runtime"] == runtime():
                 self._take(known, given, path)
         except (KeyError, TypeError, ValueError):
-            pass  # another program's
+            pass  # written by another program
 
     def _find(self, path: Path) -> Kept | None:
         try:
@@ -105,9 +105,9 @@ class Ready:
         return kept.find(self._key(self._digest))
 
     def _take(self, known: Kept, given: Given, path: Path) -> None:
-        """Take what was kept, unless the labels beside the graph are others now.
+        """Use what was kept, unless the labels beside the graph have changed.
 
-        Raises KeyError, TypeError or ValueError if it says something else than it must.
+        Raise KeyError, TypeError or ValueError if what was kept does not have the expected form.
         """
         said = known.said["record"]
         record = of_json(said, tuple(said["labels"]))

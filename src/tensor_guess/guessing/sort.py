@@ -1,4 +1,4 @@
-"""The job of sorting a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
+"""Sort a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
 
 import re
 import unicodedata
@@ -22,16 +22,16 @@ from tensor_guess.system.durable import check_writable, make_folder, sweep
 from tensor_guess.system.reading import real
 
 _LARGE = 16_000_000  # bytes
-# What some file system forbids in names (FAT, NTFS), or a shell would trip over.
+# What some file systems (FAT, NTFS) forbid in names, and what shells misread.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
-# Of a name's 255 bytes, what `-0.99621-1234567.heic` leaves.
+# A name has at most 255 bytes, and `-0.99621-1234567.heic` must fit too.
 _MAX_BYTES = 220
 
 
 @dataclass
 class Sorted:
-    """What a run did: images copied, known already, and left out with their reasons."""
+    """What a run did: how many images were copied, were known already, or were left out and why."""
 
     copied: int = 0
     known: int = 0
@@ -45,13 +45,13 @@ def sort(
     destination: Path,
     precision: str | None = None,
 ) -> Sorted:
-    """What was done: every image below `source` is copied to `destination` under its category.
+    """Copy every image below `source` to `destination`, named by category; return what was done.
+    Nothing is ever overwritten, images in the manifest are not copied again, and the sources are
+    only read. `precision` is the precision to compute in; None means the classifier's own.
 
-    Nothing is ever overwritten; what the manifest there knows is not copied again; sources are
-    only read. `precision`: what is computed in; None is the classifier's own.
-
-    Raises WrongUsage where the folders contradict each other, UserError where the classifier cannot
-    be used or `destination` cannot be written.
+    Raise WrongUsage if `source` or an existing `destination` is not a folder, or if `destination`
+    is inside `source`. Raise UserError if the classifier cannot be used or `destination` cannot be
+    written to.
     """
     source, destination = _checked(source, destination)
     ready = Ready(classifier, few=False, precision=precision)
@@ -72,7 +72,7 @@ def sort(
 
 
 def file_name(category: str) -> str:
-    """The category as the start of a file name that is safe on any file system."""
+    """Return the category as the start of a file name that is safe on any file system."""
     safe = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", category)).lstrip("-. ").rstrip(". ")
     if _RESERVED.match(safe) or not safe:
         safe = f"_{safe}"
@@ -86,7 +86,7 @@ class _Run:
     scaling: Scaling
 
     def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
-        """The images that are not known yet; the others are counted or left out on the way."""
+        """Yield each image that is not known yet; count or leave out the others."""
         total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
         found = encoded.ahead(self._look, files, weigh=lambda item: encoded.size_of(item[0]))
         claimed: set[bytes] = set()
@@ -109,7 +109,7 @@ class _Run:
         picture = encoded.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
         image = None if known else pixels(picture, self.scaling)
-        # Many large files may wait to be guessed and copied.
+        # Many large files may be waiting, so their bytes are read again later.
         return picture if len(picture.data) < _LARGE else encoded.let_go(picture), image
 
     def _leave_out(self, path: Path, reason: str) -> None:

@@ -1,5 +1,5 @@
-"""A stranger's pictures, made into pixels.
+"""Strangers' pictures, turned into pixels.
 
-In: a folder, files or URLs. Out: images with their category and split, and upright RGB pixels of
-the size that a network takes; or the reason why one was left out.
+In: a folder, files or URLs. Out: images with their category and split, and upright RGB pixels in
+the size that a network needs; or the reason why a picture was left out.
 """

@@ -1,10 +1,10 @@
-"""Camera RAW files, which begin as a TIFF or HEIF does: known by what only they have."""
+"""Recognise camera RAW files; many begin like a TIFF or HEIF file."""
 
 from tensor_guess.errors import Unreadable
 from tensor_guess.images import tiff
 from tensor_guess.images.tiff import Tiff
 
-# The first bytes of those that are no TIFF.
+# The first bytes of the kinds that are not TIFF.
 _STARTS = {
     b"FUJIFILMCCD-RAW": "RAF",
     b"IIU\0": "RW2",
@@ -27,15 +27,15 @@ _BY_MAKER = {
     "MAMIYA": "MEF",
     "KODAK": "DCR",
 }
-# TIFF/EP (ISO 12234-2) and DNG 1.7: a tag, and values of the tag of colours.
+# TIFF/EP (ISO 12234-2) and DNG 1.7: a tag, and values of the tag PhotometricInterpretation.
 _DNG_VERSION = 50706
 _FILTERS, _LINEAR = 32803, 34892
 
 
 def check(data: bytes) -> None:
-    """Raise Unreadable where the bytes are of a camera RAW file, with its kind.
+    """Raise Unreadable, naming the kind, if these are the bytes of a camera RAW file.
 
-    What such a file shows first is a thumbnail; the picture itself has to be developed.
+    The first image in such a file is only a thumbnail; the picture itself has to be developed.
     """
     kind = _kind(data)
     if kind:

@@ -14,7 +14,7 @@ from tensor_guess.system.reading import real
 
 
 class Split(Enum):
-    """The part of the images that one belongs to."""
+    """The part of the images that an image belongs to."""
 
     TRAINING = "training"
     VALIDATION = "validation"
@@ -32,7 +32,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The categories, sorted by label, and what was passed over on the way."""
+    """The categories, sorted by label, and the files that are not used."""
 
     categories: tuple[Category, ...]
     left_out: tuple[LeftOut, ...]
@@ -40,10 +40,10 @@ class Dataset:
 
 
 def label_of(folder_name: str) -> str:
-    """What is printed for a category: letters, marks and digits of any script, lower case.
+    """Return what is printed for a category: letters, marks and digits of any script, lower case.
 
-    Runs of anything else become one space: `Darth_Vader` -> `darth vader`. The same as
-    `retrain.py` for plain ASCII names.
+    Runs of other characters become one space: `Darth_Vader` -> `darth vader`. For plain ASCII
+    names, this is what `retrain.py` does.
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder_name).casefold())
     kept = (c if unicodedata.category(c)[0] in "LM" or c.isdecimal() else " " for c in folded)
@@ -51,10 +51,10 @@ def label_of(folder_name: str) -> str:
 
 
 def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:
-    """The categories of TF_FILES/data (or of `image_dir`), and their files; none is opened.
+    """Return the categories in TF_FILES/data (or in `image_dir`) and their files; open none.
 
-    Raises WrongUsage where the folder is not of that form, UserError where it cannot be trained
-    on: no category or one, an empty one, two with one label.
+    Raise WrongUsage if the folder does not have that form. Raise UserError if it cannot be trained
+    on: fewer than two categories, an empty category, or two categories with the same label.
     """
     data = image_dir or tf_files / DATA
     try:
@@ -68,7 +68,7 @@ def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:
 
 
 def meant(given: Path) -> Path | None:
-    """The classifier's folder, where `given` is its data folder or a category in there."""
+    """Return the classifier's folder if `given` is its data folder or a category; else None."""
     if given.name == DATA:
         return given.parent
     is_category = given.parent.name == DATA and not any(each.is_dir() for each in given.iterdir())
@@ -76,9 +76,8 @@ def meant(given: Path) -> Path | None:
 
 
 def of_files(folder: Path, files: Mapping[str, Sequence[Path]]) -> Dataset:
-    """The dataset of these files, by category; `folder` has them, and is for messages.
-
-    Raises UserError as `find` does.
+    """Return the dataset of these files by category; `folder` has them, and is for messages.
+    Raise UserError as `find` does.
     """
     categories = [Category(name, label_of(name), tuple(paths)) for name, paths in files.items()]
     categories.sort(key=lambda category: category.label)
@@ -87,12 +86,12 @@ def of_files(folder: Path, files: Mapping[str, Sequence[Path]]) -> Dataset:
 
 
 def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
-    """The split of each image of one category, given the SHA-256 of its bytes.
+    """Return the split of each image of one category, given the SHA-256 of its bytes.
 
-    The hash as a percentage: below `validation` it is validation, below `validation + testing`
-    testing, else training, so that moving, renaming and adding move nothing. An empty part
-    (unless its percentage is 0) borrows the image with the lowest hash of the largest part, as
-    long as one is left for training.
+    The hash is read as a percentage: below `validation` the image is for validation, below
+    `validation + testing` for testing, else for training. So moving, renaming or adding files
+    changes no image's split. If a part is empty and its percentage is not 0, it gets the image with
+    the lowest hash from the largest part, as long as one image is left for training.
     """
     parts = [_part(key, validation, testing) for key in keys]
     lowest_first = sorted(range(len(keys)), key=lambda i: keys[i])

@@ -1,4 +1,4 @@
-"""Strangers' pictures, decoded within a bound of memory and time: bytes -> uint8 array."""
+"""Decode strangers' pictures within limits of memory and time: bytes -> uint8 array."""
 
 import ctypes
 import io
@@ -19,29 +19,30 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.images.tiff import Tiff
 from tensor_guess.system import limited
 
-# Pillow's own limit against decompression bombs, for kinds that are decoded whole.
+# Pillow's own limit against decompression bombs, for kinds that are decoded at full size.
 MAX_PIXELS = 89_478_485
-# A progressive JPEG's coefficients are all kept while it is decoded, whatever the scale.
+# While a progressive JPEG is decoded, all its coefficients are in memory, whatever the scale.
 MAX_PROGRESSIVE_PIXELS = 250_000_000
-# Bytes for all pictures that are being decoded together, the files' own included: a little more
-# than MAX_PIXELS of an uncompressed file take.
+# Bytes for all pictures that are being decoded at one time, including their files: a little more
+# than an uncompressed file of MAX_PIXELS needs.
 MEMORY = 640_000_000
-# The most bytes, and pixels, of a compressed BMP: Pillow unpacks it in Python, byte by byte.
+# The most pixels of a compressed BMP: Pillow unpacks it in Python, byte by byte.
 MAX_RUN_LENGTH = 4_000_000
 
-# What a picture took goes back when it is let go. Of blocks of up to 32 MB glibc would keep those
-# of each thread for that thread: a bound for each. mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD.
+# Return a picture's memory to the system as soon as it is freed. By default glibc keeps freed
+# blocks of up to 32 MB for the thread that used them, so each thread would hold its own share of
+# MEMORY. mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD.
 if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # musl has none
     for _parameter, _bytes in ((-3, 4_000_000), (-1, 8_000_000)):
         ctypes.CDLL(None).mallopt(_parameter, _bytes)
 
-# Bytes a pixel that Pillow keeps, and that these decoders take besides.
+# Bytes per pixel that Pillow keeps, and that these decoders need in addition.
 _WIDTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _BESIDES = {"WEBP": 12}
-# What is converted at once.
+# How much is converted at one time.
 _STRIP_PIXELS = 2_000_000
 
-# EXIF 2.32, tag 0x0112: what puts the picture upright.
+# EXIF 2.32, tag 0x0112: how to turn the picture upright.
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,65 +53,68 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MAX_VALUE = 281  # TIFF 6.0
+_MAX_VALUE = 281  # TIFF 6.0: MaxSampleValue
 _RUN_LENGTHS = (1, 2)  # BMP's BI_RLE8 and BI_RLE4
 
-# Decoders that have crashed before, or are told a size that may not be the true one. They work in
-# processes of their own, which may take so much more, for their threads and what they copy.
+# These decoders have crashed before, or the size in the header may not be the true one. They run in
+# processes of their own, which may use _BEYOND more bytes, for their threads and copies.
 _APART = {"TIFF", "GIF", "HEIF", "AVIF"}
 _BEYOND = 200_000_000 + 10_000_000 * (os.cpu_count() or 1)
 _SECONDS = 60
 
 Pixels = NDArray[np.uint8]
-_Room = Callable[[int], AbstractContextManager[None]]  # where there is memory, and so much more
+# Waits until there is memory for the picture, and for this many bytes more.
+_Room = Callable[[int], AbstractContextManager[None]]
 _Make = Callable[[Image.Image, _Room], Pixels]
 
 
 def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """The picture upright, in RGB, resized to uint8 [size, size, 3].
+    """Return the picture upright, in RGB, resized to uint8 [size, size, 3].
 
-    A JPEG is decoded at the smallest scale that is at least twice `size`; then antialiased
-    bilinear. Transparency becomes white; of an animation the first frame is taken. Of 16-bit grey
-    the brightest is white if the file says what that is, else of 10, 12, 14 or 16 bits.
+    A JPEG is decoded at the smallest scale that is at least twice `size`. Resizing is antialiased
+    bilinear. Transparency becomes white, and only the first frame of an animation is used. In
+    16-bit grey, white is the maximum that the file declares, else that of 10, 12, 14 or 16 bits.
 
-    Raises Unreadable: damaged or too large.
+    Raise Unreadable if it is damaged or too large.
     """
     return _decoded(picture, partial(_small, size=size))
 
 
 def decode_whole(picture: Picture) -> NDArray[np.uint8]:
-    """The picture as TensorFlow's `decode_jpeg` and `decode_png` give it: uint8 [H, W, 3].
+    """Return the picture as TensorFlow's `decode_jpeg` and `decode_png` do: uint8 [H, W, 3].
 
-    Not upright, transparency dropped; a JPEG by the fast DCT, TensorFlow's default, whose pixels
-    differ by a level or two from the accurate one's, enough to move a score by 0.03.
+    It is not turned upright, and transparency is dropped. A JPEG is decoded with the fast DCT,
+    TensorFlow's default: its pixels differ from the accurate DCT's by a level or two, enough to
+    change a score by 0.03.
 
-    Raises Unreadable: damaged or too large.
+    Raise Unreadable if it is damaged or too large.
     """
     return _decoded(picture, partial(_whole, picture=picture), beside=3)
 
 
 def same_in_tensorflow(picture: Picture) -> bool:
-    """Whether TensorFlow decodes the file to the same pixels: JPEG, PNG, opaque GIF, plain BMP.
+    """Return whether TensorFlow decodes the file to the same pixels.
 
-    Not one in CMYK, which it turns into RGB with other rounding; nor 16-bit grey that is scaled
-    here. Raises Unreadable: damaged.
+    It does for JPEG, PNG, opaque GIF and uncompressed BMP; but not for CMYK, which it rounds
+    differently in RGB, and not for 16-bit grey, which is scaled here. Raise Unreadable if the file
+    is damaged.
     """
     if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
         return False
     return bool(_decoded(picture, partial(_same, kind=picture.kind)))
 
 
-# --- where it is done
+# --- in which process
 
 
 def _decoded(picture: Picture, make: _Make, beside: int = 0) -> Pixels:
-    """What `make` makes of the picture. Its own result has `beside` bytes for each pixel."""
+    """Return what `make` makes of the picture, a result of `beside` bytes for each pixel."""
     pieces.check(picture.data, picture.kind)
     if picture.kind not in _APART or not limited.CAN_FORK:
         with _opened(picture) as image:
             return make(image, lambda more: _room(_bytes_for(picture, image, beside) + more))
     room = len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
-    _load_decoder(picture)  # once, here
+    _load_decoder(picture)  # here, so that it is loaded once and not in every process
     with _room(room):
         data = limited.run(partial(_apart, picture, make), room + _BEYOND, _SECONDS)
     pixels: Pixels = np.load(io.BytesIO(data), allow_pickle=False)
@@ -120,13 +124,13 @@ def _decoded(picture: Picture, make: _Make, beside: int = 0) -> Pixels:
 def _apart(picture: Picture, make: _Make) -> bytes:
     file = io.BytesIO()
     with _opened(picture) as image:
-        # There is room for it: this is a process that was started then.
+        # This process is started only when there is room.
         np.save(file, make(image, lambda _: nullcontext()), allow_pickle=False)
     return file.getvalue()
 
 
 def _load_decoder(picture: Picture) -> None:
-    """Load what a decoder of that kind needs, which takes longer than many a picture."""
+    """Load the decoder for this kind, which can take longer than decoding a picture."""
     if picture.kind == "HEIF":
         import pi_heif
 
@@ -137,22 +141,22 @@ def _load_decoder(picture: Picture) -> None:
 
 @contextmanager
 def _opened(picture: Picture) -> Iterator[Image.Image]:
-    """The picture, open; whatever goes wrong inside comes out as Unreadable."""
+    """Yield the opened picture; raise Unreadable for any error inside the `with` block."""
     _load_decoder(picture)
     try:
         with Image.open(io.BytesIO(picture.data), formats=[picture.kind]) as image:
             yield image
     except Unreadable:
         raise
-    except Exception as error:  # decoders raise anything at all on hostile bytes
+    except Exception as error:  # on hostile bytes, decoders may raise anything
         raise Unreadable(f"cannot be decoded: {_reason(error)}") from error
 
 
-# --- how much it would take
+# --- how much memory
 
 
 def _check_size(image: Image.Image, *, whole: bool = False) -> None:
-    """Raise Unreadable where it has too many pixels to be decoded scaled, or `whole`."""
+    """Raise Unreadable if it has too many pixels to be decoded, at full size if `whole`."""
     pixels = image.width * image.height
     limit = MAX_PIXELS
     if image.format == "BMP" and image.info.get("compression") in _RUN_LENGTHS:
@@ -164,9 +168,9 @@ def _check_size(image: Image.Image, *, whole: bool = False) -> None:
 
 
 def _bytes_for(picture: Picture, image: Image.Image, beside: int) -> int:
-    """What decoding takes, with the file's own bytes; from the header alone.
+    """Return how many bytes decoding needs, including the file's own, from the header alone.
 
-    `image` is of the size that it will have. The result has `beside` bytes for each pixel.
+    `image` has the size that it will be decoded at. The result has `beside` bytes for each pixel.
     """
     if picture.kind in _APART:
         return len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
@@ -181,7 +185,7 @@ _freed = Condition()
 
 @contextmanager
 def _room(wanted: int) -> Iterator[None]:
-    """Wait until there is memory for one more picture. Raises Unreadable where there never is."""
+    """Wait until there is memory for one more picture; raise Unreadable if there never will be."""
     global _free  # threads decode, and the memory is the process's
     if wanted > MEMORY:
         raise Unreadable(
@@ -199,7 +203,7 @@ def _room(wanted: int) -> Iterator[None]:
             _freed.notify_all()
 
 
-# --- what is made of it
+# --- the results
 
 
 def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
@@ -220,7 +224,7 @@ def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
         if picture.kind == "JPEG":
             import simplejpeg
 
-            # Pillow knows what of damage does no harm, and what to say of the rest.
+            # For a damaged file, use Pillow: it ignores harmless damage and describes the rest.
             with suppress(ValueError):
                 pixels: Pixels = simplejpeg.decode_jpeg(picture.data, fastdct=True)
                 return pixels
@@ -235,7 +239,7 @@ def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
 
 def _same(image: Image.Image, _: _Room, *, kind: str) -> Pixels:
     opaque = kind == "PNG" or not image.has_transparency_data
-    # TensorFlow reads no BMP that is compressed.
+    # TensorFlow does not read compressed BMP files.
     plain = kind != "BMP" or not image.info.get("compression")
     same = opaque and plain and image.mode != "CMYK" and not image.mode.startswith("I;16")
     return np.array(same, np.uint8)
@@ -244,24 +248,25 @@ def _same(image: Image.Image, _: _Room, *, kind: str) -> Pixels:
 def _orientation(image: Image.Image) -> int:
     try:
         for exif in _exif(image):
-            Tiff(exif).check()  # Pillow reads all of its tags
+            Tiff(exif).check()  # because Pillow reads all of its tags
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF says nothing; the picture itself is fine
+    except Exception:  # EXIF may be damaged while the picture is fine
         return 1
 
 
 def _exif(image: Image.Image) -> Iterator[bytes]:
-    """The picture's EXIF, as Pillow finds it."""
+    """Yield the picture's EXIF from each place where Pillow looks for it."""
     yield image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     text = image.info.get("Raw profile type exif", "")  # ImageMagick's, in a PNG
     yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 
 
 def _resized(image: Image.Image, size: int) -> Image.Image:
-    """The picture in RGB, size x size, antialiased bilinear.
+    """Return the picture in RGB, size x size, antialiased bilinear.
 
-    A large one that is not RGB yet is converted and resized across, strip by strip, then down: as
-    Pillow resizes the whole, but for one level of rounding if it resizes down first.
+    A large picture that is not RGB yet is converted and resized horizontally, strip by strip, and
+    then vertically. The result is what Pillow makes of the whole picture; it can differ by one
+    level of rounding if Pillow resizes vertically first.
     """
     how = Image.Resampling.BILINEAR
     if image.mode == "RGB" and not image.has_transparency_data:
@@ -277,7 +282,7 @@ def _resized(image: Image.Image, size: int) -> Image.Image:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The picture from top to bottom, a few rows at a time, each with the number of its first."""
+    """Yield the picture from top to bottom, a few rows at a time, as (first row, strip)."""
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -293,9 +298,9 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _grey(
     image: Image.Image, *, as_sixteen_bits: bool = False
 ) -> Callable[[Image.Image], Image.Image] | None:
-    """What makes 8-bit grey of a strip of the picture; None where it has 8 bits.
+    """Return a function that turns a strip of the picture into 8-bit grey; None if it has 8 bits.
 
-    `as_sixteen_bits`: white is 65535, whatever values there are.
+    `as_sixteen_bits`: white is 65535, whatever the largest value.
     """
     if image.mode.startswith("I;16"):
         bits = 16 if as_sixteen_bits else _bits(image)
@@ -316,9 +321,10 @@ def _grey(
 
 
 def _bits(image: Image.Image) -> int:
-    """How many of 16 bits are used: as a TIFF says, else 10, 12, 14 or 16, by the largest value.
+    """Return how many of 16 bits are used: as a TIFF declares, else 10, 12, 14 or 16.
 
-    Cameras, microscopes and scanners keep 10 to 14 bits in 16.
+    Without a declaration, the largest value decides. Cameras, microscopes and scanners store 10 to
+    14 bits in 16.
     """
     said = getattr(image, "tag_v2", {}).get(_MAX_VALUE)
     said = said[0] if isinstance(said, tuple) and said else said
@@ -329,7 +335,7 @@ def _bits(image: Image.Image) -> int:
 
 
 def _white(largest: float) -> float:
-    """The value that is white where `largest` is the largest: of 0 to 1, or of 8 to 16 bits."""
+    """Return the value of white, given the largest: 1, or the maximum of 8 to 16 bits."""
     usual = (1, 255, 1023, 4095, 16383, 65535)
     return next((white for white in usual if largest <= white), largest)
 

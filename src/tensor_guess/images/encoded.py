@@ -1,4 +1,4 @@
-"""Strangers' picture files, opened safely: file -> bytes and kind -> uint8 array."""
+"""Open strangers' picture files safely: file -> bytes and kind."""
 
 import hashlib
 import logging
@@ -18,15 +18,15 @@ from tensor_guess.errors import Unreadable
 from tensor_guess.images import camera_raw
 from tensor_guess.system import reading
 
-# `decoding` checks sizes, by kind, before anything is decoded.
+# `decoding` checks the size, by kind, before it decodes anything.
 Image.MAX_IMAGE_PIXELS = None
-# Damaged metadata is no reason to print: a picture either decodes or is named with a reason.
+# Damaged metadata need not be reported: a picture that cannot be decoded is named with a reason.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # A little more than 89 megapixels of uncompressed RGB.
 MAX_BYTES = 300_000_000
-# The most bytes of all files that are read ahead; one file may be larger.
+# The most bytes of all files that are read ahead together; a single file may be larger.
 _AHEAD_BYTES = 64_000_000
 _CHUNK = 1_000_000
 
@@ -50,9 +50,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Picture:
-    """One file as it was read, once: everything later speaks of these very bytes.
+    """One file, read once: everything that follows uses exactly these bytes.
 
-    `data` is b"" where they were let go.
+    `data` is b"" if the bytes were let go.
     """
 
     data: bytes
@@ -62,20 +62,20 @@ class Picture:
 
     @property
     def size(self) -> int:
-        """How many bytes the file has."""
+        """Return how many bytes the file has."""
         return len(self.data) or self.status.st_size
 
     @property
     def extension(self) -> str:
-        """The true extension, without the dot: what the content is, not what the name says."""
+        """Return the extension that fits the content, without the dot, whatever the file's name."""
         return _EXTENSIONS[self.kind]
 
 
 def read(path: Path, *, inside: Path | None = None) -> Picture:
-    """The file's bytes, its kind by content and its SHA-256; nothing is decoded.
+    """Return the file's bytes, its kind by content and its SHA-256; decode nothing.
 
-    `inside`: see `reading.opened`. Raises Unreadable: not there, no regular file (a FIFO does not
-    hang), no picture, too large, outside of that folder.
+    `inside`: see `reading.opened`. Raise Unreadable if the file is missing, not regular (a FIFO
+    does not hang), not a picture, too large, or outside of that folder.
     """
     with reading.opened(path, inside=inside) as file:
         status = os.fstat(file.fileno())
@@ -89,14 +89,14 @@ def read(path: Path, *, inside: Path | None = None) -> Picture:
 
 
 def let_go(picture: Picture) -> Picture:
-    """The picture without its bytes, for `again` to read."""
+    """Return the picture without its bytes; `again` reads them again."""
     return replace(picture, data=b"")
 
 
 def again(path: Path, picture: Picture) -> Iterator[bytes]:
-    """The picture's bytes, read again a piece at a time.
+    """Yield the picture's bytes, read again a piece at a time.
 
-    Raises Unreadable, after the last, where they are not those that were read before.
+    Raise Unreadable, after the last piece, if they are not the bytes that were read before.
     """
     digest = hashlib.sha256()
     with reading.opened(path) as file:
@@ -108,7 +108,7 @@ def again(path: Path, picture: Picture) -> Iterator[bytes]:
 
 
 def size_of(path: Path) -> int:
-    """The bytes that the file has, or 0 where that cannot be known."""
+    """Return how many bytes the file has, or 0 if that is not known."""
     try:
         return path.stat().st_size
     except (OSError, ValueError):
@@ -121,10 +121,10 @@ def ahead(
     window: int = 16,
     weigh: Callable[[Item], int] = lambda _: 0,
 ) -> Iterator[tuple[Item, Result | Unreadable]]:
-    """Each item with work(item), in order, computed by threads up to `window` items ahead.
+    """Yield each item with work(item), in order; threads compute up to `window` items ahead.
 
-    `weigh`: the bytes of an item's file, whose sum ahead is bounded too. Unreadable comes
-    back as the result; any other error is raised.
+    `weigh` returns the bytes of an item's file; the sum of those ahead is bounded too. If `work`
+    raises Unreadable, that is the result; any other error is raised.
     """
 
     def attempt(item: Item) -> Result | Unreadable:
@@ -155,7 +155,7 @@ def ahead(
 
 
 def _take(into: deque[Item], source: Iterator[Item]) -> bool:
-    """Whether there was one more item to take."""
+    """Move one item from `source` to `into`; return whether `into` has any."""
     into.extend(islice(source, 1))
     return bool(into)
 

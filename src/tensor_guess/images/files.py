@@ -1,4 +1,4 @@
-"""The files below a folder, and why one of them is left out."""
+"""The files below a folder, and why some are left out."""
 
 import os
 import stat
@@ -23,10 +23,10 @@ class LeftOut:
 
 @dataclass
 class Files:
-    """The files below a folder, subfolders too, in a fixed order; never outside it.
+    """The files below a folder and its subfolders, in a fixed order; none outside it.
 
-    Iterating yields (path, None) or (path, reason why it is left out). Hidden files and folders
-    (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are passed over and counted in `hidden`.
+    Iterating yields (path, None), or (path, reason) for a file that is left out. Hidden files and
+    folders (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are skipped and counted in `hidden`.
     """
 
     root: Path
@@ -62,7 +62,7 @@ class Files:
 
 
 def _mode(path: Path) -> int:
-    """The kind of file that is there; 0 where that cannot be known: opening it says why."""
+    """Return the file's mode; 0 if it cannot be read, as opening the file will report why."""
     try:
         return os.lstat(path).st_mode
     except OSError:

@@ -1,7 +1,7 @@
-"""What a picture's file is made of, counted before a decoder goes through it piece by piece.
+"""Count the pieces of a picture's file before a decoder goes through them.
 
-A small file can have a million pieces, each of which takes a decoder's time and memory, or have it
-go over all pixels many times. A photo has a few dozen.
+A small file can have a million pieces that each cost a decoder time and memory, or it can make a
+decoder go over all pixels many times. A photo has a few dozen pieces.
 """
 
 import re
@@ -14,25 +14,25 @@ from tensor_guess.errors import Unreadable
 from tensor_guess.images import tiff
 from tensor_guess.images.tiff import Tiff
 
-# A progressive JPEG has ten scans or so; each goes over all of its pixels.
+# A progressive JPEG has about ten scans, and each goes over all of its pixels.
 MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 2_500_000_000
 
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END = 0xDA, 0xD9
-# Of a GIF: what begins an extension, a frame, and the end.
+# In a GIF, the bytes that begin an extension, a frame and the end.
 _EXTENSION, _FRAME, _TRAILER = b"!", b",", b";"
 # Values of TIFF 6.0's tags.
 _UNCOMPRESSED, _JPEG_IN_TIFF, _YCBCR, _SIGNED = 1, {6, 7}, 6, 2
-# The size that a HEIF or AVIF says an image in it has.
+# How a HEIF or AVIF file declares the size of an image in it.
 _SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
-# Bytes a pixel that their decoders take, with the picture as Pillow keeps it.
+# Bytes per pixel that their decoders need, including the picture as Pillow keeps it.
 _WIDTH_OF_HEIF, _WIDTH_OF_GIF = 12, 3
 
 
 def check(data: bytes, kind: str) -> None:
-    """Raise Unreadable where the file has more pieces than a picture has."""
+    """Raise Unreadable if the file has more pieces than any real picture has."""
     if kind == "TIFF":
         Tiff(data).check()
     elif kind in _COUNTED:
@@ -40,11 +40,12 @@ def check(data: bytes, kind: str) -> None:
         if sum(1 for _ in islice(walk(data), most + 1)) > most:
             raise Unreadable(f"has more than {most} {what}")
         if kind == "JPEG" and sum(1 for each in _segments(data) if each[1][:4] == b"Exif") > 32:
-            raise Unreadable("has more than 32 segments of EXIF")  # each is joined to the others
+            # Pillow joins each of them to all before it.
+            raise Unreadable("has more than 32 segments of EXIF")
 
 
 def _chunks(data: bytes) -> Iterator[int]:
-    """Where each chunk of a PNG begins."""
+    """Yield the offset of each chunk of a PNG."""
     at = 8
     while at < len(data):
         yield at
@@ -52,12 +53,12 @@ def _chunks(data: bytes) -> Iterator[int]:
 
 
 def _blocks(data: bytes) -> Iterator[int]:
-    """Where each block of a GIF begins, the first frame's last: more is not looked at."""
+    """Yield the offset of each block of a GIF up to the first frame; the rest is not decoded."""
     colours = data[10] if len(data) > 10 else 0
     at = 13 + (6 << (colours & 7) if colours & 0x80 else 0)
     while (here := data[at : at + 1]) not in (b"", _FRAME, _TRAILER):
         yield at
-        at += 1  # if it is nothing that is known, decoders pass over the byte
+        at += 1  # decoders skip a byte that begins nothing known
         if here == _EXTENSION:
             at += 1
             while length := data[at : at + 1].strip(b"\0"):
@@ -71,7 +72,7 @@ def _blocks(data: bytes) -> Iterator[int]:
 
 
 class _Frame(NamedTuple):
-    """What a JPEG's header says of its picture: of each component how often it is sampled."""
+    """What a JPEG's header declares; `samplings` has each component's sampling factors."""
 
     progressive: bool
     height: int
@@ -80,9 +81,9 @@ class _Frame(NamedTuple):
 
 
 def coefficients(data: bytes) -> int:
-    """The bytes of the coefficients that libjpeg keeps: of a JPEG of several scans, all of them.
+    """Return the bytes of coefficients that libjpeg keeps: all of them if a JPEG has several scans.
 
-    Raises Unreadable where there are more scans than a picture has.
+    Raise Unreadable if there are more scans than any real picture has.
     """
     frame, scans = None, 0
     for marker, segment in _segments(data):
@@ -91,7 +92,7 @@ def coefficients(data: bytes) -> int:
         elif marker == _START_OF_SCAN:
             scans += 1
             if frame is None or not frame.samplings:
-                return 0  # damaged: the decoder says how
+                return 0  # damaged: the decoder will report how
             if not frame.progressive and segment[:1] == bytes([len(frame.samplings)]):
                 return 0
             if scans > MAX_SCANS or scans * frame.width * frame.height > MAX_SCANNED_PIXELS:
@@ -121,7 +122,7 @@ def _frame(marker: int, segment: bytes) -> _Frame:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each marker of a JPEG with the start of its segment, until the end of its first picture."""
+    """Yield each marker of a JPEG's first picture, with the start of its segment."""
     at = 2
     while found := _MARKER.search(data, at):
         marker, at = found[1][0], found.end()
@@ -140,13 +141,14 @@ _COUNTED: dict[str, tuple[Callable[[bytes], Iterator[object]], int, str]] = {
 }
 
 
-# --- the memory it takes, where a decoder is not to be asked
+# --- the memory needed, without asking a decoder
 
 
 def bytes_for(data: bytes, kind: str, beside: int = 0) -> int:
-    """What decoding a TIFF, GIF, HEIF or AVIF takes, as its header says.
+    """Return how many bytes decoding a TIFF, GIF, HEIF or AVIF needs, judging by its header.
 
-    That is no more than a hint: a decoder may see it otherwise. `beside` is added for each pixel.
+    This is only a hint: a decoder may read the header differently. `beside` bytes are added for
+    each pixel.
     """
     if kind == "TIFF":
         return _bytes_for_tiff(data, beside)
@@ -160,7 +162,7 @@ def bytes_for(data: bytes, kind: str, beside: int = 0) -> int:
 
 
 def _pixels_of_gif(data: bytes) -> int:
-    """The pixels of the screen, and of the first frame if that is larger."""
+    """Return how many pixels the screen has, enlarged to hold the first frame."""
     width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
     *_, last = _blocks(data)
     left, top, across, down = (
@@ -170,7 +172,7 @@ def _pixels_of_gif(data: bytes) -> int:
 
 
 def _bytes_for_tiff(data: bytes, beside: int) -> int:
-    """The picture as Pillow keeps it, and the strip or tile that libtiff unpacks as one."""
+    """Return the bytes of the picture in Pillow, and of one strip or tile that libtiff unpacks."""
     file = Tiff(data)
     tags = next(file.folders(), {})
 
@@ -190,7 +192,7 @@ def _bytes_for_tiff(data: bytes, beside: int) -> int:
         pixels = width * min(number(tiff.ROWS, height), height)
     found += pixels * samples * ceil(bits / 8)
     if compression in _JPEG_IN_TIFF:
-        found += 2 * pixels * samples  # its coefficients
+        found += 2 * pixels * samples  # its JPEG coefficients
     elif number(tiff.COLOURS, 0) == _YCBCR:
-        found += 4 * pixels  # libtiff makes RGB of it
+        found += 4 * pixels  # libtiff converts it to RGB
     return found

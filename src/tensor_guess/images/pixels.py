@@ -1,4 +1,4 @@
-"""A picture as a network takes it: pixels, resized as its classifier expects."""
+"""Turn a picture into the pixels that a network expects, resized as its classifier needs them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 
 def pixels(picture: Picture, scaling: Scaling) -> Pixels:
-    """[S, S, 3], RGB, 0 to 255: uint8; float32 if it is resized as `retrain.py` did.
+    """Return RGB pixels [S, S, 3], 0 to 255: uint8, or float32 if resized as `retrain.py` did.
 
-    Raises Unreadable: damaged or too large.
+    Raise Unreadable if the picture is damaged or too large.
     """
     if scaling.classic:
         return resize_bilinear(decoding.decode_whole(picture), scaling.size)
@@ -21,9 +21,9 @@ def pixels(picture: Picture, scaling: Scaling) -> Pixels:
 
 
 def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """The image [H, W, 3] as float32 [size, size, 3], by TensorFlow 1's `resize_bilinear`.
+    """Resize the image [H, W, 3] to float32 [size, size, 3], as TensorFlow 1's `resize_bilinear`.
 
-    No antialias, no half-pixel centres: pixel i is taken at i * H / size, between its neighbours
+    It neither antialiases nor uses half-pixel centres: pixel i is interpolated at i * H / size
     (tensorflow/core/kernels/image/resize_bilinear_op.cc, align_corners and half_pixel_centers off).
     """
     above, below, down = _neighbours(image.shape[0], size)
@@ -31,7 +31,7 @@ def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     across, down = across[None, :, None], down[:, None, None]
 
     def row(y: NDArray[np.intp]) -> NDArray[np.float32]:
-        # Only the pixels that count are made floats: the picture may have millions.
+        # Only the pixels that are used become floats: the picture may have millions.
         start = image[y[:, None], left].astype(np.float32)
         return start + (image[y[:, None], right].astype(np.float32) - start) * across
 
@@ -43,7 +43,7 @@ def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 def _neighbours(
     length: int, size: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each of `size` places along `length` pixels: the one before, the one after, how far."""
+    """Return, for `size` places along `length` pixels, the pixels before and after, and how far."""
     at = np.arange(size, dtype=np.float32) * (np.float32(length) / np.float32(size))
     before = np.floor(at).astype(np.intp)
     return before, np.minimum(before + 1, length - 1), (at - before).astype(np.float32)

@@ -1,13 +1,13 @@
-"""How a network takes a picture: its size, and the range of its numbers."""
+"""The size and the range of numbers that a network expects of a picture."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a network is fed: pixels as (x - mean) / std, resized to size x size.
+    """A network's input: pixels as (x - mean) / std, resized to size x size.
 
-    `classic`: decoded and resized as `retrain.py` did (see `preprocessing`).
+    `classic`: decoded and resized as `retrain.py` did (see `pixels`).
     """
 
     size: int

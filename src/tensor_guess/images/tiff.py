@@ -1,6 +1,6 @@
-"""The tags of a TIFF file, and of EXIF and camera RAW, which are made so; values if asked for.
+"""Read the tags of TIFF files, and of EXIF and camera RAW, which have the same format.
 
-TIFF 6.0, and BigTIFF, whose numbers are twice as wide.
+It reads TIFF 6.0 and BigTIFF, whose numbers are twice as wide. Values are read only on demand.
 """
 
 import struct
@@ -13,20 +13,20 @@ WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS, MAKER = 256, 257, 258, 259, 262, 271
 SAMPLES, ROWS, TILE_WIDTH, TILE_HEIGHT, DEEPER, SAMPLE_FORMAT = 277, 278, 322, 323, 330, 339
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# Bytes of a value of each kind, and how those that are whole numbers are unpacked.
+# How many bytes a value of each kind has, and how to unpack whole numbers.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _FORMS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _BYTES = {1, 2, 6, 7}
 _FRACTIONS = {5, 10, 11, 12}
-# Kodak's have 200 tags. The longest list is of a scan's strips, one for each of its rows.
+# Kodak's files have 200 tags. The longest lists are of a scan's strips, one for each row.
 _MAX_FOLDERS, _MAX_TAGS = 32, 1000
 _MAX_NUMBERS, _MAX_FRACTIONS = 1_000_000, 10_000
 
 
 @dataclass(frozen=True)
 class Tag:
-    """What a tag says of its values: their kind, how many, and where in the file they are."""
+    """What a tag declares about its values: their kind, their count, and their offset."""
 
     kind: int
     count: int
@@ -34,7 +34,7 @@ class Tag:
 
     @property
     def size(self) -> int:
-        """The bytes of its values."""
+        """Return how many bytes its values have."""
         return _SIZES.get(self.kind, 0) * self.count
 
 
@@ -42,7 +42,7 @@ Tags = Mapping[int, Tag]
 
 
 class Tiff:
-    """The bytes of such a file, of which nothing is believed."""
+    """The bytes of such a file; nothing in them is trusted."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -53,7 +53,7 @@ class Tiff:
         self._width = self._entry.size + (8 if self._big else 4)
 
     def folders(self) -> Iterator[Tags]:
-        """The tags of each image file directory that is found, those below others too."""
+        """Yield the tags of each image file directory, including nested ones."""
         seen: set[int] = set()
         queue = self._unpacked(self._wide, 8 if self._big else 4)
         while queue and len(seen) < _MAX_FOLDERS:
@@ -72,21 +72,22 @@ class Tiff:
             queue += self._unpacked(self._wide, end)
 
     def numbers(self, tag: Tag | None, most: int = 8) -> list[int]:
-        """The first of the whole numbers of a tag, if it has any."""
+        """Return a tag's whole numbers, at most the first `most`; [] if it has none."""
         if tag is None or tag.kind not in _FORMS:
             return []
         return self._unpacked(f"{min(tag.count, most)}{_FORMS[tag.kind]}", tag.at)
 
     def text(self, tag: Tag | None) -> str:
-        """The start of the text of a tag, if it has any."""
+        """Return the start of a tag's text, or "" if it has none."""
         if tag is None:
             return ""
         return self._data[tag.at : tag.at + min(tag.count, 64)].decode("latin1")
 
     def check(self) -> None:
-        """Raise Unreadable where the first folder has more than a picture's: it is read whole.
+        """Raise Unreadable if the first directory has more than a real picture's.
 
-        Many tags may point to the same bytes, and of a small file each number becomes an object.
+        Pillow reads all of it: many tags may point to the same bytes, and each number becomes an
+        object.
         """
         first = self._unpacked(self._wide, 8 if self._big else 4)
         if first and self._start(first[0])[1] > _MAX_TAGS:
@@ -101,7 +102,7 @@ class Tiff:
                 raise Unreadable(f"has a tag of {tag.count} numbers; at most {most} are read")
 
     def _start(self, folder: int) -> tuple[int, int]:
-        """Where the first tag of a folder is, and how many it says it has."""
+        """Return the offset of a directory's first tag, and how many tags it declares."""
         count = self._unpacked("Q" if self._big else "H", folder)
         return folder + (8 if self._big else 2), count[0] if count and folder >= 8 else 0
 
@@ -113,7 +114,7 @@ class Tiff:
         return number, tag
 
     def _unpacked(self, form: str, at: int) -> list[int]:
-        """The numbers there, or none where the file ends before."""
+        """Return the numbers at that offset; [] if the file ends before."""
         form = self._order + form
         if at + struct.calcsize(form) > len(self._data):
             return []

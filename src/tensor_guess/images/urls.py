@@ -1,6 +1,6 @@
-"""Images by URL, fetched by a process that sees no classifier; guessing has no network.
+"""Fetch images by URL, in a process that cannot see the classifier: guessing has no internet.
 
-Where a launcher has fetched them, they lie in the folder that TENSOR_GUESS_FETCHED names.
+If a launcher has fetched them already, they are in the folder that TENSOR_GUESS_FETCHED names.
 """
 
 import hashlib
@@ -15,19 +15,19 @@ from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.system import progress
 from tensor_guess.system.durable import make_folder
 
-# What speaks http takes as long to import as numpy, and most images are files.
+# What speaks HTTP is imported on demand: it takes as long as numpy, and most images are files.
 
 MAX_BYTES = 50_000_000
 SECONDS = 120
 
 
 def is_url(image: str) -> bool:
-    """Whether the image is to be fetched: anything with a scheme."""
+    """Return whether the image has to be fetched, which is anything with a scheme."""
     return "://" in image
 
 
 def named(image: str) -> str:
-    """The image as it may be told: of a URL without the name and password that may be in it."""
+    """Return the image's name for messages: a URL without any user name and password."""
     if not is_url(image):
         return image
     from tensor_guess.system import download
@@ -37,9 +37,9 @@ def named(image: str) -> str:
 
 @contextmanager
 def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
-    """For each image as it was given, its path; URLs are fetched, and gone again afterwards.
+    """Yield the path of each given image; URLs are fetched, and removed afterwards.
 
-    What could not be fetched was said on stderr, and its path leads nowhere.
+    If one cannot be fetched, the reason is printed on stderr and its path does not exist.
     """
     urls = [image for image in given if is_url(image)]
     there = os.environ.get("TENSOR_GUESS_FETCHED")
@@ -54,9 +54,9 @@ def fetched(given: Sequence[str]) -> Iterator[list[Path]]:
 
 
 def fetch(folder: Path, urls: Sequence[str]) -> int:
-    """How many of the URLs are pictures and in the folder now; of the others the reason is said.
+    """Fetch the URLs into the folder and return how many are pictures; report why others are not.
 
-    From then on this process sees nothing but that folder, where the system can do that.
+    From then on this process can access only that folder, if the system supports that.
     """
     from tensor_guess.images import encoded
     from tensor_guess.system import download
@@ -92,7 +92,7 @@ def _name(url: str) -> str:
 
 
 def _apart(folder: Path, urls: Sequence[str]) -> None:
-    """Have `fetch-images` do what it can, in a process of its own."""
+    """Run `fetch-images` in a process of its own; report if it fails."""
     from tensor_guess.system import apart
 
     proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}

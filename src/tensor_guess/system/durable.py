@@ -138,9 +138,9 @@ def publish_made(made: Path, path: Path) -> None:
 
 
 def check_new(path: Path, pictures: Path) -> None:
-    """Check, before any work, that `path` can be made and does not lie among `pictures`.
+    """Check, before any work, that `path` can be made and is not among `pictures`.
 
-    Raise WrongUsage or UserError if it exists already, cannot be made, or lies there.
+    Raise WrongUsage or UserError if it exists already, cannot be made, or is there.
     """
     if os.path.lexists(path):
         raise already_there(path)

@@ -35,7 +35,7 @@ class Partial:
 
     @property
     def resumable(self) -> bool:
-        """Whether it is worth keeping: without a validator, the rest may be of another file."""
+        """Return whether it is worth keeping. Without a validator, the file may have changed."""
         return bool(self.validator) and self.size > 0
 
     def _recall(self) -> None:

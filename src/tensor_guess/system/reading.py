@@ -1,4 +1,4 @@
-"""Read strangers' files: give bytes or a reason, whatever the name leads to.
+"""Read strangers' files: return bytes or a reason, whatever the name leads to.
 
 A FIFO would hang, a device never ends, a link may lead to somebody's private file.
 """
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> Iterator[FileIO]:
     """Yield the regular file at `path`, unbuffered; opening it never waits.
 
-    `follow`: whether a link may lead to it. `inside`: the folder that it must lie in, whatever
+    `follow`: whether a link may lead to it. `inside`: the folder that it must be in, whatever
     became of `path` since it was listed. Raise Unreadable if it is missing, not a regular file, a
     link that may not be followed or one that leaves the folder; also for an OSError while it is
     open.
@@ -106,7 +106,7 @@ def _check(status: os.stat_result) -> None:
 
 
 def _check_inside(path: Path, status: os.stat_result, folder: Path) -> None:
-    """Raise Unreadable unless `path` leads to the opened file now, and it lies in `folder`."""
+    """Raise Unreadable unless `path` leads to the opened file now, and it is in `folder`."""
     there = real(path)
     same = os.path.samestat(status, os.lstat(there))
     if not same or not there.is_relative_to(real(folder)):

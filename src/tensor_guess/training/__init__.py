@@ -1,4 +1,3 @@
-"""A folder of pictures, made into a classifier.
-
-In: TF_FILES and options. Out: retrained_graph.pb, retrained_labels.txt and model.json, all at once.
+"""A folder of pictures, turned into a classifier.
+In: TF_FILES and options. Out: retrained_graph.pb, retrained_labels.txt and model.json, together.
 """

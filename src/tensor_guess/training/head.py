@@ -1,4 +1,4 @@
-"""The head: bottlenecks -> weights, by steps of plain gradient descent (as `retrain.py`)."""
+"""Train the head: bottlenecks -> weights, by plain gradient descent as in `retrain.py`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from tensor_guess.graphs.own import Head
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
-# The most steps, and rows, that are drawn at once.
+# At most this many steps, and rows, are drawn at one time.
 _CHUNK = 500
 _DRAWN = 5_000_000
-# Rows of a batch that are computed at once: this bounds the memory.
+# How many rows of a batch are computed at one time. This bounds the memory.
 _PIECE = 10_000
 _HUGE = 1e20
 
 
 @dataclass(frozen=True)
 class Look:
-    """How far training is after `step`: accuracies in 0..1 and mean cross entropy in nats."""
+    """How good the head is at `step`: accuracies in 0..1, and the mean cross entropy in nats."""
 
     step: int
     train_accuracy: float
@@ -40,15 +40,15 @@ def train(
     options: Training,
     look: Callable[[Look, Head], None],
 ) -> Head:
-    """The head after `options.steps` steps.
+    """Return the head after `options.steps` steps.
 
-    bottlenecks: [N, D]. training, validation: for each category, the rows that are its images.
-    A batch draws a category at random, then one of its images, so that a category with few images
-    counts as much as one with many. `look` is called every `eval_step_interval` steps and after
-    the last; it may copy the head, which goes on changing. Raises UserError if the weights
+    `bottlenecks`: [N, D]. `training`, `validation`: for each category, the rows of its images.
+    A batch draws a category at random, then one of its images, so a category with few images counts
+    as much as one with many. `look` is called every `eval_step_interval` steps and at the last; it
+    must copy the head to keep it, because the head goes on changing. Raise UserError if the weights
     grow without end.
     """
-    # OpenBLAS sums in another order if it shares a product among threads.
+    # If threads share a product, OpenBLAS sums in another order, and the result differs.
     with threadpool_limits(limits=1, user_api="blas"):
         return _trained(bottlenecks, training, validation, options, look)
 
@@ -72,7 +72,7 @@ def _trained(
         rows, truth = drawn.next()
         looking = step % options.eval_step_interval == 0 or step == options.steps - 1
         seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
-        with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` says it in a sentence
+        with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` reports it
             for part in _pieces(len(rows)):
                 taken, wanted = batch[: len(rows[part])], truth[part]
                 np.take(bottlenecks, rows[part], axis=0, out=taken, mode="clip")
@@ -95,7 +95,7 @@ def _trained(
 
 
 def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
-    """[M]: the number of the best category of each of the M rows of bottlenecks [N, D]."""
+    """Return the number of the best category [M] for each of the M `rows` of bottlenecks [N, D]."""
     found = np.empty(len(rows), np.intp)
     for part in _pieces(len(rows)):
         found[part] = (bottlenecks[rows[part]] @ head.weights + head.biases).argmax(axis=1)
@@ -103,14 +103,14 @@ def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Scores of logits [N, K]; each row sums to 1."""
+    """Return the scores of logits [N, K]; each row sums to 1."""
     scores: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
 
 
 class _Draws:
-    """Batches of (rows, categories): a category at random, then one of its rows; -1 is all."""
+    """Batches of (rows, categories): a random category, then a random row of it; size -1 is all."""
 
     def __init__(self, rows: Sequence[Indices], size: int, random: np.random.Generator) -> None:
         self._full = [(each, category) for category, each in enumerate(rows) if len(each)]
@@ -120,7 +120,7 @@ class _Draws:
         self._next = 0
 
     def next(self) -> tuple[Indices, Indices]:
-        """Rows and their categories, each [B]; [0] where there are no rows at all."""
+        """Return rows and their categories, each [B], or [0] if there are no rows at all."""
         if self._size < 0 or not self._full:
             counts = [np.full(len(each), category) for each, category in self._full]
             none = [np.empty(0, np.intp)]
@@ -152,7 +152,10 @@ def _look(
     seen: Sequence[tuple[Floats, NDArray[np.bool_]]],
     checks: _Draws,
 ) -> Look:
-    """`seen`: of each piece of the batch the scores of the true categories, and what was right."""
+    """Return the Look at `step`.
+
+    `seen`: for each piece of the batch, the scores of the true categories, and which were right.
+    """
     scores, right = (np.concatenate(each) for each in zip(*seen, strict=True))
     rows, wanted = checks.next()
     return Look(
@@ -173,7 +176,7 @@ def _sum(one: Head | None, other: Head) -> Head:
 
 
 def _check_weights(head: Head, step: int, options: Training) -> None:
-    # Of larger weights, or of NaN, the scores would be NaN.
+    # Larger weights, or NaN, would make the scores NaN.
     if not max(np.abs(each).max() for each in (head.weights, head.biases)) < _HUGE:
         raise UserError(
             f"training went astray by step {step}: the weights grow without end; "

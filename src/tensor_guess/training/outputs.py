@@ -1,4 +1,4 @@
-"""What training leaves: what it may replace, and when a new classifier takes over."""
+"""Write what training makes: check what it may replace, and put a new classifier in place."""
 
 import fcntl
 import os
@@ -17,28 +17,28 @@ from tensor_guess.system import reading
 from tensor_guess.system.durable import check_writable, publish, stage, sweep, sync_folder
 from tensor_guess.system.reading import real
 
-_FIELD_1 = 0x0A  # protobuf's: in a GraphDef a node, in a node its name
+_FIELD_1 = 0x0A  # protobuf's tag of field 1: a GraphDef's node, a node's name
 _SNIFFED = 16
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the graph and the labels file go; model.json goes beside the graph."""
+    """The places for the graph and the labels file; model.json goes beside the graph."""
 
     graph: Path
     labels: Path
 
     @property
     def model(self) -> Path:
-        """Where model.json goes."""
+        """Return the place for model.json."""
         return self.graph.parent / RECORD
 
 
 def check(outputs: Outputs, pictures: Path) -> None:
-    """Raise WrongUsage or UserError where an output cannot go: said before the work.
+    """Raise WrongUsage or UserError, before any work, if an output cannot be written.
 
-    `pictures` is the folder of categories: nothing is written among them. Only what training
-    writes is replaced: a frozen graph, a labels file, a model.json of ours.
+    `pictures` is the folder of categories: nothing may be written there. Only what training writes
+    may be replaced: a frozen graph, a labels file, a model.json of ours.
     """
     if len({real(outputs.graph), real(outputs.labels), real(outputs.model)}) < 3:
         raise WrongUsage(f"graph, labels and {RECORD} cannot be one file; choose other names")
@@ -55,7 +55,7 @@ def check(outputs: Outputs, pictures: Path) -> None:
 
 
 def check_apart(path: Path, pictures: Path) -> None:
-    """Raise WrongUsage where `path` would lie among the pictures, in a linked category too."""
+    """Raise WrongUsage if `path` would be among the pictures, even in a linked category."""
     folder = real(path).parent
     homes = [real(pictures)]
     if pictures.is_dir():
@@ -65,16 +65,16 @@ def check_apart(path: Path, pictures: Path) -> None:
 
 
 def publish_graph(path: Path, data: bytes) -> None:
-    """Put a frozen graph at `path`, durably. Raises WrongUsage where that is something else."""
+    """Write a frozen graph to `path` durably. Raise WrongUsage if `path` is something else."""
     _check_ours(path, _is_graph, "a frozen graph")
     publish(path, data)
 
 
 def publish_classifier(outputs: Outputs, graph: bytes, labels: bytes, model: bytes) -> None:
-    """Put a new classifier in the old one's place: all of it is on disk before the first is seen.
+    """Replace the classifier: all new files are on disk before the first gets its name.
 
-    The graph comes last: it is never newer than what belongs to it, and alone it is enough. Raises
-    UserError where the system refuses; the old classifier is as it was then.
+    The graph comes last: it is enough alone, and is never newer than what belongs to it. Raise
+    UserError if the system refuses; the old classifier is unchanged then.
     """
     with ExitStack() as staged:
         files = [
@@ -93,17 +93,17 @@ def publish_classifier(outputs: Outputs, graph: bytes, labels: bytes, model: byt
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two trainings that end at once commit one after the other: no mixture is left."""
+    """Hold a lock, so that two trainings that end at the same time leave no mixture."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise UserError(f"could not open {shown(folder)}: {reason_of(error)}") from error
     try:
-        with suppress(OSError):  # a network share without locks
+        with suppress(OSError):  # a file share without locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        with suppress(OSError):  # nothing was written by it
+        with suppress(OSError):  # nothing was written through it
             os.close(handle)
 
 
@@ -124,7 +124,10 @@ def _check_ours(path: Path, is_ours: Callable[[FileIO], bool], kind: str) -> Non
 
 
 def _is_graph(file: FileIO) -> bool:
-    """Whether it starts as a frozen graph does, with a node and its name; damage may follow."""
+    """Return whether it starts like a frozen graph, with a node and its name.
+
+    The rest may be damaged.
+    """
     start = file.read(_SNIFFED)
     if not start:
         return True
@@ -140,7 +143,7 @@ def _is_graph(file: FileIO) -> bool:
 
 
 def _are_labels(file: FileIO) -> bool:
-    """Whether every line is what `label_of` makes of a folder's name."""
+    """Return whether every line is a label that `label_of` can return."""
     data = reading.rest(file, graph_files.MAX_LABELS_BYTES)
     try:
         labels = graph_files.labels_in(data, "") if data else ()

@@ -1,4 +1,4 @@
-"""TensorBoard's summaries of a training run: <folder>/train and <folder>/validation."""
+"""Write TensorBoard's summaries of a training run: <folder>/train and <folder>/validation."""
 
 import os
 import secrets
@@ -13,9 +13,9 @@ from tensor_guess.training.head import Look
 
 
 class Summaries:
-    """Event files that TensorBoard shows; nothing at all where `folder` is None.
+    """Event files that TensorBoard shows; none if `folder` is None.
 
-    Runs are added to what is there: unlike `retrain.py`, the folder is never deleted.
+    Each run adds its own files: unlike `retrain.py`, it never deletes the folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -24,7 +24,7 @@ class Summaries:
 
     def __enter__(self) -> Self:
         if self._folder:
-            # TensorBoard takes every file with `tfevents` in its name, in the order of names.
+            # TensorBoard reads every file with `tfevents` in its name, in the order of names.
             name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}.{secrets.token_hex(4)}"
             for part in ("train", "validation"):
                 make_folder(self._folder / part)
@@ -46,7 +46,7 @@ class Summaries:
             file.close()
 
     def add(self, at: Look) -> None:
-        """Add the look to the event files."""
+        """Add the accuracies and the cross entropy to the event files."""
         if self._files:
             self._scalar("train", "accuracy", at.train_accuracy, at.step)
             self._scalar("train", "cross_entropy", at.cross_entropy, at.step)
@@ -58,7 +58,7 @@ class Summaries:
         self._write(part, summary=scalar_pb(tag, value), step=step)
 
     def _write(self, part: str, **event: Any) -> None:
-        # Not tensorboard.summary.Writer: that imports all of TensorFlow.
+        # Not tensorboard.summary.Writer, because it imports all of TensorFlow.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 

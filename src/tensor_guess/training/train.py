@@ -1,4 +1,4 @@
-"""Training: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
+"""Train: images -> labels, split -> bottlenecks -> head -> frozen graph + labels."""
 
 import hashlib
 import platform
@@ -44,21 +44,21 @@ from tensor_guess.training.head import Look
 from tensor_guess.training.outputs import Outputs
 from tensor_guess.training.summaries import Summaries
 
-# Below this, `retrain.py` warned too.
+# `retrain.py` warned below this number too.
 _FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on, with what, and where everything goes (None: into TF_FILES)."""
+    """What to train on, with which settings, and where to write (None: into TF_FILES)."""
 
     tf_files: Path
     options: Training
     backbone: str | None = None  # None: the classifier's own, else the default
-    bottleneck_tensor: str | None = None  # of a backbone that is a frozen graph
+    bottleneck_tensor: str | None = None  # only if the backbone is a frozen graph
     precision: str = FLOAT32
     final_tensor: str = FINAL_TENSOR
-    offline: bool = False  # never use the network
+    offline: bool = False  # never use the internet
     image_dir: Path | None = None
     output_graph: Path | None = None
     output_labels: Path | None = None
@@ -69,7 +69,7 @@ class Job:
 
     @property
     def outputs(self) -> Outputs:
-        """Where the frozen graph and the labels file go."""
+        """Return the places for the frozen graph and the labels file."""
         return Outputs(
             self.output_graph or self.tf_files / GRAPH,
             self.output_labels or self.tf_files / LABELS,
@@ -78,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of it: the accuracy on the testing split, what it got wrong, what was left out."""
+    """The result: the accuracy on the testing split, the wrong guesses, and what was left out."""
 
     accuracy: Accuracy
     misclassified: tuple[tuple[Path, str], ...]
@@ -86,9 +86,9 @@ class Trained:
 
 
 def train(job: Job) -> Trained:
-    """What came of training; the classifier is in TF_FILES when this returns.
+    """Train a classifier, write it to TF_FILES, and return how good it is.
 
-    Raises UserError (or WrongUsage) where it cannot: nothing is half-written then.
+    Raise UserError or WrongUsage if that is impossible; nothing is half-written then.
     """
     if job.backbone:
         loading.check_name(job.backbone)
@@ -149,7 +149,10 @@ def _steps(
 def _test(
     options: Training, examples: Examples, bottlenecks: NDArray[np.float32], head: Head
 ) -> tuple[Trained, dict[str, object]]:
-    """The accuracy on the testing split, near copies of training images not counted."""
+    """Return the accuracy on the testing split, and the metrics for model.json.
+
+    Near copies of training images are not counted.
+    """
     training = np.concatenate(examples.of(Split.TRAINING))
     held_out = np.concatenate(examples.of(Split.TESTING))
     truth = np.array(examples.truth, np.intp)
@@ -196,7 +199,7 @@ def _record(data: Dataset, extractor: Extractor, final_tensor: str) -> Record:
 def _story(
     job: Job, examples: Examples, instead: str, metrics: dict[str, object]
 ) -> dict[str, object]:
-    """What model.json says besides the record."""
+    """Return what model.json contains besides the record."""
     counts: dict[str, Counter[str]] = {each.name: Counter() for each in examples.data.categories}
     for part, k in zip(examples.parts, examples.truth, strict=True):
         counts[examples.data.categories[k].name][part.value] += 1
@@ -221,7 +224,7 @@ def _write(
 ) -> None:
     graph = graphs.serialise(with_head(backbone.graph, head, record))
     name = shown(job.outputs.graph)
-    # What guessing would refuse takes nothing's place.
+    # Replace nothing by a graph that guessing would refuse.
     if classifier.of_bytes(graph, name, lambda: ()).record != record:
         raise UserError(f"{name} is not written: it would not be read as it was meant")
     labels = "".join(f"{label}\n" for label in record.labels).encode()
@@ -271,7 +274,7 @@ def _listed(parts: Counter[str]) -> str:
 
 
 def _results(at: Look) -> str:
-    """What stands below the bar on a terminal."""
+    """Return the line to show below the bar on a terminal."""
     validated = f", validation accuracy {100 * at.validation_accuracy:.1f}%"
     return (
         f"Train accuracy {100 * at.train_accuracy:.1f}%, cross entropy {at.cross_entropy:f}"
@@ -280,7 +283,7 @@ def _results(at: Look) -> str:
 
 
 def _log(at: Look) -> None:
-    """Log the lines of `retrain.py`, for whoever reads its logs; a terminal has the bar."""
+    """Log the same lines as `retrain.py`, for programs that read them; a terminal has the bar."""
     if progress.on_terminal():
         return
     now = datetime.now()

@@ -44,4 +44,5 @@ python -m ruff format --check
 python -m mypy src tools bench tests
 "${venv}/bin/shellcheck" "${scripts[@]}"
 "${venv}/bin/shfmt" -d -i 2 "${scripts[@]}"
-python -X utf8 -m pytest -m "${marks}" "$@"
+# A file's tests share what they train: they stay in one process. Each takes up to 2 GB.
+python -X utf8 -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "${marks}" "$@"

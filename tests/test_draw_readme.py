@@ -34,6 +34,7 @@ def sorted_as(names: dict[str, str]) -> dict[str, tuple[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_picture_is_what_the_script_draws(picture: Image.Image) -> None:
     drawn, here = on_paper(draw_readme.drawing(draw_readme.names_in(picture))), on_paper(picture)
     assert drawn.shape == here.shape
@@ -43,6 +44,7 @@ def test_the_picture_is_what_the_script_draws(picture: Image.Image) -> None:
     assert apart.reshape(high, 16, wide, 16).mean(axis=(1, 3)).max() < 15
 
 
+@pytest.mark.slow
 def test_the_program_sorts_as_the_picture_shows(
     picture: Image.Image, trained: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def test_labels_are_the_first_names_of_the_classes(shared: Path) -> None:
     assert [i for i, (a, b) in enumerate(zip(labels(), first, strict=True)) if a != b] == [517, 639]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photo", "label"), SEEN.items())
 def test_what_is_in_a_photo_is_known(call: Run, shared: Path, photo: str, label: str) -> None:
     done = call("guess", "imagenet", shared / "sample_images" / photo, *LITE)
@@ -36,6 +37,7 @@ def test_what_is_in_a_photo_is_known(call: Run, shared: Path, photo: str, label:
     assert re.fullmatch(rf"{label} \(score = 0\.\d{{5}}\)\n(.+ \(score = .*\)\n){{4}}", done.stdout)
 
 
+@pytest.mark.slow
 def test_photos_are_sorted_by_what_is_in_them(call: Run, shared: Path, tmp_path: Path) -> None:
     source, sorted_ = tmp_path / "photos", tmp_path / "sorted"
     source.mkdir()
@@ -49,6 +51,7 @@ def test_photos_are_sorted_by_what_is_in_them(call: Run, shared: Path, tmp_path:
     assert {len(line["scores"]) for line in lines} == {5}
 
 
+@pytest.mark.slow
 def test_as_many_labels_as_wished(call: Run, trained: Path) -> None:
     assert len(call("guess", "imagenet", PHOTO, "--top", "7", *LITE).stdout.splitlines()) == 7
     assert len(call("guess", "imagenet", PHOTO, "--top", "5000", *LITE).stdout.splitlines()) == 1000
@@ -57,6 +60,7 @@ def test_as_many_labels_as_wished(call: Run, trained: Path) -> None:
     assert len(scores) == 5
 
 
+@pytest.mark.slow
 def test_without_the_network_the_fallback_is_used_and_said(call: Run) -> None:
     done = call("guess", "imagenet", PHOTO, "--offline")
     assert done.returncode == 0
@@ -67,6 +71,7 @@ def test_without_the_network_the_fallback_is_used_and_said(call: Run) -> None:
     assert "vgg16 is not on this machine" in asked.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_of_that_name_is_a_path(
     call: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_strangers_folder_is_bounded(modules: Path, tmp_path: Path, call: Run,
     assert re.search(said, line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["module.tar.gz", "module"])
 def test_a_handle_that_is_no_regular_file_does_not_hang(
     tmp_path: Path, run: Run, name: str

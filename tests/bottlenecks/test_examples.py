@@ -84,6 +84,7 @@ def test_a_category_without_a_usable_picture_is_said(letters: str) -> None:
         arrange(given, rows(given), OPTIONS)
 
 
+@pytest.mark.slow
 def test_thousands_of_categories_cost_as_much_as_their_pictures() -> None:
     count = 40_000
     names = [Category(str(k), str(k), ()) for k in range(count)]

@@ -10,6 +10,7 @@ from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import serialise
 
 
+@pytest.mark.slow
 def test_share_and_verify(trained: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "handed on.zip"
     done = run("share", trained, out, "--intended-use", "drawn films", "--licence", "CC-BY-4.0")

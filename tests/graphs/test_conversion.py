@@ -41,6 +41,7 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.slow
 @LINUX
 def test_what_was_used_is_given_back(lite0: Backbone, tmp_path: Path) -> None:
     nodes = cut(lite0.graph, lite0.scaling, BOTTLENECK)
@@ -53,6 +54,7 @@ def test_what_was_used_is_given_back(lite0: Backbone, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @LINUX
 def test_what_the_program_threw_away_is_not_cleared_away_in_the_child(
     lite0: Backbone, tmp_path: Path
@@ -131,6 +133,7 @@ def test_a_child_that_is_killed_is_said(lite0: Backbone, tmp_path: Path, number:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_child_that_hangs_is_ended(lite0: Backbone, tmp_path: Path) -> None:
     """It is stopped as soon as it is there, and would wait for ever."""

@@ -143,6 +143,7 @@ def test_attack_is_refused_in_words_and_at_once(
     assert time.process_time() - start < 1
 
 
+@pytest.mark.slow
 def test_the_deepest_graph_that_is_allowed_is_checked_at_once() -> None:
     graph = GraphDef()
     node(graph, "x0", "Placeholder")

@@ -365,6 +365,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures what Linux measures")
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS.keys())
 def test_a_small_file_that_parses_to_much_is_refused_before_it_is_parsed(

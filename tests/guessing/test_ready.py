@@ -87,6 +87,7 @@ def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir() if each.suffix != ".jsonl")
 
 
+@pytest.mark.slow
 def test_the_program_says_the_same(trained: Path, folder: Path) -> None:
     run = program(folder.parent)
     said = [run("guess", trained, *PHOTOS, "--json") for _ in range(2)]
@@ -120,6 +121,7 @@ def test_what_is_damaged_is_made_again(
     assert len(anew) == 2
 
 
+@pytest.mark.slow
 def test_another_openvino_s_or_version_s_is_made_again(
     small: Path, folder: Path, anew: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +137,7 @@ def test_another_openvino_s_or_version_s_is_made_again(
     assert len(anew) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -164,6 +167,7 @@ def test_what_is_no_such_network_is_made_again(
     assert len(anew) == 2
 
 
+@pytest.mark.slow
 def test_labels_beside_it_must_still_fit(
     small: Path, folder: Path, anew: list[object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +183,7 @@ def test_labels_beside_it_must_still_fit(
     assert capsys.readouterr().err.count("records its own settings") == 2
 
 
+@pytest.mark.slow
 def test_another_program_s_graph_goes_with_its_labels(
     tmp_path: Path, folder: Path, anew: list[object]
 ) -> None:
@@ -210,6 +215,7 @@ def test_what_is_refused_is_not_kept(small: Path, folder: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_changed_graph_is_another(
     small: Path, tiny: Backbone, folder: Path, anew: list[object]
 ) -> None:
@@ -221,6 +227,7 @@ def test_a_changed_graph_is_another(
     assert len(anew) == 2
 
 
+@pytest.mark.slow
 def test_without_a_cache_nothing_is_kept_and_nothing_said(
     small: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +244,7 @@ def test_without_a_cache_nothing_is_kept_and_nothing_said(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_to_is_read(
     small: Path, folder: Path, anew: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +266,7 @@ def read_only(*_: object) -> None:
     raise OSError(30, "Read-only file system")
 
 
+@pytest.mark.slow
 def test_two_at_once_agree(trained: Path, folder: Path) -> None:
     command = [sys.executable, "-I", str(ROOT / "src"), "guess", str(trained), *map(str, PHOTOS)]
     environ = {**os.environ, "TENSOR_GUESS_CACHE": str(folder.parent)}
@@ -269,6 +278,7 @@ def test_two_at_once_agree(trained: Path, folder: Path) -> None:
     assert subprocess.run(command, env=environ, capture_output=True).stdout in said
 
 
+@pytest.mark.slow
 def test_the_precision_that_is_asked_for_counts(
     small: Path,
     folder: Path,

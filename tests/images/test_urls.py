@@ -45,6 +45,7 @@ def test_what_cannot_be_fetched_is_named_and_the_rest_goes_on(
     assert call("guess", trained, *urls).returncode == 1
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_asked_for_does_not_keep_the_others(
     site: tuple[Path, str], trained: Path, call: Run
 ) -> None:

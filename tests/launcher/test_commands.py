@@ -124,6 +124,7 @@ def test_a_graph_named_by_an_option_leaves_the_folders_to_be_sorted(docker: Laun
     }
 
 
+@pytest.mark.slow
 def test_2000_pictures_are_one_mount_and_a_moment(docker: Launcher) -> None:
     classifier(docker.here / "tf")
     (docker.here / "p").mkdir()

@@ -28,6 +28,7 @@ def test_a_docker_that_does_not_answer_is_said_with_the_cure(
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_engine_that_hangs_is_given_3_seconds(docker: Launcher) -> None:
     docker.install("podman")
     begun, waiting = time.monotonic(), []

@@ -106,13 +106,15 @@ def test_the_scripts_find_their_clone_whatever_its_name(own: Launcher, name: str
     own.install("uv")
     own.does("uv-pip", 'cat requirements.lock >>"${STAND_IN}/locked"')
     arguments = ["python", "-I", "-u", "-X", "utf8", f"{own.clone}/src"]
+    tests = "python -X utf8 -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile".split()
+    tests += ["-m", "not long"]
     for script, called in (
         ("tensor-guess", [*arguments, "x"]),
         ("train.sh", [*arguments, "train", "x"]),
         ("guess.sh", [*arguments, "guess", "x"]),
         ("classify_dir.sh", [*arguments, "classify-dir", "x"]),
-        ("test.sh", ["python", "-X", "utf8", "-m", "pytest", "-m", "not long", "x"]),
-        (".ci/run", ["python", "-X", "utf8", "-m", "pytest", "-m", "not long"]),
+        ("test.sh", [*tests, "x"]),
+        (".ci/run", tests),
     ):
         done = own("x", script=script)
         assert (done.code, done.err) == (0, "")

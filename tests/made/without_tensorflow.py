@@ -34,6 +34,6 @@ def hide() -> None:
 
 
 def hide_from_worker() -> None:
-    """Do the same in a process that pytest-xdist started by that Python: it gave it its own path."""
+    """Do the same in a process that pytest-xdist started by that Python, with its old path."""
     own = sysconfig.get_path("purelib")
     sys.path[:] = [own if Path(path).name == "site-packages" else path for path in sys.path]

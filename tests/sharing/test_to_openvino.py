@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
+import pytest
 from numpy.typing import NDArray
 
 
+@pytest.mark.slow
 def test_pixels_in_and_the_scores_of_a_guess_out(
     exported: Callable[[str], Path],
     pixels_and_scores: tuple[NDArray[np.float32], NDArray[np.float32]],

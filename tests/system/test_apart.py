@@ -86,6 +86,7 @@ def test_one_that_hangs_is_ended(tmp_path: Path, silent: str, most: int | None) 
     assert children(os.getpid()) == before
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_it_does_not_outlive_the_program(tmp_path: Path, silent: str, number: int) -> None:

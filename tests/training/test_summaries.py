@@ -26,6 +26,7 @@ def shown(folder: Path, tag: str) -> list[tuple[int, float]]:
     return [(each.step, float(each.tensor_proto.float_val[0])) for each in events.Tensors(tag)]
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     run_into(tmp_path / "logs" / "run")
     train, validation = tmp_path / "logs/run/train", tmp_path / "logs/run/validation"

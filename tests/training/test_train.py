@@ -30,6 +30,7 @@ def tf_files(tmp_path: Path) -> Path:
     return tmp_path / "tf_files"
 
 
+@pytest.mark.slow
 def test_ten_pictures_a_category_train(tf_files: Path, run: Run) -> None:
     done = run("train", tf_files, *LITE)
     assert done.returncode == 0
@@ -42,6 +43,7 @@ def test_ten_pictures_a_category_train(tf_files: Path, run: Run) -> None:
     assert f"(N={model['metrics']['test_count']}, 95% interval" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_log_has_the_classic_lines(tf_files: Path, call: Run) -> None:
     log = call("train", tf_files, *FEW, "--eval_step_interval", 20).stderr
     for step in (0, 20, 40, 49):

@@ -42,7 +42,9 @@ scripts=(tensor-guess ./*.sh src/launcher/*.bash tools/*.sh)
 python -m ruff check
 python -m ruff format --check
 python -m mypy src tools bench tests
-"${venv}/bin/shellcheck" "${scripts[@]}"
 "${venv}/bin/shfmt" -d -i 2 "${scripts[@]}"
+"${venv}/bin/shellcheck" "${scripts[@]}" & # takes long; meanwhile the tests are collected
+shellcheck=$!
 # A file's tests share what they train: they stay in one process. Each takes up to 2 GB.
 python -X utf8 -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "${marks}" "$@"
+wait "${shellcheck}"

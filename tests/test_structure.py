@@ -108,6 +108,7 @@ def imported(said: str) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["guess", "classify-dir", "train"])
 def test_no_job_imports_tensorflow(run: Run, trained: Path, tmp_path: Path, job: str) -> None:
     photos = ROOT / "test_data"

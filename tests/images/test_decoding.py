@@ -11,6 +11,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -436,21 +437,21 @@ def test_the_clear_value_of_16_bit_grey_is_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("make", "reason"),
     [
-        (sequential(24_000, 24_000), "would take 3... MB to decode"),
-        (progressive(8000, 8000, 400), "too many scans"),
-        (jpeg_header(15_000, 15_000, True), "would take ... MB to decode"),
-        (float_tiff(9400, 9400), "would take 7.. MB to decode"),
-        (encoded(Image.new("1", (1, 60_000)).resize((1, 60_000)), "GIF"), ""),
-        (png_header(1, 80_000_000), "would take ..... MB to decode"),
+        (partial(sequential, 24_000, 24_000), "would take 3... MB to decode"),
+        (partial(progressive, 8000, 8000, 400), "too many scans"),
+        (partial(jpeg_header, 15_000, 15_000, True), "would take ... MB to decode"),
+        (partial(float_tiff, 9400, 9400), "would take 7.. MB to decode"),
+        (partial(encoded, Image.new("1", (1, 60_000)), "GIF"), ""),
+        (partial(png_header, 1, 80_000_000), "would take ..... MB to decode"),
     ],
     ids=["sequential", "scans", "progressive", "floats", "narrow", "narrower"],
 )
 def test_what_would_take_too_much_is_refused_at_once(
-    tmp_path: Path, data: bytes, reason: str
+    tmp_path: Path, make: Callable[[], bytes], reason: str
 ) -> None:
-    (tmp_path / "x").write_bytes(data)
+    (tmp_path / "x").write_bytes(make())
     picture = images.read(tmp_path / "x")
     start = process_time()
     if reason:

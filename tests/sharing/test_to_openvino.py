@@ -32,6 +32,7 @@ def test_pixels_in_and_the_scores_of_a_guess_out(
         assert np.abs(found - expected[:few]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_weights_are_float32(exported: Callable[[str], Path]) -> None:
     model = ov.Core().read_model(exported("openvino") / "model.xml")
     weights = [each for each in model.get_ops() if each.get_type_name() == "Constant"]

@@ -4,7 +4,7 @@
 # Sourced by launch.bash.
 
 # Seconds within which an engine must answer.
-PATIENCE=3
+PATIENCE=10
 # The label that holds the digest of what an image was built from.
 INPUTS_LABEL=tensor-guess.inputs
 
@@ -81,6 +81,7 @@ probe_podman() {
     return
   fi
   TROUBLE="Podman is installed but does not work; run 'podman info' to see why"
+  [[ -z ${SILENT} ]] || TROUBLE="Podman is installed but does not answer within ${PATIENCE} seconds; run 'podman info' to see why"
   return 1
 }
 

@@ -29,15 +29,18 @@ def test_a_docker_that_does_not_answer_is_said_with_the_cure(
 
 
 @pytest.mark.slow
-def test_an_engine_that_hangs_is_given_3_seconds(docker: Launcher) -> None:
+def test_an_engine_that_hangs_is_given_10_seconds(docker: Launcher) -> None:
     docker.install("podman")
     begun, waiting = time.monotonic(), []
     for name in ("docker", "podman"):
         docker.does(f"{name}-info", "exec sleep 60")
         docker.environ["TENSOR_GUESS_LAUNCHER"] = name
         waiting.append(docker.start("--help"))
-    assert [docker.finish(process).code for process in waiting] == [125, 125]
-    assert 2 < time.monotonic() - begun < 6
+    ended = [docker.finish(process) for process in waiting]
+    assert [done.code for done in ended] == [125, 125]
+    for name, done in zip(("Docker", "Podman"), ended, strict=True):
+        assert f"{name} is installed but does not answer within 10 seconds" in done.err
+    assert 9 < time.monotonic() - begun < 20
     assert sorted(call[:2] for call in docker.calls()) == [["docker", "info"], ["podman", "info"]]
 
 

@@ -28,7 +28,8 @@ from tensor_guess.config import (
 )
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.evaluation import story as stories
-from tensor_guess.evaluation.accuracy import Accuracy, NearCopies, Pictures, confusion, near_copies
+from tensor_guess.evaluation.accuracy import Accuracy, confusion
+from tensor_guess.evaluation.copies import NearCopies, Pictures, near_copies
 from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.files import Record

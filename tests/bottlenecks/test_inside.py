@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from made.place import ROOT, SHARED
 from tensor_guess.bottlenecks.inside import Inside
 from tensor_guess.errors import UserError
+from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.graphs.own import Head
 from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
-from tensor_guess.training.head import softmax
 
 PHOTOS = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]
 

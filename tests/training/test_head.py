@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError
+from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.graphs.own import Head
 from tensor_guess.training import head as heads
-from tensor_guess.training.head import Look, softmax, train
+from tensor_guess.training.head import Look, train
 
 Floats = NDArray[np.float32]
 SHORT = Training(steps=300)

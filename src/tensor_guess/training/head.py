@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError
+from tensor_guess.evaluation.calibration import softmax
+from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.graphs.own import Head
 
 Floats = NDArray[np.float32]
@@ -42,15 +44,32 @@ def train(
 ) -> Head:
     """Return the head after `options.steps` steps.
 
-    `bottlenecks`: [N, D]. `training`, `validation`: for each category, the rows of its images.
-    A batch draws a category at random, then one of its images, so a category with few images counts
-    as much as one with many. `look` is called every `eval_step_interval` steps and at the last; it
-    must copy the head to keep it, because the head goes on changing. Raise UserError if the weights
-    grow without end.
+    bottlenecks: [N, D]. training, validation: for each category, the rows that are its images.
+    A batch draws a category at random, then one of its images, so that a category with few images
+    counts as much as one with many. `look` is called every `eval_step_interval` steps and after
+    the last. Raise UserError if the weights grow without end.
     """
-    # If threads share a product, OpenBLAS sums in another order, and the result differs.
+    none = np.empty((0, len(bottlenecks)), np.intp)
+    return train_with_folds(bottlenecks, training, validation, options, look, none)[0]
+
+
+def train_with_folds(
+    bottlenecks: Floats,
+    training: Sequence[Indices],
+    validation: Sequence[Indices],
+    options: Training,
+    look: Callable[[Look, Head], None],
+    folds: Indices,
+) -> tuple[Head, Floats]:
+    """Return the head, as `train`, and logits [R, N, K] by heads that were not trained on the row.
+
+    folds [R, N]: the fold of each row, in each of R repeats (evaluation/folds); -1 for rows that
+    are not trained on, whose logits are 0. The head of a fold is trained on the same batches in the
+    same steps, but for the rows of that fold.
+    """
+    # OpenBLAS sums in another order if it shares a product among threads.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _trained(bottlenecks, training, validation, options, look)
+        return _trained(bottlenecks, training, validation, options, look, folds)
 
 
 def _trained(
@@ -59,12 +78,17 @@ def _trained(
     validation: Sequence[Indices],
     options: Training,
     look: Callable[[Look, Head], None],
-) -> Head:
+    folds: Indices,
+) -> tuple[Head, Floats]:
     random = np.random.default_rng(options.seed)
-    head = Head(
-        np.zeros((bottlenecks.shape[1], len(training)), np.float32),
-        np.zeros(len(training), np.float32),
+    classes, left_out = len(training), _Folds(folds)
+    bottlenecks, basis = _shortened(bottlenecks)
+    # All heads side by side, [D, H * K]: the head itself, then one for each fold of each repeat.
+    heads = Head(
+        np.zeros((bottlenecks.shape[1], left_out.heads * classes), np.float32),
+        np.zeros(left_out.heads * classes, np.float32),
     )
+    own_head = Head(heads.weights[:, :classes], heads.biases[:classes])
     drawn = _Draws(training, options.train_batch_size, random)
     checks = _Draws(validation, options.validation_batch_size, random)
     batch = np.empty((min(options.train_batch_size, _PIECE), bottlenecks.shape[1]), np.float32)
@@ -72,26 +96,77 @@ def _trained(
         rows, truth = drawn.next()
         looking = step % options.eval_step_interval == 0 or step == options.steps - 1
         seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
+        rates = options.learning_rate / np.maximum(left_out.used(rows).sum(0), 1)
         with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` reports it
             for part in _pieces(len(rows)):
                 taken, wanted = batch[: len(rows[part])], truth[part]
                 np.take(bottlenecks, rows[part], axis=0, out=taken, mode="clip")
-                scores = softmax(taken @ head.weights + head.biases)
+                logits = taken @ heads.weights + heads.biases
+                scores = softmax(logits.reshape(len(wanted), left_out.heads, classes))
                 own = np.arange(len(wanted))
                 if looking:
-                    seen.append((scores[own, wanted], scores.argmax(axis=1) == wanted))
+                    main = scores[:, 0]
+                    seen.append((main[own, wanted], main.argmax(axis=1) == wanted))
                 # The gradient of the mean cross entropy by the logits is (scores - truth) / batch.
-                scores[own, wanted] -= 1
-                scores *= options.learning_rate / len(truth)
-                change = _sum(change, Head(taken.T @ scores, scores.sum(0)))
+                scores[own, :, wanted] -= 1
+                scores *= (left_out.used(rows[part]) * rates).astype(np.float32)[:, :, None]
+                by_logits = scores.reshape(len(wanted), -1)
+                change = _sum(change, Head(taken.T @ by_logits, by_logits.sum(0)))
         if looking:
-            _check_weights(head, step, options)
-            look(_look(step, bottlenecks, head, seen, checks), head)
+            _check_weights(heads, step, options)
+            look(_look(step, bottlenecks, own_head, seen, checks), _lengthened(own_head, basis))
         assert change
-        head.weights[...] -= change.weights
-        head.biases[...] -= change.biases
-    _check_weights(head, options.steps, options)
-    return head
+        heads.weights[...] -= change.weights
+        heads.biases[...] -= change.biases
+    _check_weights(heads, options.steps, options)
+    return _lengthened(own_head, basis), left_out.logits(bottlenecks, heads, classes)
+
+
+def _shortened(bottlenecks: Floats) -> tuple[Floats, Floats | None]:
+    """Return rows [N, N] for bottlenecks [N, D] if N < D, with the basis [D, N] of what they span.
+
+    Weights that start at zero never leave that span, so the steps are the same, and shorter.
+    """
+    if len(bottlenecks) >= bottlenecks.shape[1]:
+        return bottlenecks, None
+    basis, _ = np.linalg.qr(bottlenecks.T.astype(np.float64))
+    rows: Floats = (bottlenecks @ basis).astype(np.float32)
+    return rows, basis.astype(np.float32)
+
+
+def _lengthened(head: Head, basis: Floats | None) -> Head:
+    """Return a copy of the head, for bottlenecks as they were."""
+    weights = head.weights.copy() if basis is None else basis @ head.weights
+    return Head(weights, head.biases.copy())
+
+
+class _Folds:
+    """Which of H heads is trained on which row: the first on all, the others not on their fold."""
+
+    def __init__(self, folds: Indices) -> None:
+        self._folds = folds
+        self._starts = 1 + FOLDS * np.arange(len(folds))
+        self.heads = 1 + FOLDS * len(folds)
+
+    def used(self, rows: Indices) -> NDArray[np.bool_]:
+        """Return [B, H]: whether the head is trained on the row."""
+        used = np.ones((len(rows), self.heads), bool)
+        for start, fold in zip(self._starts, self._folds, strict=True):
+            used[np.arange(len(rows)), start + fold[rows]] = False
+        return used
+
+    def logits(self, bottlenecks: Floats, heads: Head, classes: int) -> Floats:
+        """Return [R, N, K]: what the head that was not trained on a row makes of it."""
+        found = np.zeros((len(self._folds), len(bottlenecks), classes), np.float32)
+        for repeat, (start, folds) in enumerate(zip(self._starts, self._folds, strict=True)):
+            for fold in range(FOLDS):
+                rows = np.flatnonzero(folds == fold)
+                first = (start + fold) * classes
+                own = slice(first, first + classes)
+                for part in _pieces(len(rows)):
+                    taken = bottlenecks[rows[part]]
+                    found[repeat, rows[part]] = taken @ heads.weights[:, own] + heads.biases[own]
+        return found
 
 
 def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
@@ -100,13 +175,6 @@ def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
     for part in _pieces(len(rows)):
         found[part] = (bottlenecks[rows[part]] @ head.weights + head.biases).argmax(axis=1)
     return found
-
-
-def softmax(logits: Floats) -> Floats:
-    """Return the scores of logits [N, K]; each row sums to 1."""
-    scores: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores /= scores.sum(axis=1, keepdims=True)
-    return scores
 
 
 class _Draws:

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,10 @@ from tensor_guess.config import (
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
+from tensor_guess.evaluation.calibration import softmax
+from tensor_guess.evaluation.calibration import temperature as temperature_of
 from tensor_guess.evaluation.copies import NearCopies, Pictures, near_copies
+from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.files import Record
@@ -41,6 +44,7 @@ from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
 from tensor_guess.training import head as heads
 from tensor_guess.training import outputs
+from tensor_guess.training.cross_validation import are_few, folds_of
 from tensor_guess.training.head import Look
 from tensor_guess.training.outputs import Outputs
 from tensor_guess.training.summaries import Summaries
@@ -86,6 +90,19 @@ class Trained:
     left_out: tuple[LeftOut, ...]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The examples `rows` [M] by heads that were not trained on them; logits [R, N, K] of all N."""
+
+    rows: NDArray[np.intp]
+    logits: NDArray[np.float32]
+
+    def scores(self) -> NDArray[np.float32]:
+        """Return scores [M, K], the mean of the repeats."""
+        mean: NDArray[np.float32] = softmax(self.logits[:, self.rows]).mean(axis=0)
+        return mean
+
+
 def train(job: Job) -> Trained:
     """Train a classifier, write it to TF_FILES, and return how good it is.
 
@@ -110,11 +127,19 @@ def train(job: Job) -> Trained:
     gathered = gathering.gather(source, Extractor(backbone, job.precision))
     data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
+    if are_few(examples):
+        job = replace(job, options=replace(job.options, testing_percentage=0))
+        examples = arrange(data, rows, job.options)
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
     record = _record(data, extractor, job.final_tensor)
-    head = _steps(job, examples, bottlenecks, extractor.backbone, record)
-    result, metrics = _test(job.options, examples, bottlenecks, head)
+    head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record)
+    head, temperature = _calibrated(head, examples, bottlenecks, judged)
+    if are_few(examples):
+        result, metrics = _cross_validated(examples, judged)
+    else:
+        result, metrics = _test(job.options, examples, bottlenecks, head, judged)
+    metrics["temperature"] = temperature
     _write(job, extractor.backbone, head, record, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
@@ -128,7 +153,8 @@ def _steps(
     bottlenecks: NDArray[np.float32],
     backbone: Backbone,
     record: Record,
-) -> Head:
+) -> tuple[Head, Judged]:
+    """Return the head, and what the heads of the folds make of what they did not see."""
     summaries = Summaries(job.summaries_dir)
     with progress.bar("Training", job.options.steps) as show, summaries:
 
@@ -144,11 +170,51 @@ def _steps(
                 outputs.publish_graph(path, graphs.serialise(graph))
 
         parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
-        return heads.train(bottlenecks, *parts, job.options, look)
+        folds = folds_of(examples, bottlenecks, job.options)
+        head, logits = heads.train_with_folds(bottlenecks, *parts, job.options, look, folds)
+        return head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
+
+
+def _calibrated(
+    head: Head, examples: Examples, bottlenecks: NDArray[np.float32], judged: Judged
+) -> tuple[Head, float]:
+    """Return the head whose scores are as sure as they are right, and its temperature.
+
+    It is fitted to the logits of pictures that their head was not trained on: out of fold, else
+    the validation split's.
+    """
+    truth = np.array(examples.truth, np.intp)
+    if len(judged.rows):
+        logits = np.concatenate(judged.logits[:, judged.rows])
+        found = temperature_of(
+            logits, np.tile(truth[judged.rows], len(judged.logits)), len(judged.rows)
+        )
+    else:
+        rows = np.concatenate(examples.of(Split.VALIDATION))
+        logits = bottlenecks[rows] @ head.weights + head.biases
+        found = temperature_of(logits, truth[rows], len(rows))
+    scale = np.float32(1 / found)
+    return Head(head.weights * scale, head.biases * scale), found
+
+
+def _cross_validated(examples: Examples, judged: Judged) -> tuple[Trained, dict[str, object]]:
+    """Return the accuracy out of fold, and the metrics for model.json."""
+    progress.say(
+        f"few pictures: each of {len(judged.rows)} was judged by heads that were trained without "
+        f"it ({FOLDS} folds, {len(judged.logits)} times); the classifier is trained on all of them"
+    )
+    truth = np.array(examples.truth, np.intp)
+    found = judged.scores().argmax(axis=1)
+    result, metrics = _results_of(examples, judged.rows, truth[judged.rows], found)
+    return result, {**metrics, "cross_validated": True, "test_near_copies": 0}
 
 
 def _test(
-    options: Training, examples: Examples, bottlenecks: NDArray[np.float32], head: Head
+    options: Training,
+    examples: Examples,
+    bottlenecks: NDArray[np.float32],
+    head: Head,
+    judged: Judged,
 ) -> tuple[Trained, dict[str, object]]:
     """Return the accuracy on the testing split, and the metrics for model.json.
 
@@ -164,21 +230,30 @@ def _test(
     if 0 <= options.test_batch_size < len(tested):
         random = np.random.default_rng(options.seed)
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
-    truth = truth[tested]
     found = heads.found_of(bottlenecks, tested, head)
-    taken = confusion(truth, found, len(head.biases))
+    _say_copies(examples, held_out, copies)
+    if len(judged.rows):
+        right = judged.scores().argmax(axis=1) == truth[judged.rows]
+        progress.say(f"cross-validated training pictures: {Accuracy(int(right.sum()), len(right))}")
+    result, metrics = _results_of(examples, tested, truth[tested], found)
+    return result, {**metrics, "test_near_copies": int(copies.own.sum())}
+
+
+def _results_of(
+    examples: Examples, tested: NDArray[np.intp], truth: NDArray[np.intp], found: NDArray[np.intp]
+) -> tuple[Trained, dict[str, object]]:
+    """Return the accuracy on the pictures `tested`, and the metrics; `found`: their categories."""
+    taken = confusion(truth, found, len(examples.data.categories))
     accuracy = Accuracy(int(taken.trace()), len(tested))
     wrong = tuple(
         (examples.paths[i], examples.data.categories[k].label)
         for i, k in zip(tested[found != truth], found[found != truth], strict=True)
     )
-    _say_copies(examples, held_out, copies)
     low, high = accuracy.interval()
     metrics: dict[str, object] = {
         "test_accuracy": accuracy.value if accuracy.count else None,
         "test_count": accuracy.count,
         "test_interval_95": [low, high],
-        "test_near_copies": int(copies.own.sum()),
         "test_confusion": taken.tolist(),
     }
     return Trained(accuracy, wrong, tuple(examples.left_out)), metrics

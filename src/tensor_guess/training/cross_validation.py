@@ -1,0 +1,80 @@
+"""Cross-validation: each picture is judged by a head that was trained without it and its copies."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.bottlenecks.examples import Examples
+from tensor_guess.config import Training
+from tensor_guess.evaluation import copies
+from tensor_guess.evaluation.folds import FOLDS, folds
+from tensor_guess.images.dataset import Split
+from tensor_guess.training import head as heads
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
+
+# With no more pictures than this in a category, a tenth of them is no test.
+FEW = 30
+# Scores that all heads of all folds may have together: more takes longer than it tells.
+_WIDEST = 100
+_REPEATS = 4
+# With more pictures than this, those that were held out tell enough.
+_MOST_PICTURES = 5000
+
+
+def are_few(examples: Examples) -> bool:
+    """Return whether a category has so few pictures that the accuracy is cross-validated."""
+    counts = np.bincount(examples.truth, minlength=len(examples.data.categories))
+    return bool(counts.min() <= FEW)
+
+
+def folds_of(examples: Examples, bottlenecks: Floats, options: Training) -> Indices:
+    """Return the fold of each example [R, N], -1 if it is not trained on; near copies share one.
+
+    R is 0 if there are so many pictures or categories that folds would take longer than they tell.
+    """
+    trained_on = np.sort(np.concatenate(examples.of(Split.TRAINING)))
+    repeats = _repeats(len(examples.data.categories), are_few(examples))
+    if len(trained_on) > _MOST_PICTURES:
+        repeats = 0
+    found = np.full((repeats, len(examples.truth)), -1, np.intp)
+    if repeats:
+        truth = np.array(examples.truth, np.intp)[trained_on]
+        groups = copies.chains(len(trained_on), copies.pairs(bottlenecks[trained_on]))
+        found[:, trained_on] = folds(truth, groups, repeats, options.seed)
+    return found
+
+
+def out_of_fold(
+    bottlenecks: Floats,
+    truth: Indices,
+    groups: Indices,
+    classes: int,
+    repeats: int = 1,
+    seed: int = 0,
+    options: Training | None = None,
+) -> Floats:
+    """Return logits [N, K] of the rows [N, D] by heads that saw neither them nor their group.
+
+    They are the mean of the repeats. truth [N]: the number of the category, below `classes`.
+    groups [N]: near copies share a number.
+    """
+    rows = [np.flatnonzero(truth == k) for k in range(classes)]
+    none: Sequence[Indices] = [np.empty(0, np.intp)] * classes
+    _, logits = heads.train_with_folds(
+        bottlenecks,
+        rows,
+        none,
+        options or Training(seed=seed),
+        lambda *_: None,
+        folds(truth, groups, repeats, seed),
+    )
+    mean: Floats = logits.mean(axis=0)
+    return mean
+
+
+def _repeats(classes: int, few: bool) -> int:
+    fits = _WIDEST // (FOLDS * classes)
+    return max(2 if few else 1, min(fits, _REPEATS)) if fits or few else 0

@@ -38,9 +38,14 @@ def test_ten_pictures_a_category_train(tf_files: Path, run: Run) -> None:
     assert (tf_files / LABELS).read_text() == "dark knight\nsnow queen\n"
     model = json.loads((tf_files / RECORD).read_text())
     for counts in model["counts"].values():
-        assert sum(counts.values()) == 10
-        assert min(counts.values()) >= 1
-    assert f"(N={model['metrics']['test_count']}, 95% interval" in done.stdout
+        assert counts == {"training": 10 - counts["validation"], "validation": counts["validation"]}
+        assert 1 <= counts["validation"] <= 3
+    # A tenth would be no test: all that is trained on is judged, by heads that did not see it.
+    trained_on = sum(counts["training"] for counts in model["counts"].values())
+    assert model["metrics"]["test_count"] == trained_on
+    assert model["metrics"]["cross_validated"]
+    assert f"(N={trained_on}, 95% interval" in done.stdout
+    assert f"few pictures: each of {trained_on} was judged" in done.stderr
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -17,7 +18,7 @@ from tensor_guess.bottlenecks.computing import Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import DATA, GRAPH, Training
-from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.errors import Unreadable, UserError, counted, shown
 from tensor_guess.evaluation import copies, label_errors, looks
 from tensor_guess.evaluation import story as stories
 from tensor_guess.graphs import classifier
@@ -36,6 +37,8 @@ from tensor_guess.training.set_aside import Done, Spare, can_move, set_aside
 UNEVEN = 4
 # Larger pictures only take time and memory: they are scaled down to a few hundred pixels.
 HUGE = 50_000_000
+
+_MOST_AT_FIRST_SIGHT = 5000  # pictures
 
 Indices = NDArray[np.intp]
 
@@ -203,6 +206,23 @@ def examine(tf_files: Path) -> Examined:
     Nothing changes but the bottleneck cache. Without a classifier, the first default backbone that
     is on this machine is used. Raise as `gathering.find` and `arrange` do.
     """
+    examples, rows, extractor, held_out = gathered(tf_files)
+    sizes = list(sizes_of(examples.paths))
+    return Examined(
+        _findings(examples, rows, sizes, extractor, not_duplicates.read(tf_files)),
+        tf_files,
+        examples.data,
+        dict(zip(rows.paths, rows.keys, strict=True)),
+        {each.path: each.width * each.height for each in sizes},
+        held_out,
+    )
+
+
+def gathered(tf_files: Path) -> tuple[Examples, Rows, Extractor, tuple[int, int]]:
+    """Return what the classifier is trained and tested on, and how.
+
+    The last are the percentages of validation and testing. Raise as `examine` does.
+    """
     source = gathering.find(tf_files, None, None)
     if source.data is None:
         raise UserError(
@@ -210,16 +230,42 @@ def examine(tf_files: Path) -> Examined:
             f"put them into {shown(source.photos)}"
         )
     extractor, held_out = _made_with(tf_files)
-    gathered = gathering.gather(source, extractor)
-    data, rows = gathered.data, gathered.rows
+    found = gathering.gather(source, extractor)
     validation, testing = held_out
     options = Training(validation_percentage=validation, testing_percentage=testing)
-    examples = arrange(data, rows, options)
-    keys = dict(zip(rows.paths, rows.keys, strict=True))
-    sizes = list(sizes_of(examples.paths))
-    areas = {each.path: each.width * each.height for each in sizes}
-    findings = _findings(examples, rows, sizes, extractor, not_duplicates.read(tf_files))
-    return Examined(findings, tf_files, data, keys, areas, held_out)
+    return arrange(found.data, found.rows, options), found.rows, found.extractor, held_out
+
+
+def at_first_sight(
+    tf_files: Path, examples: Examples, bottlenecks: NDArray[np.float32], input_size: int
+) -> list[str]:
+    """Return at most three lines about what is wrong with the pictures, for the start of training.
+
+    Tiny pictures are those below half the network's input. With more than a few thousand pictures,
+    only their numbers are looked at, because training must not wait for it.
+    """
+    names = [category.name for category in examples.data.categories]
+    counts = np.bincount(examples.truth, minlength=len(names))
+    lines = []
+    if counts.max() >= UNEVEN * counts.min():
+        most, least = shown(names[counts.argmax()]), shown(names[counts.argmin()])
+        times = counts.max() / counts.min()
+        lines.append(f"uneven: {most} has {times:.1f} times the pictures of {least}")
+    if len(examples.paths) > _MOST_AT_FIRST_SIGHT:
+        return lines
+    if tiny := tiny_of(list(sizes_of(examples.paths)), input_size // 2):
+        pictures = counted(len(tiny), "picture")
+        lines.append(
+            f"{pictures} smaller than {input_size // 2} pixels, e.g. {shown(tiny[0].path)}"
+        )
+    known: not_duplicates.Pairs = frozenset()
+    with suppress(UserError):  # the doctor reports it
+        known = not_duplicates.read(tf_files)
+    found = copies.without(copies.pairs(bottlenecks), examples.keys, known)
+    across = sum(len({examples.truth[i] for i in group}) > 1 for group in copies.cliques(found))
+    if across:
+        lines.append(f"near copies in several categories: {counted(across, 'group')}")
+    return lines
 
 
 def sizes_of(paths: Sequence[Path]) -> Iterator[Sized]:

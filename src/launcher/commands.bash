@@ -9,11 +9,13 @@
 #   classifier  a classifier's folder or a graph, or the word `imagenet`; only read
 #   handle      a path that is read, or a URL, or the name of a backbone
 #   train       a classifier's folder that is written to
+#   examined    the same, with pictures that may be moved inside it
 #   pictures    a folder of categories, which may be links
 #   folder      a folder that is written to; created if it is missing
 #   file        a file that is written, or a folder that does not exist yet
 #   backbone    the name of a backbone; no path
 #   offline     no path: the option itself, which forbids every download
+#   moves       no path: the option itself, with which pictures are moved
 #   flag, value no path: an option without and with a value
 # An argument that ends in ... comes last and may be repeated.
 COMMANDS='
@@ -68,8 +70,14 @@ guess,classify-dir,inspect,export
 guess,classify-dir
   --precision value
   --backbone backbone
-guess,inspect,backbones
+guess,inspect,backbones,doctor
   --json flag
+doctor
+  TF_FILES examined
+  PICTURE... read
+  --fix moves
+  --undo moves
+  --not-duplicates flag
 guess
   IMAGE... images
   --image images
@@ -123,7 +131,7 @@ parse() {
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ${KIND} == flag || ${KIND} == offline ]]; then
+      elif [[ ${KIND} == flag || ${KIND} == offline || ${KIND} == moves ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return

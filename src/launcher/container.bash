@@ -112,6 +112,7 @@ confine() {
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
+  doctor) RUN+=(--network none) ;;
   esac
   # In rootless Docker, root is this user.
   [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0

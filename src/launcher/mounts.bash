@@ -11,8 +11,8 @@ MADE=()
 # Paths that must exist in the container; one that ends in / must not be empty.
 SEEN=()
 # Each is set if it holds: the command line is valid; the classifier is the built-in one; nothing
-# may be downloaded.
-COMPLETE='' BUILTIN='' OFFLINE=''
+# may be downloaded; pictures are moved.
+COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
 # The backbone named; the module used as one; the URLs of pictures.
 BACKBONE='' MODULE='' URLS=()
 # The classifier's folder, graph or shared zip.
@@ -49,6 +49,11 @@ plan() {
     backbone) BACKBONE=${TYPED} ;;
     offline) OFFLINE=1 ;;
     train) plan_classifier "${TYPED}" rw ;;
+    examined)
+      # Between two mounts, a file could not be renamed.
+      if [[ " ${KINDS[*]} " == *' moves '* ]]; then MOVES=1; fi
+      plan_classifier "${TYPED}" rw
+      ;;
     pictures)
       plan_read "${TYPED}"
       plan_categories "${ABSOLUTE}"
@@ -108,7 +113,7 @@ plan_classifier() {
   add_mount rw "${REAL}"
   if [[ -d ${folder}/data ]]; then
     # Training only reads pictures.
-    [[ -L ${folder}/data ]] || add_mount ro "${folder}/data"
+    [[ -n ${MOVES} || -L ${folder}/data ]] || add_mount ro "${folder}/data"
     plan_categories "${folder}/data"
   fi
 }

@@ -21,6 +21,10 @@ GRAPH = "retrained_graph.pb"
 LABELS = "retrained_labels.txt"
 RECORD = "model.json"
 BOTTLENECKS = "bottlenecks"
+# What the doctor adds to it.
+SET_ASIDE = "set_aside"
+JOURNAL = "set_aside.jsonl"
+NOT_DUPLICATES = "not_duplicates.json"
 
 # In a shared zip, besides graph, labels and record.
 MODEL_CARD = "MODEL_CARD.md"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from made.place import ROOT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.images.dataset import Split, find, label_of, split
+from tensor_guess.images.dataset import Split, find, label_of, part_of, split
 
 ASCII = st.text(st.characters(max_codepoint=127), max_size=30)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -289,3 +289,9 @@ def test_what_may_not_be_read_is_said_and_no_traceback(
         assert done.stdout == "2\n"
     else:
         assert "permission denied" in done.stdout
+
+
+def test_the_part_of_a_picture_alone_is_by_its_hash() -> None:
+    for percent, part in ((0, Split.VALIDATION), (15, Split.TESTING), (20, Split.TRAINING)):
+        key = int(percent / 100 * 2**64 + 1).to_bytes(8, "big") + bytes(24)
+        assert part_of(key, 10, 10) is part

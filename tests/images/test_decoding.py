@@ -602,3 +602,10 @@ def tried(path: Path, seconds: int) -> None:
 @pytest.mark.parametrize("seconds", [8, pytest.param(90, marks=pytest.mark.long)])
 def test_hostile_pictures_decode_or_say_why_within_a_bound(tmp_path: Path, seconds: int) -> None:
     assert growth(tried, tmp_path / "x", seconds) < 600_000_000
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF"])
+def test_the_size_is_that_of_the_header(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    Image.new("RGB", (30, 20)).save(path, kind)
+    assert decoding.size_of(images.read(path)) == (30, 20)

@@ -11,7 +11,9 @@ from made.place import ROOT
 from tensor_guess.commands.main import cli
 
 # `handle` may be a path.
-PATH_KINDS = {"read", "images", "classifier", "train", "pictures", "folder", "file"}
+PATH_KINDS = {
+    "read", "images", "classifier", "train", "examined", "pictures", "folder", "file"
+}  # fmt: skip
 
 
 def table() -> dict[str, list[tuple[str, str]]]:
@@ -45,7 +47,9 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
             )
         ]
     known = {
-        name: [(row, kind in PATH_KINDS, kind in {"flag", "offline"}) for row, kind in rows]
+        name: [
+            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves"}) for row, kind in rows
+        ]
         for name, rows in table().items()
     }
     assert known.keys() == said.keys()
@@ -137,3 +141,29 @@ def test_2000_pictures_are_one_mount_and_a_moment(docker: Launcher) -> None:
     assert after.children_user - before.children_user < 3
     assert len(done.mounts) == 3
     assert done.passed[2:] == photos
+
+
+@pytest.mark.parametrize("option", [None, "--fix", "--undo"])
+def test_the_doctor_may_move_pictures_only_where_that_was_asked_for(
+    docker: Launcher, option: str | None
+) -> None:
+    tf = classifier(docker.here / "tf")
+    (tf / "data/cat").mkdir(parents=True)
+    (docker.here / "dogs").mkdir()
+    (tf / "data/dog").symlink_to(docker.here / "dogs")
+    done = docker("doctor", tf, *filter(None, [option]))
+    assert done.mounts[str(tf)] == "rw"
+    assert done.mounts.get(f"{tf}/data") == (None if option else "ro")
+    assert done.mounts[f"{docker.here}/dogs"] == "ro"
+    assert done.options("--network") == ["none"]
+
+
+def test_pictures_that_are_no_duplicates_are_shown_to_the_doctor(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (tf / "data/cat").mkdir(parents=True)
+    (docker.here / "dogs").mkdir()
+    for name in ("a", "b"):
+        (docker.here / f"dogs/{name}.jpg").touch()
+    done = docker("doctor", "tf", "--not-duplicates", "dogs/a.jpg", "dogs/b.jpg")
+    assert done.mounts[f"{docker.here}/dogs"] == "ro"
+    assert done.passed == ["doctor", "tf", "--not-duplicates", "dogs/a.jpg", "dogs/b.jpg"]

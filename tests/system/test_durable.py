@@ -22,6 +22,7 @@ from tensor_guess.system.durable import (
     check_writable,
     draft,
     make_folder,
+    move,
     publish,
     publish_made,
     stage,
@@ -345,3 +346,16 @@ def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
     sweep(tmp_path)
     # What cannot be looked at (here a link to nothing) does not stop the run.
     assert sorted(tmp_path.iterdir()) == sorted([recent, theirs, odd])
+
+
+def test_a_file_is_moved_to_a_free_name_only(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"1")
+    other.write_bytes(b"2")
+    with pytest.raises(FileExistsError):
+        move(one, other)
+    assert (one.read_bytes(), other.read_bytes()) == (b"1", b"2")
+    move(one, tmp_path / "new\nname")
+    assert {path.name for path in tmp_path.iterdir()} == {"new\nname", "other"}
+    with pytest.raises(UserError, match="could not write"):
+        move(one, tmp_path / "third")

@@ -85,6 +85,14 @@ def of_files(folder: Path, files: Mapping[str, Sequence[Path]]) -> Dataset:
     return Dataset(tuple(categories), (), 0)
 
 
+def part_of(key: bytes, validation: int, testing: int) -> Split:
+    """Return the split of an image by the hash of its bytes alone."""
+    percent = int.from_bytes(key[:8], "big") * 100 / 2**64
+    if percent < validation:
+        return Split.VALIDATION
+    return Split.TESTING if percent < validation + testing else Split.TRAINING
+
+
 def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
     """Return the split of each image of one category, given the SHA-256 of its bytes.
 
@@ -93,7 +101,7 @@ def split(keys: Sequence[bytes], validation: int, testing: int) -> list[Split]:
     changes no image's split. If a part is empty and its percentage is not 0, it gets the image with
     the lowest hash from the largest part, as long as one image is left for training.
     """
-    parts = [_part(key, validation, testing) for key in keys]
+    parts = [part_of(key, validation, testing) for key in keys]
     lowest_first = sorted(range(len(keys)), key=lambda i: keys[i])
     wanted = [Split.TRAINING]
     wanted += [Split.TESTING] if testing else []
@@ -125,13 +133,6 @@ def _read(data: Path) -> Dataset:
             left_out.append(LeftOut(entry, "lies beside the category folders, in none of them"))
     categories.sort(key=lambda category: category.label)
     return Dataset(tuple(categories), tuple(left_out), hidden)
-
-
-def _part(key: bytes, validation: int, testing: int) -> Split:
-    percent = int.from_bytes(key[:8], "big") * 100 / 2**64
-    if percent < validation:
-        return Split.VALIDATION
-    return Split.TESTING if percent < validation + testing else Split.TRAINING
 
 
 def _no_data(tf_files: Path, data: Path) -> UserError:

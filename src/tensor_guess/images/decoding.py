@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from threading import Condition
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ _SECONDS = 60
 Pixels = NDArray[np.uint8]
 # Waits until there is memory for the picture, and for this many bytes more.
 _Room = Callable[[int], AbstractContextManager[None]]
-_Make = Callable[[Image.Image, _Room], Pixels]
+_Make = Callable[[Image.Image, _Room], NDArray[Any]]
 
 
 def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
@@ -102,6 +103,15 @@ def same_in_tensorflow(picture: Picture) -> bool:
     if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
         return False
     return bool(_decoded(picture, partial(_same, kind=picture.kind)))
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Return the width and height in pixels that the file declares; decode nothing.
+
+    Raise Unreadable if the file is damaged.
+    """
+    width, height = _decoded(picture, _size)
+    return int(width), int(height)
 
 
 # --- in which process
@@ -235,6 +245,10 @@ def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
             plain = grey(strip) if grey else strip
             found[top : top + strip.height] = np.asarray(plain.convert("RGB"))
         return found
+
+
+def _size(image: Image.Image, _: _Room) -> NDArray[np.uint32]:
+    return np.array(image.size, np.uint32)
 
 
 def _same(image: Image.Image, _: _Room, *, kind: str) -> Pixels:

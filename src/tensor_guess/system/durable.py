@@ -103,6 +103,20 @@ def sync_folder(folder: Path) -> None:
         _sync(folder)
 
 
+def move(path: Path, to: Path) -> None:
+    """Give the file another name on its disk, durably.
+
+    A kill leaves it under one of the names, or under both: one file with two names. Raise
+    FileExistsError if `to` is taken, UserError if the system refuses.
+    """
+    with _writing(to):
+        _link(path, to)
+        _sync(to.parent)
+        with suppress(FileNotFoundError):  # without links, it was renamed
+            os.unlink(path)
+        _sync(path.parent)
+
+
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
     """Yield a temporary path to make a file or folder at, for `publish_made`; remove it afterwards.

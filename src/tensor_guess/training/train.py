@@ -42,8 +42,8 @@ from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
+from tensor_guess.training import doctor, outputs
 from tensor_guess.training import head as heads
-from tensor_guess.training import outputs
 from tensor_guess.training.cross_validation import are_few, folds_of
 from tensor_guess.training.head import Look
 from tensor_guess.training.outputs import Outputs
@@ -132,6 +132,7 @@ def train(job: Job) -> Trained:
         examples = arrange(data, rows, job.options)
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
+    _say_wrong(job, examples, bottlenecks, extractor)
     record = _record(data, extractor, job.final_tensor)
     head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record)
     head, temperature = _calibrated(head, examples, bottlenecks, judged)
@@ -330,6 +331,17 @@ def _say_parts(examples: Examples, rows: Rows) -> None:
         f"{len(examples.paths)} pictures ({_listed(parts)}); "
         f"bottlenecks: {rows.computed} computed, {taken}{cached} from the cache"
     )
+
+
+def _say_wrong(
+    job: Job, examples: Examples, bottlenecks: NDArray[np.float32], extractor: Extractor
+) -> None:
+    size = extractor.backbone.scaling.size
+    lines = doctor.at_first_sight(job.tf_files, examples, bottlenecks, size)
+    if lines and not job.image_dir:
+        lines[-1] += f" (for more, run `./tensor-guess doctor {shown(job.tf_files)}`)"
+    for line in lines:
+        progress.say(line)
 
 
 def _say_copies(examples: Examples, held_out: NDArray[np.intp], copies: NearCopies) -> None:

@@ -77,7 +77,8 @@ def test_on_a_terminal_accuracy_and_loss_stand_below_the_bar(tf_files: Path, cac
     assert steps[-1] == 2000
     assert len({results for _, results in looks}) > 1  # they change as it goes
     # When the bar is gone, the last results are still there.
-    assert f"\x1b[2K{looks[-1][1]}\r\nwrote {tf_files / GRAPH}\r\n" in drawn
+    assert f"\x1b[2K{looks[-1][1]}\r\nfew pictures: " in drawn
+    assert f"\r\nwrote {tf_files / GRAPH}\r\n" in drawn
     assert ": Step " not in drawn
 
 

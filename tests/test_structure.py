@@ -19,6 +19,7 @@ MODULES = draw_house.modules()
 JOBS = {
     "training.doctor",
     "training.train",
+    "guessing.evaluate",
     "guessing.guess",
     "guessing.sort",
     "guessing.inspect",

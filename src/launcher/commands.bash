@@ -54,12 +54,12 @@ train
   --random-crop value
   --random-scale value
   --random-brightness value
-train,guess,classify-dir
+train,guess,classify-dir,evaluate
   --offline offline
-guess,classify-dir,inspect,export,share
+guess,classify-dir,evaluate,inspect,export,share
   TF_FILES classifier
   --labels read
-guess,classify-dir,inspect,export
+guess,classify-dir,evaluate,inspect,export
   --graph classifier
   --input-height value
   --input-width value
@@ -67,10 +67,10 @@ guess,classify-dir,inspect,export
   --input-std value
   --input-layer value
   --output-layer value
-guess,classify-dir
+guess,classify-dir,evaluate
   --precision value
   --backbone backbone
-guess,inspect,backbones,doctor
+guess,evaluate,inspect,backbones,doctor
   --json flag
 doctor
   TF_FILES examined
@@ -86,6 +86,10 @@ guess
 classify-dir
   SRC read
   DEST folder
+evaluate
+  LABELLED_FOLDER pictures
+  --csv file
+  --thresholds flag
 export
   DEST file
   --format value

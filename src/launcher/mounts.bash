@@ -39,8 +39,8 @@ plan() {
       ;;
     classifier)
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
-      # An export is checked with the classifier's own pictures.
-      [[ $1 != export ]] || plan_categories "${ABSOLUTE}/data"
+      # What needs the classifier's own pictures.
+      [[ $1 != export && $1 != evaluate ]] || plan_categories "${ABSOLUTE}/data"
       ;;
     handle)
       if [[ ${TYPED} == *://* ]]; then plan_hub_cache; else plan_read "${TYPED}"; fi

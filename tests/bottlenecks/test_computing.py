@@ -189,3 +189,24 @@ def test_what_was_seen_by_another_run_does_not_matter_to_the_rows(
     for path in computer.npy:
         path.unlink()
     assert computer(files).computed == 4
+
+
+def test_readonly_rows_are_the_same_and_nothing_is_written(
+    computer: Computer, tmp_path: Path
+) -> None:
+    files = photos(tmp_path / "data", 9)
+    folder = tmp_path / "not there"
+    rows = computing.Computer(folder, computer.extractor, readonly=True).rows(files)
+    assert rows.computed == 9
+    assert not folder.exists()
+    first = computer(files[:4])
+    (computer.folder / "seen").unlink(missing_ok=True)
+    before = sorted(computer.folder.rglob("*"))
+    again = computing.Computer(computer.folder, computer.extractor, readonly=True).rows(files)
+    assert again.computed == 5
+    np.testing.assert_array_equal(again.bottlenecks[:4], first.bottlenecks)
+    np.testing.assert_array_equal(again.bottlenecks, rows.bottlenecks)
+    assert sorted(computer.folder.rglob("*")) == before
+    computer.npy[0].write_bytes(b"damaged")
+    computing.Computer(computer.folder, computer.extractor, readonly=True).rows(files)
+    assert computer.npy[0].read_bytes() == b"damaged"

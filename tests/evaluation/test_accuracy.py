@@ -1,14 +1,17 @@
 """How good a classifier is, said honestly: intervals, and no picture that it has seen."""
 
+import warnings
 from math import comb, isnan
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from tensor_guess.evaluation import accuracy as evaluation
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
 
 Floats = NDArray[np.float32]
@@ -77,3 +80,75 @@ def test_the_confusion_is_that_of_another_library(pairs: list[tuple[int, int]]) 
     if pairs:
         expected = metrics.confusion_matrix(truth, found, labels=range(5))
         np.testing.assert_array_equal(counts, expected)
+
+
+TRUTHS = st.integers(2, 8).flatmap(
+    lambda classes: st.integers(1, 40).flatmap(
+        lambda count: st.tuples(
+            arrays.arrays(np.intp, count, elements=st.integers(0, classes - 1)),
+            arrays.arrays(
+                np.float32, (count, classes), elements=st.sampled_from([0, 0.125, 0.25, 0.5, 1])
+            ),
+        )
+    )
+)
+
+
+@given(TRUTHS, st.integers(1, 5))
+def test_top_k_is_scikit_learns_unless_scores_are_equal(
+    drawn: tuple[NDArray[np.intp], Floats], k: int
+) -> None:
+    truth, scores = drawn
+    ours = evaluation.top(scores, truth, k)
+    classes = scores.shape[1]
+    # Make the first of equal scores the best.
+    distinct = scores - np.arange(classes, dtype=np.float32) * np.float32(1e-4)
+    if classes == 2:
+        theirs = float(np.mean((distinct.argmax(axis=1) == truth) | (k > 1)))
+    else:
+        labels = np.arange(classes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that all labels are among the best k
+            theirs = metrics.top_k_accuracy_score(truth, distinct, k=k, labels=labels)
+    assert ours.count == len(truth)
+    assert ours.value == pytest.approx(theirs)
+
+
+@given(TRUTHS)
+def test_precision_recall_and_balanced_accuracy_are_scikit_learns(
+    drawn: tuple[NDArray[np.intp], Floats],
+) -> None:
+    truth, scores = drawn
+    classes = scores.shape[1]
+    found = scores.argmax(axis=1)
+    taken = confusion(truth, found, classes)
+    how = {"labels": np.arange(classes), "average": None, "zero_division": np.nan}
+    precision = metrics.precision_score(truth, found, **how)
+    recall = metrics.recall_score(truth, found, **how)
+    np.testing.assert_allclose([each.value for each in evaluation.precisions(taken)], precision)
+    np.testing.assert_allclose([each.value for each in evaluation.recalls(taken)], recall)
+    assert evaluation.balanced(taken) == pytest.approx(np.nanmean(recall))
+
+
+@given(TRUTHS, st.floats(0, 1))
+def test_thresholds_give_scikit_learns_precision_and_recall(
+    drawn: tuple[NDArray[np.intp], Floats], threshold: float
+) -> None:
+    truth, scores = drawn
+    for k in range(scores.shape[1]):
+        (at,) = evaluation.at_thresholds(scores, truth, k, [threshold])
+        given_it = (scores.argmax(axis=1) == k) & (scores[:, k] >= threshold)
+        how = {"zero_division": np.nan}
+        precision = metrics.precision_score(truth == k, given_it, **how)
+        recall = metrics.recall_score(truth == k, given_it, **how)
+        np.testing.assert_allclose(at.precision.value, precision)
+        np.testing.assert_allclose(at.recall.value, recall)
+        assert at.wrong == int((given_it & (truth != k)).sum())
+        assert at.missed == int((~given_it & (truth == k)).sum())
+
+
+def test_without_pictures_nothing_is_known() -> None:
+    nothing = confusion(np.empty(0, np.intp), np.empty(0, np.intp), 3)
+    assert isnan(evaluation.balanced(nothing))
+    assert [each.count for each in evaluation.recalls(nothing)] == [0, 0, 0]
+    assert evaluation.top(np.empty((0, 3), np.float32), np.empty(0, np.intp), 1).count == 0

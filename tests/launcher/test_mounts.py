@@ -31,6 +31,23 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     assert done.options("--memory") == ["2g"]
 
 
+def test_evaluating_reads_and_writes_only_the_csvs_folder(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    for name in ("elsewhere/a", "linked", "labelled/b", "out"):
+        (docker.here / name).mkdir(parents=True)
+    (docker.here / "labelled" / "linked").symlink_to(docker.here / "linked")
+    (tf / "data" / "c").symlink_to(docker.here / "elsewhere" / "a")
+    done = docker("evaluate", "tf", "labelled", "--csv", "out/x.csv")
+    assert {path: mode for path, mode in done.mounts.items() if "home" not in path} == {
+        f"{docker.here}/tf": "ro",
+        f"{docker.here}/elsewhere/a": "ro",
+        f"{docker.here}/labelled": "ro",
+        f"{docker.here}/linked": "ro",
+        f"{docker.here}/out": "rw",
+    }
+    assert done.options("--network") == ["none"]
+
+
 def test_what_is_not_there_is_left_to_the_program(docker: Launcher) -> None:
     done = docker("guess", "tf", "nope.jpg", "no/such.jpg")
     assert list(done.mounts) == [str(docker.folder / "home/.cache/tensor-guess")]

@@ -41,19 +41,21 @@ class Cache:
     """The rows of one backbone, in memory and in immutable files.
 
     Files are not trusted: damaged ones are dropped, and what cannot be read is computed again.
-    `length`: how many numbers a row has.
+    `length`: how many numbers a row has. `readonly`: change nothing on disk; new rows are kept in
+    memory only.
     """
 
-    def __init__(self, folder: Path, length: int) -> None:
-        make_folder(folder)
-        sweep(folder)
-        self._folder = folder
+    def __init__(self, folder: Path, length: int, *, readonly: bool = False) -> None:
+        self._folder, self._readonly = folder, readonly
+        if not readonly:
+            make_folder(folder)
+            sweep(folder)
         self._row = np.dtype([("key", "V32"), ("bottleneck", "<f4", (length,))])
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._new: dict[bytes, NDArray[np.float32]] = {}
         self._flushed = time.monotonic()
         small = {path: keys for path, keys in self._open_all().items() if 0 < len(keys) < ROWS}
-        if len(small) >= _SMALL_FILES:
+        if len(small) >= _SMALL_FILES and not readonly:
             self._merge(small)
 
     def __contains__(self, key: bytes) -> bool:
@@ -67,7 +69,7 @@ class Cache:
 
     def flush(self) -> None:
         """Write all rows to disk."""
-        if self._new:
+        if self._new and not self._readonly:
             self._publish(self._new)
         self._new, self._flushed = {}, time.monotonic()
 
@@ -97,8 +99,9 @@ class Cache:
         table = self._table(data) if hashlib.sha256(data).hexdigest() == path.stem else None
         if table is None:
             _say(f"{shown(path)} is damaged")
-            with suppress(OSError):
-                path.unlink()
+            if not self._readonly:
+                with suppress(OSError):
+                    path.unlink()
             return []
         keys = [bytes(key) for key in table["key"]]
         self._known.update(zip(keys, table["bottleneck"], strict=True))

@@ -43,10 +43,14 @@ class Rows:
 
 @dataclass
 class Computer:
-    """Gets rows from the cache in `folder`, and computes missing ones; compiles at most once."""
+    """Gets rows from the cache in `folder`, and computes missing ones; compiles at most once.
+
+    `readonly`: write nothing to the folder, which may be missing.
+    """
 
     folder: Path
     extractor: Extractor
+    readonly: bool = False
 
     def rows(self, files: Sequence[Path], stored: StoredRow | None = None) -> Rows:
         """Return the bottlenecks of the files, and add new ones to the cache.
@@ -59,7 +63,8 @@ class Computer:
         for path, row in pass_.computed(files, lambda: self._network):
             cache.add(pass_.keys[path], row)
         cache.flush()
-        pass_.seen.save()
+        if not self.readonly:
+            pass_.seen.save()
         readable = [path for path in files if path in pass_.keys]
         keys = tuple(pass_.keys[path] for path in readable)
         left_out = tuple(pass_.left_out)
@@ -80,7 +85,8 @@ class Computer:
         return self.extractor.network()
 
     def _pass(self, stored: StoredRow | None = None) -> "_Pass":
-        cache = Cache(self.folder / self.extractor.fingerprint, self.extractor.length)
+        own = self.folder / self.extractor.fingerprint
+        cache = Cache(own, self.extractor.length, readonly=self.readonly)
         return _Pass(cache, Seen(self.folder / "seen"), self.extractor.backbone.scaling, stored)
 
 

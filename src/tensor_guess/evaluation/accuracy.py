@@ -1,5 +1,6 @@
 """Accuracy with its interval, and confusion, on pictures not trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -44,3 +45,73 @@ def confusion(truth: NDArray[np.intp], found: NDArray[np.intp], classes: int) ->
     """Return [K, K]: how many pictures of each class (rows) were given which class (columns)."""
     counts = np.bincount(truth * classes + found, minlength=classes * classes)
     return counts.reshape(classes, classes)
+
+
+def top(scores: NDArray[np.float32], truth: NDArray[np.intp], k: int) -> Accuracy:
+    """Return for how many of N pictures the true category is among the k with the best scores.
+
+    scores: [N, K]. Among equal scores, the first category comes first, as in a guess.
+    """
+    best = (-scores).argsort(axis=1, kind="stable")[:, :k]
+    return Accuracy(int((best == truth[:, None]).any(axis=1).sum()), len(truth))
+
+
+def recalls(taken: NDArray[np.intp]) -> list[Accuracy]:
+    """Return, for each category of a confusion, how many of its pictures were given it."""
+    return _of_diagonal(taken, taken.sum(axis=1))
+
+
+def precisions(taken: NDArray[np.intp]) -> list[Accuracy]:
+    """Return, for each category of a confusion, how many pictures that were given it are in it."""
+    return _of_diagonal(taken, taken.sum(axis=0))
+
+
+def balanced(taken: NDArray[np.intp]) -> float:
+    """Return the mean recall of the categories that have pictures; NaN if none has."""
+    found = [each.value for each in recalls(taken) if each.count]
+    return sum(found) / len(found) if found else float("nan")
+
+
+@dataclass(frozen=True)
+class AtThreshold:
+    """What becomes of a category if it is only given from a score of `threshold` on.
+
+    `right`: its pictures that are given it. `wrong`: others that are (false positives). `missed`:
+    its pictures that are not (false negatives).
+    """
+
+    threshold: float
+    right: int
+    wrong: int
+    missed: int
+
+    @property
+    def precision(self) -> Accuracy:
+        """Return how many of the pictures that are given the category are in it."""
+        return Accuracy(self.right, self.right + self.wrong)
+
+    @property
+    def recall(self) -> Accuracy:
+        """Return how many of the category's pictures are given it."""
+        return Accuracy(self.right, self.right + self.missed)
+
+
+def at_thresholds(
+    scores: NDArray[np.float32], truth: NDArray[np.intp], k: int, thresholds: Sequence[float]
+) -> list[AtThreshold]:
+    """Return what each threshold does to category k, for N pictures.
+
+    scores: [N, K]; truth: [N]. A picture is given the category if that has its best score, and the
+    score is at least the threshold.
+    """
+    best, own = scores.argmax(axis=1) == k, truth == k
+    found = []
+    for threshold in thresholds:
+        given = best & (scores[:, k] >= threshold)
+        counts = (given & own).sum(), (given & ~own).sum(), (~given & own).sum()
+        found.append(AtThreshold(threshold, *map(int, counts)))
+    return found
+
+
+def _of_diagonal(taken: NDArray[np.intp], counts: NDArray[np.intp]) -> list[Accuracy]:
+    return [Accuracy(int(r), int(n)) for r, n in zip(taken.diagonal(), counts, strict=True)]

@@ -67,6 +67,8 @@ guess,classify-dir,evaluate,inspect,export
   --input-std value
   --input-layer value
   --output-layer value
+guess,classify-dir
+  --min-score value
 guess,classify-dir,evaluate
   --precision value
   --backbone backbone

@@ -41,6 +41,7 @@ MOST_HELD_OUT = 90
 
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
+REVIEW = "review"  # a folder for what a person should look at
 
 # Tensors that old programs and our own use (retrain.py's names).
 IMAGE_BYTES = "DecodeJpeg/contents"

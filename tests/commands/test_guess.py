@@ -55,3 +55,27 @@ def test_fetching_tells_how_many_came(
     monkeypatch.setattr(urls, "fetch", lambda _folder, _urls: count)
     done = CliRunner().invoke(command.fetch_images, ["to", "u", "v"], standalone_mode=False)
     assert (done.return_value, done.output) == (code, f"{count} of 2 fetched\n")
+
+
+def test_a_guess_below_its_min_score_says_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def guess(_which: object, paths: list[Path], *others: object) -> list[Guess]:
+        asked[:] = others[-1:]
+        return [Guess(path, "snow_queen", SCORES, 0.8) for path in paths]
+
+    monkeypatch.setattr(guessing, "guess", guess)
+    least = ["--min-score", "snow_queen=0.8", "--min_score", "0.5", "--min-score", "a=b=1"]
+    lines = CliRunner().invoke(command.guess, ["cars", "a", *least]).output.splitlines()
+    assert lines[0] == "unsure: snow queen is below its --min-score 0.8"
+    assert lines[1] == "snow queen (score = 0.75000)"
+    assert asked == [(("snow_queen", 0.8), (None, 0.5), ("a=b", 1))]
+    done = CliRunner().invoke(command.guess, ["cars", "a", "--json", *least])
+    assert json.loads(done.output)["unsure"] is True
+
+
+@pytest.mark.parametrize("value", ["x", "a=", "1.1", "a=-1", "nan", "a=inf", ""])
+def test_a_min_score_is_a_score(value: str) -> None:
+    done = CliRunner().invoke(command.guess, ["cars", "a", "--min-score", value])
+    assert done.exit_code == 2
+    assert "--min-score" in done.stderr

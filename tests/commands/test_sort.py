@@ -26,6 +26,7 @@ REST = "2 known already, 1 left out"
         (Sorted(0, 2, 0, LEFT_OUT), 3, f"0 copied to out, {REST}"),
         (Sorted(0, 0, 0, LEFT_OUT), 1, "0 copied to out, 1 left out"),
         (Sorted(), 0, "0 copied to out"),
+        (Sorted(3, reviewed=2), 0, "3 copied to out, 2 of them into review"),
     ],
 )
 def test_the_counts_are_one_line(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from made.place import ROOT
+from tensor_guess.errors import WrongUsage
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.images.files import LeftOut
 
@@ -62,3 +63,23 @@ def test_the_articles_own_picture(shared: Path, vader_elsa: Path) -> None:
     assert isinstance(found, Guess)
     assert found.label == "elsa"
     assert found.score >= 0.9
+
+
+def test_a_score_below_what_is_asked_of_its_category_is_unsure(trained: Path) -> None:
+    plain = [each for each in guess(trained, PHOTOS) if isinstance(each, Guess)]
+    assert not any(each.unsure for each in plain)
+    asked = ((None, 0.999), ("snow_queen", 0.9))
+    found = [each for each in guess(trained, PHOTOS, min_scores=asked) if isinstance(each, Guess)]
+    for each in found:
+        assert each.unsure == (each.score < (0.9 if each.category == "snow_queen" else 0.999))
+    assert 0 < sum(each.unsure for each in found) < len(found)
+    (one,) = guess(trained, PHOTOS[:1], min_scores=(("dark knight", 1), (None, 0)))
+    assert isinstance(one, Guess)
+    assert one.unsure
+
+
+def test_a_category_that_is_not_there_is_wrong_usage(trained: Path) -> None:
+    with pytest.raises(WrongUsage, match="no category snow_quen; did you mean snow_queen"):
+        list(guess(trained, PHOTOS[:1], min_scores=(("snow_quen", 0.5),)))
+    with pytest.raises(WrongUsage, match=r"no category '\\x1b\[2J'; did you mean"):
+        list(guess(trained, PHOTOS[:1], min_scores=(("\x1b[2J", 0.5),)))

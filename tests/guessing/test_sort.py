@@ -226,6 +226,53 @@ def test_real_photos_come_under_their_category(
     assert len(right) >= 24
 
 
+def test_what_is_below_its_min_score_goes_into_review(trained: Path, tmp_path: Path) -> None:
+    asked = (("dark_knight", 0.9999), ("snow_queen", 0.99))
+    out = tmp_path / "sorted"
+    done = sort(trained, PHOTOS, out, min_scores=asked)
+    assert done.copied == 12
+    lines = _copied(out)
+    for line in lines:
+        least = dict(asked)[line["label"].replace(" ", "_")]
+        unsure = max(line["scores"].values()) < least
+        assert line["copied_to"].startswith("review/") == unsure
+        assert (out / line["copied_to"]).read_bytes() == (PHOTOS / line["image"]).read_bytes()
+    assert 0 < done.reviewed == len(list((out / "review").iterdir())) < 12
+    again = sort(trained, PHOTOS, out, min_scores=asked)
+    assert (again.copied, again.known) == (0, 12)
+
+
+def test_nothing_in_review_is_overwritten_and_a_lost_line_is_written_again(
+    trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "sorted"
+    sort(trained, PHOTOS, out, min_scores=((None, 1),))
+    names = sorted(path.name for path in (out / "review").iterdir())
+    assert len(names) == 12
+    (out / MANIFEST).unlink()
+    (out / "review" / names[0]).write_bytes(b"somebody's own")
+    done = sort(trained, PHOTOS, out, min_scores=((None, 1),))
+    assert done.copied == 12
+    assert (out / "review" / names[0]).read_bytes() == b"somebody's own"
+    assert len(list((out / "review").iterdir())) == 13
+
+
+@pytest.mark.parametrize("how", ["link", "file"])
+def test_a_review_that_is_not_a_folder_is_left_alone(
+    trained: Path, tmp_path: Path, how: str
+) -> None:
+    out, other = tmp_path / "sorted", tmp_path / "other"
+    out.mkdir()
+    other.mkdir()
+    if how == "link":
+        (out / "review").symlink_to(other)
+    else:
+        (out / "review").write_bytes(b"somebody's own")
+    with pytest.raises(UserError, match="review is not a folder of its own; move it away"):
+        sort(trained, PHOTOS, out, min_scores=((None, 1),))
+    assert list(other.iterdir()) == []
+
+
 @pytest.mark.slow
 @given(st.text(max_size=300))
 def test_any_category_becomes_a_safe_file_name(category: str) -> None:

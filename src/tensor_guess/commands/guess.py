@@ -14,6 +14,7 @@ from tensor_guess.commands.options import (
     at_least,
     classifier,
     classifier_options,
+    min_score_option,
 )
 from tensor_guess.config import IMAGENET_TOP
 from tensor_guess.errors import UserError, shown
@@ -30,11 +31,13 @@ from tensor_guess.errors import UserError, shown
     type=at_least(1),
     help=f"Labels to print.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
 )
+@min_score_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
     image: tuple[str, ...],
     images: tuple[str, ...],
     top: int | None,
+    min_scores: tuple[Any, ...],
     as_json: bool,
     precision: str | None,
     **named: Any,
@@ -54,14 +57,17 @@ def guess(
 
     left_out = 0
     with urls.fetched(image) as paths:
-        for given, found in zip(image, guessing.guess(which, paths, top, precision), strict=True):
+        guesses = guessing.guess(which, paths, top, precision, min_scores)
+        for given, found in zip(image, guesses, strict=True):
             if isinstance(found, LeftOut):
                 left_out += 1
                 missed = urls.is_url(given) and not found.path.exists()
                 reason = "could not be fetched" if missed else found.reason
                 click.echo(f"left out {shown(urls.named(given))}: {reason}", err=True)
+            elif as_json:
+                click.echo(_json(given, found, bool(min_scores)))
             else:
-                click.echo(_json(given, found) if as_json else _block(given, found, len(image) > 1))
+                click.echo(_block(given, found, len(image) > 1))
     if left_out == len(image):
         return UserError.exit_code
     return LEFT_OUT if left_out else 0
@@ -84,13 +90,17 @@ def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
     return 0 if count == len(url) else LEFT_OUT
 
 
-def _json(image: str, found: Any) -> str:
+def _json(image: str, found: Any, say_unsure: bool) -> str:
     best = {"label": found.label, "category": found.category, "score": found.score}
+    if say_unsure:
+        best["unsure"] = found.unsure
     return json.dumps({"image": image, **best, "scores": found.scores})
 
 
 def _block(image: str, found: Any, one_of_many: bool) -> str:
     lines = [f"{shown(label)} (score = {score:.5f})" for label, score in found.scores.items()]
+    if found.unsure:
+        lines.insert(0, f"unsure: {shown(found.label)} is below its --min-score {found.min_score}")
     return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
 
 

@@ -44,11 +44,30 @@ class Finite(click.FloatRange):
         return found if isfinite(found) else self.fail(f"{value} is no finite number", *others)
 
 
+class MinScore(click.ParamType[Any]):
+    """A score from 0 to 1, or CATEGORY=SCORE; converted to a pair whose first may be None."""
+
+    name = "[category=]score"
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if isinstance(value, tuple):
+            return value
+        category, equals, score = value.rpartition("=")
+        return category if equals else None, Finite(0, 1).convert(score, *others)
+
+
 def at_least(lowest: int) -> click.IntRange:
     """Return the type of an integer that is at least `lowest`."""
     return click.IntRange(min=lowest)
 
 
+min_score_option = click.option(
+    "--min-score",
+    "min_scores",
+    type=MinScore(),
+    multiple=True,
+    help="Least score of a category, or of all, below which a guess is unsure.",
+)
 labels_option = click.option(
     "--labels", type=PATH, help="Labels file of another program's graph.  [default: beside it]"
 )

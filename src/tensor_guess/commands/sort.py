@@ -11,7 +11,9 @@ from tensor_guess.commands.options import (
     Command,
     classifier,
     classifier_options,
+    min_score_option,
 )
+from tensor_guess.config import REVIEW
 from tensor_guess.errors import UserError, shown
 
 
@@ -19,17 +21,22 @@ from tensor_guess.errors import UserError, shown
 @classifier_options
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
-def classify_dir(src: Path, dest: Path, precision: str | None, **named: Any) -> int:
+@min_score_option
+def classify_dir(
+    src: Path, dest: Path, precision: str | None, min_scores: tuple[Any, ...], **named: Any
+) -> int:
     """Sort copies of all pictures in SRC into DEST.
 
-    Each copy is named <category>-<score>.<ext>. TF_FILES is a classifier's folder, a frozen graph
+    Each copy is named <category>-<score>.<ext>. Those below --min-score go into DEST/review.
+    TF_FILES is a classifier's folder, a frozen graph
     (also another program's), or the word imagenet.
     """
     which = classifier(**named)
     from tensor_guess.guessing import sort as sorting
 
-    done = sorting.sort(which, src, dest, precision)
+    done = sorting.sort(which, src, dest, precision, min_scores)
     parts = [f"{done.copied} copied to {shown(dest)}"]
+    parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
     parts += [f"{done.known} known already"] if done.known else []
     parts += [f"{len(done.left_out)} left out"] if done.left_out else []
     parts += [f"{done.hidden} hidden passed over"] if done.hidden else []

@@ -16,16 +16,18 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from tensor_guess.config import REVIEW
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
-from tensor_guess.system.durable import stage, sync_folder
+from tensor_guess.system.durable import make_folder, stage, sweep, sync_folder
 
 # `darth_vader-0.99621-2.jpg`: stem, number, extension.
 _NAME = re.compile(r"(.+-\d\.\d{5})(?:-(\d+))?\.([a-z]+)", re.DOTALL)
+_IN_REVIEW = f"{REVIEW}/"
 # A disk is fast only if it has many writes under way at once.
 _WRITERS = 8
 # How many files, and how many bytes, have their names synced together.
@@ -33,12 +35,12 @@ _BATCH, _BATCH_BYTES = 32, 32_000_000
 # How many batches may be under way. This bounds the memory.
 _UNDER_WAY = 3
 
-Stem = tuple[str, str]  # of a name: all before its number, and its extension
+Stem = tuple[str, str]  # of a name (with `review/`): all before its number, and its extension
 
 
 @dataclass(frozen=True)
 class _Copy:
-    """A picture being copied; `name` will be the name of its file in DEST."""
+    """A picture being copied; `name` will be the path of its file in DEST."""
 
     source: Path
     sha256: str
@@ -55,6 +57,7 @@ class Copies:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self.count = 0
+        self.reviewed = 0
         self.left_out: list[LeftOut] = []
         self._names = _Names(manifest)
         self._batch: list[_Copy] = []
@@ -81,14 +84,25 @@ class Copies:
                 raise each
 
     def add(
-        self, source: Path, picture: Picture, category: str, scores: Mapping[str, float]
+        self,
+        source: Path,
+        picture: Picture,
+        category: str,
+        scores: Mapping[str, float],
+        *,
+        review: bool = False,
     ) -> None:
         """Copy exactly the bytes that were guessed to `<category>-<score>.<ext>`, once.
 
-        `category` must be safe as a file name; `scores` is ordered best first. Raise UserError if
-        this copy, or an earlier one, could not be written.
+        `category` must be safe as a file name; `scores` is ordered best first. `review`: copy into
+        that folder of DEST. Raise UserError if this copy, or an earlier one, could not be written.
         """
-        stem = f"{category}-{next(iter(scores.values())):.5f}", picture.extension
+        if review:
+            make_folder(self._manifest.destination / REVIEW)
+        stem = (
+            f"{_IN_REVIEW if review else ''}{category}-{next(iter(scores.values())):.5f}",
+            picture.extension,
+        )
         # A run that was killed may have left the copy without its line in the manifest.
         there = self._names.held(stem, picture)
         name = there or self._names.next(stem)
@@ -125,7 +139,12 @@ class Copies:
         """Sync the names of a batch and write its lines, then raise its first error, if any."""
         errors = [copy.name.exception() for copy in batch]
         failed = [error for error in errors if error and not isinstance(error, Unreadable)]
+        named = [copy.name.result() for copy in batch if not copy.name.exception()]
+        reviewed = sum(name.startswith(_IN_REVIEW) for name in named)
         sync_folder(self._manifest.destination)
+        if reviewed:
+            sync_folder(self._manifest.destination / REVIEW)
+        self.reviewed += reviewed
         for copy in batch:
             error = copy.name.exception()
             if isinstance(error, Unreadable):
@@ -143,19 +162,14 @@ class Copies:
 
 
 class _Names:
-    """The names that are free in DEST, and the files there that are in no manifest.
+    """The names that are free in DEST and its folder for review, and files in no manifest.
 
-    DEST is listed only once, so a name costs the same however many pictures share one score.
+    Each is listed only once, so a name costs the same however many pictures share one score.
     """
 
     def __init__(self, manifest: Manifest) -> None:
         self._destination = manifest.destination
-        try:
-            self._taken = set(os.listdir(self._destination))
-        except OSError as error:
-            raise UserError(
-                f"could not read {shown(self._destination)}: {reason_of(error)}"
-            ) from error
+        self._taken = {*_listed(self._destination), *_in_review(self._destination / REVIEW)}
         self._numbers: dict[Stem, int] = {}
         self._lock = Lock()
         self._untold: dict[Stem, list[str]] = defaultdict(list)
@@ -192,3 +206,23 @@ class _Names:
         except (OSError, Unreadable):  # removed meanwhile, or unreadable: its name stays taken
             return b""
         return self._digests[name]
+
+
+def _in_review(folder: Path) -> list[str]:
+    """Return the names in the folder for review, as paths in DEST.
+
+    Raise UserError if it is not a folder of DEST's own: nothing is written elsewhere.
+    """
+    if not os.path.lexists(folder):
+        return []
+    if folder.is_symlink() or not folder.is_dir():
+        raise UserError(f"{shown(folder)} is not a folder of its own; move it away")
+    sweep(folder)
+    return [f"{_IN_REVIEW}{name}" for name in _listed(folder)]
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise UserError(f"could not read {shown(folder)}: {reason_of(error)}") from error

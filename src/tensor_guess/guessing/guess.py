@@ -1,12 +1,14 @@
 """Label pictures: images -> network -> scores, best first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tensor_guess.config import FEW
-from tensor_guess.errors import Unreadable
+from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.graphs.files import Record
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.images.files import LeftOut
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Guess:
-    """One image's best labels with their scores, best first; `category` belongs to the best."""
+    """One image's best labels with their scores, best first; `category` belongs to the best.
+
+    `min_score`: the score that the best label should have at least.
+    """
 
     path: Path
     category: str
     scores: dict[str, float]
+    min_score: float = 0
 
     @property
     def label(self) -> str:
@@ -37,19 +43,30 @@ class Guess:
         """Return the best label's score, 0..1."""
         return self.scores[self.label]
 
+    @property
+    def unsure(self) -> bool:
+        """Return whether the best label's score is lower than it should be."""
+        return self.score < self.min_score
+
+
+# What the user says by --min-score: a category or label (None: every one), and a score.
+MinScores = Sequence[tuple[str | None, float]]
+
 
 def guess(
     classifier: Path | Given | Imagenet,
     paths: Sequence[Path],
     top: int | None = None,
     precision: str | None = None,
+    min_scores: MinScores = (),
 ) -> Iterator[Guess | LeftOut]:
     """Yield, for each path in order, a Guess with the `top` best labels, or LeftOut with a reason.
 
     `precision` is the precision to compute in; None means the classifier's own. Raise UserError if
-    the classifier cannot be used.
+    the classifier cannot be used, WrongUsage if `min_scores` has a category that it does not know.
     """
     ready = Ready(classifier, len(paths) < FEW, precision)
+    least = by_label(min_scores, ready.record)
     network = ready.network()
     from tensor_guess.images import encoded
     from tensor_guess.images.pixels import pixels
@@ -72,7 +89,7 @@ def guess(
         while upcoming < number:
             yield left_out[upcoming]
             upcoming += 1
-        yield of_scores(paths[number], ready, scores, top)
+        yield of_scores(paths[number], ready, scores, top, least)
         upcoming = number + 1
     for number in range(upcoming, len(paths)):
         yield left_out[number]
@@ -80,11 +97,15 @@ def guess(
 
 
 def of_scores(
-    path: Path, classifier: Ready, scores: "NDArray[np.float32]", top: int | None = None
+    path: Path,
+    classifier: Ready,
+    scores: "NDArray[np.float32]",
+    top: int | None = None,
+    least: Mapping[str, float] | None = None,
 ) -> Guess:
     """Return the Guess for `scores` [K]; among equal scores, the first label comes first.
 
-    `top` is the number of labels; None means the classifier's own number.
+    `top` is the number of labels; None means the classifier's own number. `least`: see `by_label`.
     """
     record = classifier.record
     order = (-scores).argsort(kind="stable")[: top or classifier.top]
@@ -92,4 +113,28 @@ def of_scores(
         path,
         record.categories[order[0]],
         {record.labels[i]: float(scores[i]) for i in order},
+        (least or {}).get(record.labels[order[0]], 0),
+    )
+
+
+def by_label(min_scores: MinScores, record: Record) -> dict[str, float]:
+    """Return the least score of each label; one that is said for a category wins.
+
+    Raise WrongUsage if the classifier does not have a category.
+    """
+    least = {label: score for name, score in min_scores if name is None for label in record.labels}
+    for name, score in min_scores:
+        if name is not None:
+            least[_label(name, record)] = score
+    return least
+
+
+def _label(name: str, record: Record) -> str:
+    """Return the label that the user means by a category or label. Raise WrongUsage if none."""
+    for names in (record.categories, record.labels):
+        if name in names:
+            return record.labels[names.index(name)]
+    near = get_close_matches(name, record.categories, 1, 0)
+    raise WrongUsage(
+        f"--min-score: the classifier has no category {shown(name)}; did you mean {shown(near[0])}?"
     )

@@ -17,7 +17,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from tensor_guess.config import MANIFEST
+from tensor_guess.config import MANIFEST, REVIEW
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.system import progress
 
@@ -33,7 +33,8 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 class Manifest:
     """The manifest of a folder of sorted images, open for one run.
 
-    `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> name in DEST.
+    `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST: a name,
+    or `review/` and a name.
     """
 
     destination: Path
@@ -148,6 +149,9 @@ def _checked(sha256: object) -> str:
 
 
 def _plain(name: object) -> str:
-    if not isinstance(name, str) or os.path.basename(name) != name or not name.strip("."):
+    if not isinstance(name, str):
+        raise ValueError
+    folder, _, own = name.rpartition("/")
+    if folder not in ("", REVIEW) or name.startswith("/") or not own.strip("."):
         raise ValueError
     return name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.guessing.copies import Copies
-from tensor_guess.guessing.guess import of_scores
+from tensor_guess.guessing.guess import MinScores, by_label, of_scores
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.guessing.ready import Ready
@@ -31,12 +31,16 @@ _MAX_BYTES = 220
 
 @dataclass
 class Sorted:
-    """What a run did: how many images were copied, were known already, or were left out and why."""
+    """What a run did: how many images were copied, were known already, or were left out and why.
+
+    `reviewed`: how many of the copies are in the folder for review.
+    """
 
     copied: int = 0
     known: int = 0
     hidden: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
+    reviewed: int = 0
 
 
 def sort(
@@ -44,10 +48,12 @@ def sort(
     source: Path,
     destination: Path,
     precision: str | None = None,
+    min_scores: MinScores = (),
 ) -> Sorted:
     """Copy every image below `source` to `destination`, named by category; return what was done.
     Nothing is ever overwritten, images in the manifest are not copied again, and the sources are
-    only read. `precision` is the precision to compute in; None means the classifier's own.
+    only read. Those whose best score is below its `min_scores` go into `review` there.
+    `precision` is the precision to compute in; None means the classifier's own.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if `destination`
     is inside `source`. Raise UserError if the classifier cannot be used or `destination` cannot be
@@ -55,6 +61,7 @@ def sort(
     """
     source, destination = _checked(source, destination)
     ready = Ready(classifier, few=False, precision=precision)
+    least = by_label(min_scores, ready.record)
     make_folder(destination)
     check_writable(destination)
     sweep(destination)
@@ -63,10 +70,11 @@ def sort(
     with Manifest(destination, source, ready.digest()) as manifest, Copies(manifest) as copies:
         run = _Run(manifest, done, ready.record.scaling)
         for (path, picture), scores in network.run(run.to_guess(Files(source))):
-            guess = of_scores(path, ready, scores)
-            copies.add(path, picture, file_name(guess.category), guess.scores)
+            guess = of_scores(path, ready, scores, least=least)
+            name = file_name(guess.category)
+            copies.add(path, picture, name, guess.scores, review=guess.unsure)
     ready.keep(network)
-    done.copied = copies.count
+    done.copied, done.reviewed = copies.count, copies.reviewed
     done.left_out += copies.left_out
     return done
 

@@ -20,6 +20,7 @@ JOBS = {
     "training.doctor",
     "training.train",
     "guessing.evaluate",
+    "guessing.explain",
     "guessing.guess",
     "guessing.sort",
     "guessing.inspect",

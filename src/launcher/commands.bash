@@ -83,6 +83,7 @@ doctor
 guess
   IMAGE... images
   --image images
+  --explain file
   --num-top-predictions value
   --top value
 classify-dir

@@ -21,7 +21,7 @@ CLASSIFIER='' HUB_CACHE=''
 # Fill PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
 plan() {
-  local i
+  local i pictures=''
   PASSED=("$@")
   # A command line that the program will refuse or answer with help needs nothing of the host.
   parse "$@" || return 0
@@ -39,8 +39,6 @@ plan() {
       ;;
     classifier)
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
-      # What needs the classifier's own pictures.
-      [[ $1 != export && $1 != evaluate ]] || plan_categories "${ABSOLUTE}/data"
       ;;
     handle)
       if [[ ${TYPED} == *://* ]]; then plan_hub_cache; else plan_read "${TYPED}"; fi
@@ -59,10 +57,19 @@ plan() {
       plan_categories "${ABSOLUTE}"
       ;;
     folder) plan_folder "${TYPED}" ;;
-    file) plan_file "${TYPED}" ;;
+    file)
+      plan_file "${TYPED}"
+      # A guess that is explained shows training pictures.
+      [[ $1 != guess ]] || pictures=1
+      ;;
     esac
     PASSED+=("${PREFIXES[i]}${TYPED}")
   done
+  # What needs the classifier's own pictures, which may be links.
+  case $1 in
+  export | evaluate | study) pictures=1 ;;
+  esac
+  [[ -z ${pictures} || -z ${CLASSIFIER} ]] || plan_categories "${CLASSIFIER}/data"
   [[ -z ${BUILTIN} || -n ${BACKBONE} ]] || default_backbone
 }
 

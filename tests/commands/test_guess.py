@@ -1,21 +1,25 @@
 """What `guess` prints of what it found, and the exit codes of `fetch-images`."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from made.place import ROOT, Run
 from tensor_guess.commands import guess as command
+from tensor_guess.errors import shown
 from tensor_guess.guessing import guess as guessing
 from tensor_guess.guessing.guess import Guess
 from tensor_guess.images import urls
 from tensor_guess.images.files import LeftOut
 
+PHOTO = ROOT / "test_data/photo01.jpg"
 SCORES = {"snow queen": 0.75, "dark\x1bknight": 0.25}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures called `x` cannot be read; all others are the snow queen."""
 
@@ -28,6 +32,7 @@ def _guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guessing, "guess", guess)
 
 
+@pytest.mark.usefixtures("_guessed")
 def test_one_picture_is_its_labels_and_several_are_blocks() -> None:
     lines = "snow queen (score = 0.75000)\n'dark\\x1bknight' (score = 0.25000)\n"
     assert CliRunner().invoke(command.guess, ["cars", "a"]).output == lines
@@ -35,12 +40,14 @@ def test_one_picture_is_its_labels_and_several_are_blocks() -> None:
     assert several.output == f"a:\n{lines}\nb:\n{lines}\n"
 
 
+@pytest.mark.usefixtures("_guessed")
 def test_json_has_the_best_and_all() -> None:
     done = CliRunner().invoke(command.guess, ["cars", "a", "--json"])
     best = {"label": "snow queen", "category": "snow_queen", "score": 0.75}
     assert json.loads(done.output) == {"image": "a", **best, "scores": SCORES}
 
 
+@pytest.mark.usefixtures("_guessed")
 @pytest.mark.parametrize(("images", "code"), [(["a"], 0), (["a", "x"], 3), (["x", "x"], 1)])
 def test_what_was_left_out_is_named_and_told_by_the_exit_code(images: list[str], code: int) -> None:
     done = CliRunner().invoke(command.guess, ["cars", *images], standalone_mode=False)
@@ -79,3 +86,60 @@ def test_a_min_score_is_a_score(value: str) -> None:
     done = CliRunner().invoke(command.guess, ["cars", "a", "--min-score", value])
     assert done.exit_code == 2
     assert "--min-score" in done.stderr
+
+
+def test_a_guess_is_explained(trained: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "why \x1b[31m.png"
+    done = run("guess", trained, PHOTO, "--explain", out)
+    assert done.returncode == 0
+    assert done.stdout.startswith("dark knight (score = 0.99989)\n")
+    assert done.stderr == f"{shown(out)} shows: class activation map\n"
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize(
+    ("images", "out", "said"),
+    [
+        ((PHOTO, PHOTO), "x.png", "--explain is for one IMAGE"),
+        ((PHOTO,), "no/x.png", "there is no folder"),
+        ((PHOTO,), "there.jpg", "--explain did not write it"),
+    ],
+)
+def test_an_explanation_that_cannot_be_written_is_wrong_usage(
+    trained: Path, tmp_path: Path, call: Run, images: tuple[Path, ...], out: str, said: str
+) -> None:
+    (tmp_path / "there.jpg").write_bytes(b"somebody's own")
+    done = call("guess", trained, *images, "--explain", tmp_path / out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert (tmp_path / "there.jpg").read_bytes() == b"somebody's own"
+
+
+def test_a_picture_that_is_not_read_is_not_explained(
+    trained: Path, tmp_path: Path, call: Run
+) -> None:
+    (tmp_path / "bad.jpg").write_text("no picture")
+    done = call("guess", trained, tmp_path / "bad.jpg", "--explain", tmp_path / "x.png")
+    assert done.returncode == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_leaves_the_old_explanation(
+    trained: Path, tmp_path: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "x.png"
+    assert call("guess", trained, PHOTO, "--explain", out).returncode == 0
+    before = out.read_bytes()
+    write, full = os.write, os.open("/dev/full", os.O_WRONLY)
+
+    def fails(handle: int, data: bytes) -> int:
+        return write(full if bytes(data[:4]) == b"\x89PNG" else handle, data)
+
+    monkeypatch.setattr(os, "write", fails)
+    done = call("guess", trained, PHOTO, "--explain", out)
+    assert done.returncode == 1
+    assert "no space left on device" in done.stderr
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]

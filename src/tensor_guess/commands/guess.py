@@ -32,12 +32,14 @@ from tensor_guess.errors import UserError, shown
     help=f"Labels to print.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
 )
 @min_score_option
+@click.option("--explain", "out", type=PATH, help="PNG to write, which shows why (one IMAGE only).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
     image: tuple[str, ...],
     images: tuple[str, ...],
     top: int | None,
     min_scores: tuple[Any, ...],
+    out: Path | None,
     as_json: bool,
     precision: str | None,
     **named: Any,
@@ -50,11 +52,17 @@ def guess(
     image += images
     if not image:
         raise click.MissingParameter(param_hint="'IMAGE...'", param_type="argument")
+    if out and len(image) > 1:
+        raise click.UsageError("--explain is for one IMAGE")
     which = classifier(**named)
     from tensor_guess.guessing import guess as guessing
     from tensor_guess.images import urls
     from tensor_guess.images.files import LeftOut
 
+    if out:
+        from tensor_guess.guessing import explain
+
+        explain.check(out, which)
     left_out = 0
     with urls.fetched(image) as paths:
         guesses = guessing.guess(which, paths, top, precision, min_scores)
@@ -68,6 +76,9 @@ def guess(
                 click.echo(_json(given, found, bool(min_scores)))
             else:
                 click.echo(_block(given, found, len(image) > 1))
+        if out and not left_out:
+            for line in explain.explain(which, paths[0], out, precision):
+                click.echo(line, err=True)
     if left_out == len(image):
         return UserError.exit_code
     return LEFT_OUT if left_out else 0

@@ -24,6 +24,7 @@ JOBS = {
     "guessing.guess",
     "guessing.sort",
     "guessing.inspect",
+    "guessing.study",
     "sharing.export",
     "sharing.share",
 }

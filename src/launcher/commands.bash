@@ -54,12 +54,12 @@ train
   --random-crop value
   --random-scale value
   --random-brightness value
-train,guess,classify-dir,evaluate
+train,guess,classify-dir,evaluate,study
   --offline offline
-guess,classify-dir,evaluate,inspect,export,share
+guess,classify-dir,evaluate,study,inspect,export,share
   TF_FILES classifier
   --labels read
-guess,classify-dir,evaluate,inspect,export
+guess,classify-dir,evaluate,study,inspect,export
   --graph classifier
   --input-height value
   --input-width value
@@ -69,7 +69,7 @@ guess,classify-dir,evaluate,inspect,export
   --output-layer value
 guess,classify-dir
   --min-score value
-guess,classify-dir,evaluate
+guess,classify-dir,evaluate,study
   --precision value
   --backbone backbone
 guess,evaluate,inspect,backbones,doctor
@@ -93,6 +93,9 @@ evaluate
   LABELLED_FOLDER pictures
   --csv file
   --thresholds flag
+study
+  PICTURE images
+  OUT file
 export
   DEST file
   --format value

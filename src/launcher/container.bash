@@ -108,7 +108,7 @@ confine() {
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
-  guess | classify-dir | evaluate | inspect | export | share | verify)
+  guess | classify-dir | evaluate | study | inspect | export | share | verify)
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;

@@ -51,6 +51,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train --output-labels X": ("train", "tf", *FEW, "--output-labels", X),
     "train --summaries-dir X": ("train", "tf", *FEW, "--summaries-dir", X),
     "train --from X": ("train", "tf", "--steps", "2", "--from", X),
+    "guess --explain X": ("guess", "tf", "photo.jpg", "--explain", X),
+    "evaluate X": ("evaluate", X, "tf/data"),
+    "evaluate on X": ("evaluate", "tf", X),
+    "evaluate --csv X": ("evaluate", "tf", "tf/data", "--csv", X),
+    "study X": ("study", X, "photo.jpg", "new/out.html"),
+    "study of X": ("study", "tf", X, "new/out.html"),
+    "study to X": ("study", "tf", "photo.jpg", X),
     "inspect X": ("inspect", X),
     "export X": ("export", X, "new/model", "--format", "openvino"),
     "export --pictures X": (

@@ -48,6 +48,22 @@ def test_evaluating_reads_and_writes_only_the_csvs_folder(docker: Launcher) -> N
     assert done.options("--network") == ["none"]
 
 
+def test_a_study_writes_its_page_only(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    for name in ("elsewhere", "photos", "out"):
+        (docker.here / name).mkdir()
+    (docker.here / "photos/x.jpg").touch()
+    (tf / "data/c").symlink_to(docker.here / "elsewhere")
+    done = docker("study", "tf", "photos/x.jpg", "out/x.html")
+    assert {path: mode for path, mode in done.mounts.items() if "home" not in path} == {
+        f"{docker.here}/tf": "ro",
+        f"{docker.here}/photos": "ro",
+        f"{docker.here}/elsewhere": "ro",
+        f"{docker.here}/out": "rw",
+    }
+    assert done.options("--network") == ["none"]
+
+
 @pytest.mark.parametrize("explained", [True, False])
 def test_a_guess_that_is_explained_reads_the_training_pictures(
     docker: Launcher, explained: bool

@@ -51,6 +51,9 @@ def test_few_pictures_take_what_is_near_from_all() -> None:
     assert nearest.limit(0) == nearest.limit(2) > 0
     alone = Nearest(Pictures(few.bottlenecks[:3], few.truth[:3]))
     assert alone.limit(0) == pytest.approx(1 - NEAR_COPY)
+    none = Nearest(Pictures(few.bottlenecks[:0], few.truth[:0]))
+    assert none.limit(0) == pytest.approx(1 - NEAR_COPY)
+    assert none.of(few.bottlenecks[0], 0, 3) == []
 
 
 def test_what_all_logits_share_does_not_count() -> None:

@@ -87,6 +87,10 @@ def test_what_cannot_be_known_is_a_reason(classifier: Path, trained: Path) -> No
     ):
         with pytest.raises(NotKnown, match=reason):
             trained_on.find(which, known)
+    for category in (classifier / DATA).iterdir():
+        category.rename(category.with_name(f"other {category.name}"))
+    with pytest.raises(NotKnown, match="is one of its categories"):
+        found(classifier)
     shutil.rmtree(classifier / DATA)
     with pytest.raises(NotKnown, match="there is no"):
         found(classifier)

@@ -47,10 +47,10 @@ class Nearest:
         """
         own = self._within(k)
         if len(own) < _FEW:
-            own = np.concatenate([self._within(each) for each in np.unique(self._truth)])
+            own = np.concatenate([own[:0], *map(self._within, np.unique(self._truth))])
         return float(np.quantile(own, SHARE)) if len(own) else 1 - NEAR_COPY
 
-    def _within(self, k: int) -> Floats:
+    def _within(self, k: int | np.intp) -> Floats:
         """Return, for each picture of category k, the distance to the nearest other of it."""
         units = self._units[self._truth == k]
         found = np.empty(len(units) if len(units) > 1 else 0, np.float32)

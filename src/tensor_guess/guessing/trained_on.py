@@ -70,6 +70,8 @@ def _find(folder: Path, known: Classifier) -> TrainedOn:
     story = stories.read(model, record, known.digest(), RECORD) if model else stories.Story()
     data = dataset.find(folder)
     own = tuple(each for each in data.categories if each.label in record.labels)
+    if not own:
+        raise NotKnown(f"no folder in {shown(folder / DATA)} is one of its categories")
     data = replace(data, categories=own)
     files = [path for category in own for path in category.files]
     backbone = Backbone(record.backbone, record.scaling, record.backbone_sha256, known.graph)

@@ -20,11 +20,11 @@ JOBS = {
     "training.doctor",
     "training.train",
     "guessing.evaluate",
-    "guessing.explain",
+    "explaining.explain",
     "guessing.guess",
     "guessing.sort",
     "guessing.inspect",
-    "guessing.study",
+    "explaining.study",
     "sharing.export",
     "sharing.share",
 }

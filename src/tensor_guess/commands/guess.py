@@ -60,7 +60,7 @@ def guess(
     from tensor_guess.images.files import LeftOut
 
     if out:
-        from tensor_guess.guessing import explain
+        from tensor_guess.explaining import explain
 
         explain.check(out, which)
     left_out = 0

@@ -20,7 +20,7 @@ def study(picture: str, out: Path, precision: str | None, **named: Any) -> None:
     the ground is made white; and the nearest training pictures of the two best labels are shown.
     """
     which = classifier(**named)
-    from tensor_guess.guessing import study as studying
+    from tensor_guess.explaining import study as studying
     from tensor_guess.images import urls
 
     studying.check(out, which)

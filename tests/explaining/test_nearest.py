@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise
 
-from tensor_guess.evaluation import nearest as module
-from tensor_guess.evaluation.accuracy import NEAR_COPY, Pictures
-from tensor_guess.evaluation.nearest import SHARE, Nearest
+from tensor_guess.evaluation.copies import NEAR_COPY, Pictures
+from tensor_guess.explaining import nearest as module
+from tensor_guess.explaining.nearest import SHARE, Nearest
 
 
 def drawn(count: int, classes: int = 3, low: float = 0) -> Pictures:

@@ -13,12 +13,12 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from made.place import ROOT
 from tensor_guess.config import DATA
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.evaluation import patches
+from tensor_guess.explaining import patches
+from tensor_guess.explaining.explain import Subject
+from tensor_guess.explaining.study import _Trial, check, study
 from tensor_guess.graphs.graph import serialise
-from tensor_guess.guessing.explain import Subject
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import Given
-from tensor_guess.guessing.study import _Trial, check, study
 
 PHOTO = ROOT / "test_data/photo11.jpg"
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from tensor_guess.evaluation.study_page import HEAD, Figure, Section, is_ours, page
+from tensor_guess.explaining.study_page import HEAD, Figure, Section, is_ours, page
 
 HOSTILE = '"><script>alert(1)</script><img src=//example.com/x>&\x1b[2J\n'
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)

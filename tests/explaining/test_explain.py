@@ -12,13 +12,13 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from made.place import ROOT
 from tensor_guess.config import DATA, GRAPH
 from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.evaluation.calibration import softmax
+from tensor_guess.explaining import explain as module
+from tensor_guess.explaining.explain import CAM, OCCLUSION, Subject, check, explain
 from tensor_guess.graphs.graph import serialise
-from tensor_guess.guessing import explain as module
-from tensor_guess.guessing.explain import CAM, OCCLUSION, Subject, check, explain
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images import decoding, encoded
-from tensor_guess.training.head import softmax
 
 PHOTO = ROOT / "test_data/photo11.jpg"
 

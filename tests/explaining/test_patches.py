@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from tensor_guess.evaluation import patches
+from tensor_guess.explaining import patches
 
 Floats = NDArray[np.float32]
 

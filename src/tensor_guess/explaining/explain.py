@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tensor_guess.bottlenecks.inside import Inside, Seen
 from tensor_guess.config import DATA
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
-from tensor_guess.evaluation import maps, patches
-from tensor_guess.evaluation.nearest import Nearest
+from tensor_guess.evaluation import maps
+from tensor_guess.explaining import patches
+from tensor_guess.explaining.nearest import Nearest
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.network import Network
 from tensor_guess.guessing import loading, trained_on
@@ -204,8 +205,8 @@ def _like(subject: Subject, k: int) -> Sequence[Block]:
         return [f"nearest training pictures: unknown, {NO_PICTURES}"]
     if not like.near:
         return ["no training picture is near" + _away(like)]
-    small = [(_small(path), f"distance {away:.2f}") for path, away in like.pictures]
-    row = [(image, text) for image, text in small if image is not None]
+    found = [(small(path), f"distance {away:.2f}") for path, away in like.pictures]
+    row = [(image, text) for image, text in found if image is not None]
     return [f"nearest training pictures (near: up to {like.limit:.2f})", row]
 
 
@@ -215,7 +216,8 @@ def _away(like: Like) -> str:
     return f" (the nearest is at {like.pictures[0][1]:.2f}; near is up to {like.limit:.2f})"
 
 
-def _small(path: Path) -> NDArray[np.uint8] | None:
+def small(path: Path) -> NDArray[np.uint8] | None:
+    """Return a small copy of a training picture; None if it cannot be read any more."""
     try:
         return decoding.decode_within(encoded.read(path), _SMALL)
     except Unreadable:  # changed since its bottleneck was computed

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.evaluation.accuracy import NEAR_COPY, Pictures
+from tensor_guess.evaluation.copies import NEAR_COPY, Pictures, common_of, unit
 
 Floats = NDArray[np.float32]
 
@@ -12,7 +12,6 @@ SHARE = 0.95
 # With fewer pictures in a category, all categories say together what is near.
 _FEW = 20
 _BLOCK = 1024
-_LOGITS_BELOW = -1  # see `accuracy`
 
 
 class Nearest:
@@ -21,10 +20,8 @@ class Nearest:
     def __init__(self, pictures: Pictures) -> None:
         rows = pictures.bottlenecks
         self._truth = pictures.truth
-        # What all logits have in common does not distinguish pictures.
-        logits = rows.min(initial=0) < _LOGITS_BELOW
-        self._common = rows.mean(axis=0) if logits else np.float32(0)
-        self._units = self._unit(rows)
+        self._common = common_of(rows) if len(rows) else np.float32(0)
+        self._units = unit(rows - self._common)
 
     def of(self, bottleneck: Floats, k: int, count: int) -> list[tuple[int, float]]:
         """Return the nearest pictures of category k, nearest first: position and distance.
@@ -34,7 +31,7 @@ class Nearest:
         own = np.flatnonzero(self._truth == k)
         if not len(own):
             return []
-        away = 1 - self._units[own] @ self._unit(bottleneck[None])[0]
+        away = 1 - self._units[own] @ unit(bottleneck[None] - self._common)[0]
         order = away.argsort(kind="stable")[:count]
         return [(int(own[i]), float(max(away[i], 0))) for i in order]
 
@@ -60,9 +57,3 @@ class Nearest:
             cosines[rows, start + rows] = -1
             found[start : start + _BLOCK] = 1 - cosines.max(axis=1)
         return np.maximum(found, 0)
-
-    def _unit(self, rows: Floats) -> Floats:
-        rows = rows - self._common
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: Floats = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
-        return unit

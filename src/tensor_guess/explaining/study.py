@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
-from tensor_guess.evaluation import maps, patches, study_page
-from tensor_guess.evaluation.patches import CHANGES, Mask
-from tensor_guess.evaluation.study_page import Figure, Section
-from tensor_guess.guessing.explain import NO_PICTURES, Subject, check_out
+from tensor_guess.evaluation import maps
+from tensor_guess.explaining import patches, study_page
+from tensor_guess.explaining.explain import NO_PICTURES, Subject, check_out, small
+from tensor_guess.explaining.patches import CHANGES, Mask
+from tensor_guess.explaining.study_page import Figure, Section
 from tensor_guess.guessing.loading import Given, Imagenet
-from tensor_guess.images import decoding, encoded
 from tensor_guess.images.pixels import Pixels
 from tensor_guess.system import reading
 from tensor_guess.system.durable import publish
@@ -22,7 +22,7 @@ from tensor_guess.system.durable import publish
 Floats = NDArray[np.float32]
 
 _GRIDS = (4, 8)  # patches along each side
-_SIDE, _SMALL = 320, 144
+_SIDE = 320
 _GREY = 128
 _WHITE = 240  # a ground at least as bright is called white
 _PLAIN = 0.05  # a smaller part of the picture is no ground
@@ -225,9 +225,9 @@ def _looks(subject: Subject) -> _Part:
                 f"{label}, that category lacks this look"
             )
         for path, distance in like.pictures:
-            if (small := _small(path)) is not None:
+            if (image := small(path)) is not None:
                 caption = f"{label}, distance {distance:.2f}: {path.name}"
-                figures.append(Figure(small, caption, f"training picture of {caption}", True))
+                figures.append(Figure(image, caption, f"training picture of {caption}", True))
     if subject.unknown:
         findings.append(f"nearest training pictures: unknown, {NO_PICTURES} ({subject.unknown})")
     else:
@@ -236,10 +236,3 @@ def _looks(subject: Subject) -> _Part:
             "another one of it."
         )
     return findings, Section("Which look is missing", [about], figures)
-
-
-def _small(path: Path) -> NDArray[np.uint8] | None:
-    try:
-        return decoding.decode_within(encoded.read(path), _SMALL)
-    except Unreadable:  # changed since its bottleneck was computed
-        return None

@@ -92,7 +92,7 @@ def test_a_guess_is_explained(trained: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "why \x1b[31m.png"
     done = run("guess", trained, PHOTO, "--explain", out)
     assert done.returncode == 0
-    assert done.stdout.startswith("dark knight (score = 0.99989)\n")
+    assert done.stdout.startswith("dark knight (score = 0.999")
     assert done.stderr == f"{shown(out)} shows: class activation map\n"
     assert out.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir()] == [out.name]

@@ -138,4 +138,4 @@ def test_the_articles_hybrids_as_docs_study_md_says(
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}.jpg`"))
         label, score = re.search(r"([^|]+) ([\d.]+) \|$", row).groups()  # type: ignore
         assert label.strip() == found.label
-        assert float(score) == pytest.approx(found.score, abs=0.02)
+        assert float(score) == pytest.approx(found.score, abs=0.05)

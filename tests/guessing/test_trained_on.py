@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made.place import ROOT
+from made.place import ROOT, Run
 from tensor_guess.bottlenecks.inside import Inside
 from tensor_guess.config import BOTTLENECKS, DATA, GRAPH, RECORD
 from tensor_guess.guessing import trained_on
@@ -77,6 +77,19 @@ def test_what_is_not_certain_is_said(classifier: Path) -> None:
     everything = found(classifier)
     assert "does not say which pictures were held out" in everything.note
     assert len(everything.paths) == 81
+
+
+@pytest.mark.slow
+def test_of_few_pictures_none_is_held_out_for_testing(tmp_path: Path, run: Run) -> None:
+    """They are cross-validated, and the classifier is trained on all of them."""
+    for category in ("dark_knight", "snow_queen"):
+        (tmp_path / "few" / DATA / category).mkdir(parents=True)
+        for path in sorted((ROOT / "tf_files/data" / category).iterdir())[:10]:
+            shutil.copy(path, tmp_path / "few" / DATA / category)
+    done = run("train", tmp_path / "few", "--backbone", "efficientnet_lite0", "--steps", "10")
+    assert done.returncode == 0, done.stderr
+    seen = found(tmp_path / "few")
+    assert (len(seen.paths), seen.note) == (20, "")
 
 
 def test_what_cannot_be_known_is_a_reason(classifier: Path, trained: Path) -> None:

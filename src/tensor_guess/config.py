@@ -41,6 +41,7 @@ MOST_HELD_OUT = 90
 
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
+UNKNOWN = "unknown"  # what pictures like nothing in training are sorted as
 REVIEW = "review"  # a folder for what a person should look at
 
 # Tensors that old programs and our own use (retrain.py's names).
@@ -52,6 +53,7 @@ FINAL_TENSOR = "final_result"
 # Our constants inside the frozen graph.
 GRAPH_LABELS = "tensor_guess/labels"
 GRAPH_RECORD = "tensor_guess/record"
+GRAPH_FAMILIAR = "tensor_guess/familiar"
 
 # The first is the default.
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")

@@ -68,7 +68,7 @@ def test_a_guess_below_its_min_score_says_so_first(monkeypatch: pytest.MonkeyPat
     asked: list[object] = []
 
     def guess(_which: object, paths: list[Path], *others: object) -> list[Guess]:
-        asked[:] = others[-1:]
+        asked[:] = others[2:3]
         return [Guess(path, "snow_queen", SCORES, 0.8) for path in paths]
 
     monkeypatch.setattr(guessing, "guess", guess)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,3 +320,38 @@ def _state(folder: Path) -> dict[str, tuple[int, int]]:
 def _copied(folder: Path) -> list[dict[str, Any]]:
     lines = map(json.loads, (folder / MANIFEST).read_text().splitlines())
     return [line for line in lines if "copied_to" in line]
+
+
+def test_the_unknown_get_their_own_name_and_two_things_are_reviewed(
+    call: Run, trained: Path, tmp_path: Path
+) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    random = np.random.default_rng(4)
+    Image.fromarray(random.integers(0, 256, (200, 300, 3), np.uint8)).save(source / "noise.png")
+    folder, whole = ROOT / "tf_files" / "data", Image.new("RGB", (600, 300))
+    for i, name in enumerate(("dark_knight/dark_knight_40.jpg", "snow_queen/snow_queen_40.jpg")):
+        with Image.open(folder / name) as image:
+            whole.paste(image.convert("RGB").resize((300, 300)), (300 * i, 0))
+    whole.save(source / "pair.png")
+    shutil.copy(folder / "snow_queen/snow_queen_40.jpg", source)
+    done = call("classify-dir", trained, source, destination, "--unknown", "--both")
+    assert done.returncode == 0, done.stderr
+    names = [str(path.relative_to(destination)) for path in destination.rglob("*.*g")]
+    assert sum(name.startswith("unknown-0.") for name in names) == 1
+    assert sum(name.startswith("review/") for name in names) == 1
+    assert sum(name.startswith("snow_queen-0.") for name in names) == 1
+    again = call("classify-dir", trained, source, destination, "--unknown", "--both")
+    assert "3 known already" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("categories", "name"),
+    [
+        (["elsa"], "unknown"),
+        (["Unknown", "elsa"], "unknown_"),
+        (["unknown", "unknown_"], "unknown__"),
+    ],
+)
+def test_a_category_called_unknown_is_no_unknown_picture(categories: list[str], name: str) -> None:
+    assert sorting._unknown(categories) == name

@@ -4,20 +4,18 @@ Our graphs, retrain.py's and most others end alike: a map of features [H, W, D] 
 places to the bottleneck [D], and scores = softmax(bottleneck @ weights + biases).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.compat.proto.types_pb2 import DT_INT32
 
 from tensor_guess.errors import UserError
 from tensor_guess.graphs import shapes
-from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.builder import INT32, Builder
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import cut, node_of, value_of
 from tensor_guess.graphs.network import Item, Network, precision_of
@@ -27,7 +25,6 @@ from tensor_guess.images.pixels import Pixels
 Floats = NDArray[np.float32]
 
 _ALL = "tensor_guess/all"
-_INT32 = AttrValue(type=DT_INT32)
 _POOLS = ("Mean", "AvgPool")
 # What changes no number of its first input.
 _PASSES = ("Identity", "PlaceholderWithDefault", "Reshape", "Squeeze")
@@ -48,40 +45,25 @@ class Seen:
     map: Floats | None
 
 
-class Inside:
-    """A classifier's network that also gives the bottleneck, and the map if there is one.
+class Parts:
+    """Where a classifier's graph has its head, its bottleneck and its map, by the nodes' names.
 
-    `head`: scores = softmax(bottleneck @ weights + biases). Raise UserError if the classifier has
-    no such head.
+    `head`: scores = softmax(bottleneck @ weights + biases). `map`: None without one. `sizes`: every
+    node's shape. Raise UserError if the classifier has no such head.
     """
 
     head: Head
 
-    def __init__(self, known: Classifier, few: bool, precision: str | None = None) -> None:
+    def __init__(self, known: Classifier) -> None:
         record = known.record
         self._nodes = {node.name: node for node in known.graph.node}
-        pooled, self.head = self._find_head(record.final_tensor)
+        self.bottleneck, self.head = self._find_head(record.final_tensor)
         if self.head.weights.shape[1] != len(record.labels):
             raise UserError("the graph's head has other scores than labels")
-        sizes = shapes.check(cut(known.graph, record.scaling, record.final_tensor))
-        if prod(sizes[pooled]) != len(self.head.weights):
+        self.sizes = shapes.check(cut(known.graph, record.scaling, record.final_tensor))
+        if prod(self.sizes[self.bottleneck]) != len(self.head.weights):
             raise UserError("the graph's bottleneck is not one vector for each image")
-        found = self._find_map(pooled, sizes)
-        parts = [record.final_tensor, pooled, *([found] if found else [])]
-        self._map = sizes[found][1:] if found else None
-        self._widths = [prod(sizes[part]) for part in parts]
-        graph = _with_all(known.graph, {part: sizes[part] for part in parts})
-        how = record.scaling, _ALL, precision_of(record, precision)
-        self.network = Network(graph, *how, few, width=sum(self._widths))
-
-    def run(self, pairs: Iterable[tuple[Item, Pixels]]) -> Iterator[tuple[Item, Seen]]:
-        """Yield each item with what was seen in its image, as `Network.run`."""
-        for item, row in self.network.run(pairs):
-            yield item, self._seen(row)
-
-    def _seen(self, row: Floats) -> Seen:
-        scores, bottleneck, *rest = np.split(row, np.cumsum(self._widths)[:-1])
-        return Seen(scores, bottleneck, rest[0].reshape(self._map) if self._map else None)
+        self.map = self._find_map(self.bottleneck, self.sizes)
 
     def _find_head(self, output: str) -> tuple[str, Head]:
         """Return the head's input, and the head. Raise UserError if there is none."""
@@ -135,16 +117,46 @@ class Inside:
         return value_of(node) if node is not None and node.op == "Const" else None
 
 
-def _with_all(graph: GraphDef, parts: dict[str, shapes.Shape]) -> GraphDef:
-    """Return the graph with one more node, _ALL: those of these names and shapes, side by side."""
+class Inside:
+    """A classifier's network that also gives the bottleneck, and the map if there is one.
+
+    `head`: scores = softmax(bottleneck @ weights + biases). Raise UserError if the classifier has
+    no such head.
+    """
+
+    def __init__(self, known: Classifier, few: bool, precision: str | None = None) -> None:
+        record, parts = known.record, Parts(known)
+        self.head = parts.head
+        names = [record.final_tensor, parts.bottleneck, *([parts.map] if parts.map else [])]
+        self._map = parts.sizes[parts.map][1:] if parts.map else None
+        self._widths = [prod(parts.sizes[name]) for name in names]
+        graph, output = joined(known.graph, {name: parts.sizes[name] for name in names})
+        how = record.scaling, output, precision_of(record, precision)
+        self.network = Network(graph, *how, few, width=sum(self._widths))
+
+    def run(self, pairs: Iterable[tuple[Item, Pixels]]) -> Iterator[tuple[Item, Seen]]:
+        """Yield each item with what was seen in its image, as `Network.run`."""
+        for item, row in self.network.run(pairs):
+            yield item, self._seen(row)
+
+    def _seen(self, row: Floats) -> Seen:
+        scores, bottleneck, *rest = np.split(row, np.cumsum(self._widths)[:-1])
+        return Seen(scores, bottleneck, rest[0].reshape(self._map) if self._map else None)
+
+
+def joined(graph: GraphDef, parts: Mapping[str, shapes.Shape]) -> tuple[GraphDef, str]:
+    """Return the graph with one more node, and its name: these parts [N, ...] side by side.
+
+    `parts`: name -> shape at one image.
+    """
     builder = Builder()
     builder.graph.node.extend(graph.node)
     flat = []
     for i, (name, shape) in enumerate(parts.items()):
         if len(shape) > 2:
             to = builder.const(f"{_ALL}/shape{i}", np.array([-1, prod(shape)], np.int32))
-            name = builder.floats("Reshape", f"{_ALL}/flat{i}", (name, to), Tshape=_INT32)
+            name = builder.floats("Reshape", f"{_ALL}/flat{i}", (name, to), Tshape=INT32)
         flat.append(name)
     axis = builder.const(f"{_ALL}/axis", np.int32(1))
-    builder.floats("ConcatV2", _ALL, (*flat, axis), N=len(flat), Tidx=_INT32)
-    return builder.graph
+    builder.floats("ConcatV2", _ALL, (*flat, axis), N=len(flat), Tidx=INT32)
+    return builder.graph, _ALL

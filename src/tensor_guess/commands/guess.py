@@ -11,7 +11,9 @@ from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
     Command,
+    asked,
     at_least,
+    besides_options,
     classifier,
     classifier_options,
     min_score_option,
@@ -33,6 +35,7 @@ from tensor_guess.errors import UserError, shown
 )
 @min_score_option
 @click.option("--explain", "out", type=PATH, help="PNG to write, which shows why (one IMAGE only).")
+@besides_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
     image: tuple[str, ...],
@@ -42,6 +45,8 @@ def guess(
     out: Path | None,
     as_json: bool,
     precision: str | None,
+    unknown: bool,
+    both: bool,
     **named: Any,
 ) -> int:
     """Print each IMAGE's labels with their scores, best first.
@@ -65,7 +70,7 @@ def guess(
         explain.check(out, which)
     left_out = 0
     with urls.fetched(image) as paths:
-        guesses = guessing.guess(which, paths, top, precision, min_scores)
+        guesses = guessing.guess(which, paths, top, precision, min_scores, asked(unknown, both))
         for given, found in zip(image, guesses, strict=True):
             if isinstance(found, LeftOut):
                 left_out += 1
@@ -73,7 +78,7 @@ def guess(
                 reason = "could not be fetched" if missed else found.reason
                 click.echo(f"left out {shown(urls.named(given))}: {reason}", err=True)
             elif as_json:
-                click.echo(_json(given, found, bool(min_scores)))
+                click.echo(_json(given, found, bool(min_scores), both))
             else:
                 click.echo(_block(given, found, len(image) > 1))
         if out and not left_out:
@@ -101,10 +106,14 @@ def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
     return 0 if count == len(url) else LEFT_OUT
 
 
-def _json(image: str, found: Any, say_unsure: bool) -> str:
+def _json(image: str, found: Any, say_unsure: bool, say_both: bool) -> str:
     best = {"label": found.label, "category": found.category, "score": found.score}
     if say_unsure:
         best["unsure"] = found.unsure
+    if found.unknown is not None:
+        best["unknown"] = found.unknown
+    if say_both:
+        best["both"] = list(found.both) or None
     return json.dumps({"image": image, **best, "scores": found.scores})
 
 
@@ -112,6 +121,10 @@ def _block(image: str, found: Any, one_of_many: bool) -> str:
     lines = [f"{shown(label)} (score = {score:.5f})" for label, score in found.scores.items()]
     if found.unsure:
         lines.insert(0, f"unsure: {shown(found.label)} is below its --min-score {found.min_score}")
+    if found.both:
+        lines.insert(0, f"both: {' and '.join(map(shown, found.both))}")
+    if found.unknown:
+        lines.insert(0, "unknown: like nothing it was trained on")
     return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
 
 

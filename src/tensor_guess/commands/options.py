@@ -68,6 +68,25 @@ min_score_option = click.option(
     multiple=True,
     help="Least score of a category, or of all, below which a guess is unsure.",
 )
+
+
+def besides_options(command: Any) -> Any:
+    """Add the options that ask whether a picture is unknown, and whether it shows two things."""
+    for decorate in (
+        click.option("--both", is_flag=True, help="Say if two categories are side by side in one."),
+        click.option("--unknown", is_flag=True, help="Say if one is like nothing in training."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def asked(unknown: bool, both: bool) -> Any:
+    """Return what these options ask for."""
+    from tensor_guess.guessing.besides import Besides
+
+    return Besides(unknown, both)
+
+
 labels_option = click.option(
     "--labels", type=PATH, help="Labels file of another program's graph.  [default: beside it]"
 )

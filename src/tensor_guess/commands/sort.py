@@ -9,6 +9,8 @@ from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
     Command,
+    asked,
+    besides_options,
     classifier,
     classifier_options,
     min_score_option,
@@ -22,19 +24,28 @@ from tensor_guess.errors import UserError, shown
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
 @min_score_option
+@besides_options
 def classify_dir(
-    src: Path, dest: Path, precision: str | None, min_scores: tuple[Any, ...], **named: Any
+    src: Path,
+    dest: Path,
+    precision: str | None,
+    min_scores: tuple[Any, ...],
+    unknown: bool,
+    both: bool,
+    **named: Any,
 ) -> int:
     """Sort copies of all pictures in SRC into DEST.
 
-    Each copy is named <category>-<score>.<ext>. Those below --min-score go into DEST/review.
+    Each copy is named <category>-<score>.<ext>. Those below --min-score, and with --both
+    those that show two categories, go into DEST/review. With --unknown, those like nothing in
+    training are named unknown-<score>.<ext>.
     TF_FILES is a classifier's folder, a frozen graph
     (also another program's), or the word imagenet.
     """
     which = classifier(**named)
     from tensor_guess.guessing import sort as sorting
 
-    done = sorting.sort(which, src, dest, precision, min_scores)
+    done = sorting.sort(which, src, dest, precision, min_scores, asked(unknown, both))
     parts = [f"{done.copied} copied to {shown(dest)}"]
     parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
     parts += [f"{done.known} known already"] if done.known else []

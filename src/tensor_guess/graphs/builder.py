@@ -28,6 +28,9 @@ TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.bool_): DT_BOOL,
 }
 
+# The value of an attribute that names the type of an index.
+INT32 = AttrValue(type=DT_INT32)
+
 
 class Builder:
     """A GraphDef in the making; each method adds a node and returns its name."""

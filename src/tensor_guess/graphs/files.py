@@ -17,12 +17,17 @@ from tensor_guess.system import progress, reading
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
 _LABELS = (LABELS, "output_labels.txt", "labels.txt", "graph_label_strings.txt")
 MAX_LABELS_BYTES = 10_000_000
+# Not read by name: the labels are elsewhere, and older versions wrote none of the other.
+_LACKED = ("labels", "unknown")
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a frozen graph of ours says about itself; kept inside it as JSON."""
+    """What a frozen graph of ours says about itself; kept inside it as JSON.
+
+    `unknown`: the novelty above which a picture is like nothing in training; None if not known.
+    """
 
     labels: tuple[str, ...]
     categories: tuple[str, ...]
@@ -33,6 +38,7 @@ class Record:
     final_tensor: str = FINAL_TENSOR
     thresholds: dict[str, float] = field(default_factory=dict)
     format: int = 1
+    unknown: float | None = None  # older graphs lack it
 
 
 @dataclass(frozen=True)
@@ -118,10 +124,10 @@ def of_json(said: Any, labels: tuple[str, ...]) -> Record:
 
     Raise KeyError, TypeError or ValueError if it is not a record.
     """
-    kept = {each.name: said[each.name] for each in fields(Record) if each.name != "labels"}
+    kept = {each.name: said[each.name] for each in fields(Record) if each.name not in _LACKED}
     kept["scaling"] = Scaling(**kept["scaling"])
     kept["categories"] = tuple(kept["categories"])
-    record = Record(labels=labels, **kept)
+    record = Record(labels=labels, unknown=said.get("unknown"), **kept)
     _check_types(record)
     return record
 
@@ -155,7 +161,7 @@ def say_ignored(name: str, fed: Fed) -> None:
 def _check_types(record: Record) -> None:
     """Raise TypeError if a value from JSON is not of the type that Record says."""
     scaling, texts = record.scaling, (record.backbone, record.backbone_sha256, record.final_tensor)
-    numbers = (scaling.mean, scaling.std, *record.thresholds.values())
+    numbers = (scaling.mean, scaling.std, *record.thresholds.values(), record.unknown or 0)
     sound = (
         all(isinstance(each, str) for each in (*record.categories, *texts))
         and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)

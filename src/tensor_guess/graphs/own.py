@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING, DT_UINT8
 
 from tensor_guess.config import (
     BOTTLENECK,
     FINAL_TENSOR,
+    GRAPH_FAMILIAR,
     GRAPH_LABELS,
     GRAPH_RECORD,
     IMAGE_BYTES,
     NETWORK_INPUT,
 )
 from tensor_guess.errors import UserError, WrongUsage, shown
-from tensor_guess.graphs.builder import Builder
+from tensor_guess.graphs.builder import INT32, Builder
 from tensor_guess.graphs.files import Record, of_json
 from tensor_guess.graphs.graph import array, cut
 from tensor_guess.graphs.tf1_ops import plain
@@ -28,7 +29,6 @@ from tensor_guess.images.scaling import Scaling
 # TensorFlow's own rule for names (node_def_util.cc).
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _RESERVED = ("final_training_ops/", "tensor_guess/")
-_INT32 = AttrValue(type=DT_INT32)
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ class Head:
     biases: NDArray[np.float32]
 
 
-def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
+def with_head(
+    backbone: GraphDef, head: Head, record: Record, familiar: NDArray[np.uint8] | None = None
+) -> GraphDef:
     """Return the frozen graph of a classifier: bytes of a JPEG -> scaled -> bottleneck -> scores.
 
-    TensorFlow 1.15 knows every op and attribute in it. Raise UserError if the backbone has others.
+    `familiar`: see `familiar_of`. TensorFlow 1.15 knows every op and attribute in it. Raise
+    UserError if the backbone has others.
     """
     builder = Builder()
     _decode_stage(builder, record.scaling)
@@ -57,8 +60,30 @@ def with_head(backbone: GraphDef, head: Head, record: Record) -> GraphDef:
     builder.floats("Softmax", record.final_tensor, (logits,))
     builder.const(GRAPH_LABELS, record.labels)
     kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    if familiar is None:
+        kept.pop("unknown")
+    else:
+        builder.const(GRAPH_FAMILIAR, familiar)
     builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
     return builder.graph
+
+
+def familiar_of(graph: GraphDef, classes: int, width: int) -> NDArray[np.uint8]:
+    """Return the rows that training kept in the graph to know the unknown by [K + N, D].
+
+    The first K are the categories' middles. 128 stands for 0, and a row's length means nothing.
+    Raise UserError if they are damaged.
+    """
+    found = array(graph, GRAPH_FAMILIAR)
+    if (
+        found is None
+        or found.dtype != np.uint8
+        or found.ndim != 2
+        or len(found) <= classes
+        or found.shape[1] != width
+    ):
+        raise UserError("what the graph knows about its training pictures is damaged; train again")
+    return found
 
 
 def check_final_tensor(name: str, backbone: GraphDef, scaling: Scaling) -> None:
@@ -128,8 +153,8 @@ def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> s
         builder.const(f"resize/{end}", np.array([value], np.int32))
         for end, value in (("begin", 1), ("end", 3), ("stride", 1))
     ]
-    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=_INT32, Index=_INT32)
-    types = {"SrcT": _INT32, "DstT": AttrValue(type=DT_FLOAT)}
+    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=INT32, Index=INT32)
+    types = {"SrcT": INT32, "DstT": AttrValue(type=DT_FLOAT)}
     sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
     target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
     scale = builder.floats("RealDiv", "resize/scale", (target, sides))

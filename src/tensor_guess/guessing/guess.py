@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tensor_guess.config import FEW
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.graphs.files import Record
+from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.images.files import LeftOut
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 class Guess:
     """One image's best labels with their scores, best first; `category` belongs to the best.
 
-    `min_score`: the score that the best label should have at least.
+    `min_score`: the score that the best label should have at least. `unknown`: whether the image is
+    like nothing in training; `both`: the labels of the two things side by side in it, if it shows
+    two. None and () are also for what was not asked for.
     """
 
     path: Path
     category: str
     scores: dict[str, float]
     min_score: float = 0
+    unknown: bool | None = None
+    both: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -59,13 +64,15 @@ def guess(
     top: int | None = None,
     precision: str | None = None,
     min_scores: MinScores = (),
+    besides: Besides = NOTHING,
 ) -> Iterator[Guess | LeftOut]:
     """Yield, for each path in order, a Guess with the `top` best labels, or LeftOut with a reason.
 
-    `precision` is the precision to compute in; None means the classifier's own. Raise UserError if
-    the classifier cannot be used, WrongUsage if `min_scores` has a category that it does not know.
+    `precision` is the precision to compute in; None means the classifier's own. `besides`: what
+    is asked besides the scores. Raise UserError if the classifier cannot be used, WrongUsage if
+    `min_scores` has a category that it does not know.
     """
-    ready = Ready(classifier, len(paths) < FEW, precision)
+    ready = Ready(classifier, len(paths) < FEW, precision, besides)
     least = by_label(min_scores, ready.record)
     network = ready.network()
     from tensor_guess.images import encoded
@@ -85,36 +92,54 @@ def guess(
                 yield number, image
 
     upcoming = 0
-    for number, scores in network.run(readable()):
+    for number, row in network.run(readable()):
         while upcoming < number:
             yield left_out[upcoming]
             upcoming += 1
-        yield of_scores(paths[number], ready, scores, top, least)
+        yield of_row(paths[number], ready, row, top, least)
         upcoming = number + 1
     for number in range(upcoming, len(paths)):
         yield left_out[number]
     ready.keep(network)
 
 
-def of_scores(
+def of_row(
     path: Path,
     classifier: Ready,
-    scores: "NDArray[np.float32]",
+    row: "NDArray[np.float32]",
     top: int | None = None,
     least: Mapping[str, float] | None = None,
 ) -> Guess:
-    """Return the Guess for `scores` [K]; among equal scores, the first label comes first.
+    """Return the Guess for a vector of `Ready.network`; of equal scores, the first label is first.
 
     `top` is the number of labels; None means the classifier's own number. `least`: see `by_label`.
     """
-    record = classifier.record
+    record, layout = classifier.record, classifier.layout
+    scores = layout.scores(row)
     order = (-scores).argsort(kind="stable")[: top or classifier.top]
     return Guess(
         path,
         record.categories[order[0]],
         {record.labels[i]: float(scores[i]) for i in order},
         (least or {}).get(record.labels[order[0]], 0),
+        _unknown(classifier, row) if layout.familiar else None,
+        _both(classifier, row) if any(layout.places) else (),
     )
+
+
+def _unknown(classifier: Ready, row: "NDArray[np.float32]") -> bool:
+    from tensor_guess.evaluation.unknown import novelty
+
+    layout, most = classifier.layout, classifier.record.unknown
+    (found,) = novelty(*layout.cosines(row), layout.scores(row)[None])
+    return most is not None and bool(found > most)
+
+
+def _both(classifier: Ready, row: "NDArray[np.float32]") -> tuple[str, ...]:
+    from tensor_guess.evaluation.both import both
+
+    found = both(classifier.layout.logits(row))
+    return tuple(classifier.record.labels[k] for k in found) if found else ()
 
 
 def by_label(min_scores: MinScores, record: Record) -> dict[str, float]:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tensor_guess import __version__, graphs
+from tensor_guess import __version__, bottlenecks, graphs
 from tensor_guess.config import cache_folder
 from tensor_guess.errors import Unreadable, UserError
 from tensor_guess.images import scaling
@@ -28,6 +28,11 @@ MAX_BYTES = 1_000_000_000
 
 _DIGEST = 64
 _PAGE = 4096  # OpenVINO wants its weights aligned
+_OTHER_CODE = (
+    Path(scaling.__file__),
+    Path(bottlenecks.__file__).with_name("inside.py"),
+    Path(__file__).with_name("besides.py"),
+)
 _OTHERS = 0o077  # the permissions of everyone but the owner
 
 
@@ -135,7 +140,7 @@ def _code() -> str:
     If that code changes, kept networks are no longer used.
     """
     digest = hashlib.sha256()
-    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), Path(scaling.__file__)):
+    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), *_OTHER_CODE):
         data = path.read_bytes()
         digest.update(f"{path.name} {len(data)}\n".encode() + data)
     return digest.hexdigest()

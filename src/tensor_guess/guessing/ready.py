@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import files
 from tensor_guess.graphs.files import AS_FOUND, Record, of_json
+from tensor_guess.guessing import besides as extras
 from tensor_guess.guessing import kept, loading
+from tensor_guess.guessing.besides import NOTHING, TRAIN_AGAIN, Besides, Layout
 from tensor_guess.guessing.kept import Kept
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.system import reading
@@ -23,30 +25,42 @@ class Ready:
     """A classifier, and on demand its network.
 
     `few`: only a handful of images will come. `precision`: None means the record's own.
-    Raise UserError, as `loading.load` does, if the classifier cannot be used.
+    `besides`: what is wanted of a picture besides its scores. `layout` says where `network` gives
+    it, once that was called. Raise UserError, as `loading.load` does, if the classifier cannot be
+    used, or has no threshold for the unknown if that is wanted.
     """
 
     record: Record
     top: int | None = None
+    layout: Layout
 
     def __init__(
-        self, which: Path | Given | Imagenet, few: bool, precision: str | None = None
+        self,
+        which: Path | Given | Imagenet,
+        few: bool,
+        precision: str | None = None,
+        besides: Besides = NOTHING,
     ) -> None:
         self._which = Given(which) if isinstance(which, Path) else which
-        self._few, self._precision = few, precision
+        self._few, self._precision, self._besides = few, precision, besides
         self._kept: Kept | None = None
         self._made: Classifier | None = None
         if isinstance(self._which, Given):
             self._look_up(self._which)
         if self._kept is None:
             self._make()
+        if besides.unknown and self.record.unknown is None:
+            name = shown(self._which.path) if isinstance(self._which, Given) else "imagenet"
+            raise UserError(f"{name} {TRAIN_AGAIN}")
 
     def digest(self) -> str:
         """Return the SHA-256 of the graph's bytes."""
         return self._made.digest() if self._made else self._digest
 
     def network(self) -> "Network":
-        """Return the compiled network: images [S, S, 3] -> scores [K], in the order of the labels.
+        """Return the compiled network: images [S, S, 3] -> vectors divided as `layout` says.
+
+        Scores [K] come first, in the order of the labels.
 
         Raise UserError if it cannot be compiled.
         """
@@ -54,15 +68,16 @@ class Ready:
             from tensor_guess.graphs.network import Network, precision_of
 
             precision = precision_of(self.record, self._precision)
-            width, batch = len(self.record.labels), self._kept.said.get("batch", 0)
             try:
-                how = self.record.scaling, precision, batch, width
-                return Network.of_blob(self._kept.blob, *how)
-            except (RuntimeError, TypeError):
+                self.layout = Layout.of_json(self._kept.said["layout"])
+                how = self.record.scaling, precision, self._kept.said.get("batch", 0)
+                return Network.of_blob(self._kept.blob, *how, self.layout.width)
+            except (KeyError, RuntimeError, TypeError, ValueError):
                 self._kept = None
                 self._make()
         assert self._made
-        return self._made.network(self._few, self._precision)
+        network, self.layout = extras.network(self._made, self._few, self._precision, self._besides)
+        return network
 
     def keep(self, network: "Network") -> None:
         """Keep the network for next time, unless it was kept already."""
@@ -75,6 +90,7 @@ class Ready:
             "runtime": runtime(),
             "ours": is_ours(self._made.graph),
             "record": asdict(self.record),
+            "layout": asdict(self.layout),
             "batch": network.batch,
         }
         with suppress(MemoryError, RuntimeError):  # the scores are computed; this only saves time
@@ -124,4 +140,4 @@ class Ready:
 
     def _key(self, digest: str) -> str:
         fed = self._which.fed if isinstance(self._which, Given) else AS_FOUND
-        return kept.key(digest, fed, self._few, self._precision)
+        return kept.key(digest, fed, self._few, self._precision, self._besides)

@@ -2,13 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tensor_guess.config import UNKNOWN
 from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.copies import Copies
-from tensor_guess.guessing.guess import MinScores, by_label, of_scores
+from tensor_guess.guessing.guess import MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.guessing.ready import Ready
@@ -49,10 +51,12 @@ def sort(
     destination: Path,
     precision: str | None = None,
     min_scores: MinScores = (),
+    besides: Besides = NOTHING,
 ) -> Sorted:
     """Copy every image below `source` to `destination`, named by category; return what was done.
     Nothing is ever overwritten, images in the manifest are not copied again, and the sources are
-    only read. Those whose best score is below its `min_scores` go into `review` there.
+    only read. Those whose best score is below its `min_scores`, or that show both of two
+    things, go into `review` there; those like nothing in training are named `unknown`.
     `precision` is the precision to compute in; None means the classifier's own.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if `destination`
@@ -60,19 +64,19 @@ def sort(
     written to.
     """
     source, destination = _checked(source, destination)
-    ready = Ready(classifier, few=False, precision=precision)
+    ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
     make_folder(destination)
     check_writable(destination)
     sweep(destination)
-    network = ready.network()
+    network, unknown = ready.network(), _unknown(ready.record.categories)
     done = Sorted()
     with Manifest(destination, source, ready.digest()) as manifest, Copies(manifest) as copies:
         run = _Run(manifest, done, ready.record.scaling)
-        for (path, picture), scores in network.run(run.to_guess(Files(source))):
-            guess = of_scores(path, ready, scores, least=least)
-            name = file_name(guess.category)
-            copies.add(path, picture, name, guess.scores, review=guess.unsure)
+        for (path, picture), row in network.run(run.to_guess(Files(source))):
+            guess = of_row(path, ready, row, least=least)
+            name = unknown if guess.unknown else file_name(guess.category)
+            copies.add(path, picture, name, guess.scores, review=guess.unsure or bool(guess.both))
     ready.keep(network)
     done.copied, done.reviewed = copies.count, copies.reviewed
     done.left_out += copies.left_out
@@ -85,6 +89,14 @@ def file_name(category: str) -> str:
     if _RESERVED.match(safe) or not safe:
         safe = f"_{safe}"
     return safe.encode()[:_MAX_BYTES].decode(errors="ignore")
+
+
+def _unknown(categories: Sequence[str]) -> str:
+    """Return the name for the unknown: a category may have it, on a file system in any case."""
+    taken, name = {file_name(each).casefold() for each in categories}, UNKNOWN
+    while name in taken:
+        name += "_"
+    return name
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tensor_guess import __version__
 from tensor_guess.backbones import loading
@@ -42,7 +43,7 @@ from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
-from tensor_guess.training import doctor, outputs
+from tensor_guess.training import doctor, outputs, unknown
 from tensor_guess.training import head as heads
 from tensor_guess.training.cross_validation import are_few, folds_of
 from tensor_guess.training.head import Look
@@ -141,7 +142,10 @@ def train(job: Job) -> Trained:
     else:
         result, metrics = _test(job.options, examples, bottlenecks, head, judged)
     metrics["temperature"] = temperature
-    _write(job, extractor.backbone, head, record, _story(job, examples, instead, metrics))
+    logits = judged.logits[:, judged.rows] / np.float32(temperature)
+    record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
+    graph = with_head(extractor.backbone.graph, head, record, familiar)
+    _write(job, graph, record, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
         progress.say(instead)
@@ -296,10 +300,8 @@ def _story(
     }
 
 
-def _write(
-    job: Job, backbone: Backbone, head: Head, record: Record, story: dict[str, object]
-) -> None:
-    graph = graphs.serialise(with_head(backbone.graph, head, record))
+def _write(job: Job, classifier_graph: GraphDef, record: Record, story: dict[str, object]) -> None:
+    graph = graphs.serialise(classifier_graph)
     name = shown(job.outputs.graph)
     # Replace nothing by a graph that guessing would refuse.
     if classifier.of_bytes(graph, name, lambda: ()).record != record:

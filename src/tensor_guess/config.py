@@ -20,6 +20,7 @@ DATA = "data"
 GRAPH = "retrained_graph.pb"
 LABELS = "retrained_labels.txt"
 RECORD = "model.json"
+REPORT = "report.html"
 BOTTLENECKS = "bottlenecks"
 
 # In a shared zip, besides graph, labels and record.

@@ -53,6 +53,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = (5, 6, 7, 8)  # width becomes height
 _MAX_VALUE = 281  # TIFF 6.0: MaxSampleValue
 _RUN_LENGTHS = (1, 2)  # BMP's BI_RLE8 and BI_RLE4
 
@@ -78,6 +79,14 @@ def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
     Raise Unreadable if it is damaged or too large.
     """
     return _decoded(picture, partial(_small, size=size))
+
+
+def decode_within(picture: Picture, size: int) -> NDArray[np.uint8]:
+    """Return the picture as `decode` does, but in its own shape: [H, W, 3], the longer side `size`.
+
+    Raise Unreadable if it is damaged or too large.
+    """
+    return _decoded(picture, partial(_within, size=size))
 
 
 def decode_whole(picture: Picture) -> NDArray[np.uint8]:
@@ -216,6 +225,14 @@ def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
     return np.asarray(small)
+
+
+def _within(image: Image.Image, room: _Room, *, size: int) -> Pixels:
+    shape = [max(1, round(side * size / max(image.size))) for side in image.size]
+    small = Image.fromarray(_small(image, room, size=size))
+    if _orientation(image) in _TURNED:
+        shape.reverse()
+    return np.asarray(small.resize((shape[0], shape[1]), Image.Resampling.BILINEAR))
 
 
 def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:

@@ -60,8 +60,8 @@ def report(
 ) -> bytes:
     """Return the page, in HTML. The same findings and pictures give the same bytes.
 
-    `thumbnails` returns a small WebP file of a picture, or None. `maps`: for misclassified
-    pictures, WebP files that show what spoke for the label given, and for the true label.
+    `thumbnails` returns a small JPEG file of a picture, or None. `maps`: for misclassified
+    pictures, JPEG files that show what spoke for the label given, and for the true label.
     """
     page = _Page(findings)
     room = _MOST_BYTES
@@ -324,7 +324,7 @@ def _reliability(bins: tuple[Any, ...]) -> list[dict[str, float]]:
 
 
 def _uri(data: bytes) -> str:
-    return f"data:image/webp;base64,{b64encode(data).decode()}"
+    return f"data:image/jpeg;base64,{b64encode(data).decode()}"
 
 
 def _percent(share: float) -> str:

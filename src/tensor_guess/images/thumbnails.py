@@ -11,25 +11,24 @@ from PIL import Image
 from tensor_guess.errors import Unreadable
 from tensor_guess.images import decoding, encoded
 
-_QUALITY = 70
-_METHOD = 2  # of 0 to 6: larger is slower, and the files get a little smaller
+_QUALITY = 70  # libjpeg's, of 100
 
 
 def thumbnails(paths: Sequence[Path], size: int) -> dict[Path, bytes]:
-    """Return a WebP file of each picture: upright, the longer side `size`, no metadata.
+    """Return a JPEG file of each picture: upright, the longer side `size`, no metadata.
 
     Pictures that cannot be read are left out.
     """
 
     def small(path: Path) -> bytes:
-        return webp(decoding.decode_within(encoded.read(path), size))
+        return jpeg(decoding.decode_within(encoded.read(path), size))
 
     found = encoded.ahead(small, paths, weigh=encoded.size_of)
     return {path: data for path, data in found if not isinstance(data, Unreadable)}
 
 
-def webp(image: NDArray[np.uint8]) -> bytes:
-    """Return the image [H, W, 3] as a WebP file without metadata."""
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """Return the image [H, W, 3] as a JPEG file without metadata."""
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "WEBP", quality=_QUALITY, method=_METHOD)
+    Image.fromarray(image).save(file, "JPEG", quality=_QUALITY, optimize=True)
     return file.getvalue()

@@ -21,7 +21,7 @@ from tensor_guess.graphs.own import Head
 from tensor_guess.images import decoding, encoded
 from tensor_guess.images.dataset import Split
 from tensor_guess.images.pixels import Pixels, pixels
-from tensor_guess.images.thumbnails import thumbnails, webp
+from tensor_guess.images.thumbnails import thumbnails, jpeg
 from tensor_guess.training import head as heads
 from tensor_guess.training.head import Look
 
@@ -132,7 +132,7 @@ def _maps(found: Findings, known: Classifier, size: int) -> report.Maps:
                 shares = maps.evidence(seen.map, inside.head.weights)
                 picture = decoding.decode_within(encoded.read(each.path), size)
                 given, own = (
-                    webp(maps.overlay(picture, shares[..., k])) for k in (each.given, each.category)
+                    jpeg(maps.overlay(picture, shares[..., k])) for k in (each.given, each.category)
                 )
                 drawn[each.path] = given, own
     except (Unreadable, UserError):

@@ -4,8 +4,8 @@ import numpy as np
 
 from tensor_guess.errors import counted, shown
 from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.calibration import calibration_error
 from tensor_guess.evaluation.findings import Findings
-from tensor_guess.evaluation.reliability import calibration_error, reliability
 
 # With fewer pictures than this, a category is small.
 _FEW = 20
@@ -23,7 +23,8 @@ def found(findings: Findings) -> list[str]:
     said = [_accuracy(findings)]
     if findings.cross_validated:
         said.append(
-            f"Tested on every picture in turn (cross-validation): {findings.cross_validated}."
+            "Of the training pictures, classifiers trained without them got right: "
+            f"{findings.cross_validated}."
         )
     said += _chance(findings) + _confused(findings) + _scores(findings)
     if findings.not_counted:
@@ -55,9 +56,10 @@ def to_do(findings: Findings) -> list[str]:
     said += _too_few(findings) + _unequal(findings)
     low, high = findings.accuracy.interval()
     if findings.tested and high - low > _WIDE:
+        prove = "proves" if len(findings.tested) == 1 else "prove"
         said.append(
-            f"{counted(len(findings.tested), 'test picture')} prove little. More pictures make the "
-            "interval narrower."
+            f"{counted(len(findings.tested), 'test picture')} {prove} little. More pictures make "
+            "the interval narrower."
         )
     if findings.wrong:
         said.append(
@@ -74,8 +76,11 @@ def _accuracy(findings: Findings) -> str:
     if not accuracy.count:
         return "It was not tested: no picture was held out for that."
     low, high = accuracy.interval()
+    how = "not trained on, it got"
+    if findings.by_folds:
+        how = "each judged by classifiers trained without it, they got"
     return (
-        f"Of {counted(accuracy.count, 'picture')} not trained on, it got {accuracy.right} right: "
+        f"Of {counted(accuracy.count, 'picture')} {how} {accuracy.right} right: "
         f"{_percent(accuracy.value)}. On other pictures like these, expect between "
         f"{_percent(low)} and {_percent(high)}."
     )
@@ -113,8 +118,7 @@ def _confused(findings: Findings) -> list[str]:
 
 def _scores(findings: Findings) -> list[str]:
     truth, scores = findings.unseen
-    bins = reliability(truth, scores)
-    if len(truth) < _FEWEST_SCORES or calibration_error(bins) < _CALIBRATION_ERROR:
+    if len(truth) < _FEWEST_SCORES or calibration_error(scores, truth) < _CALIBRATION_ERROR:
         return []
     score = float(scores.max(axis=1).mean(dtype=np.float64))
     right = float((scores.argmax(axis=1) == truth).mean())

@@ -51,6 +51,7 @@ class Findings:
 
     `not_counted`: test pictures left out as near copies of training pictures. `near_copies`: pairs
     of numbers of examples. `suspects`: numbers of examples whose label may be wrong, worst first.
+    `by_folds`: the tested examples were judged by classifiers that were trained without them.
     `settings`: the options of training.
     """
 
@@ -64,6 +65,7 @@ class Findings:
     notice: str = ""
     left_out: tuple[LeftOut, ...] = ()
     not_counted: int = 0
+    by_folds: bool = False
     cross_validated: Accuracy | None = None
     near_copies: tuple[tuple[int, int], ...] | None = None
     suspects: tuple[int, ...] | None = None

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.calibration import BINS
 
-BINS = 10
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The pictures whose best score is above `low` and at most `high`.
+    """The pictures whose best score is at least `low` and below `high`, or 1.
 
     `score`: the mean of their best scores. `accuracy`: how many of them were right.
     """
@@ -43,7 +43,7 @@ def reliability(truth: NDArray[np.intp], scores: NDArray[np.float32]) -> tuple[B
     The bins have the same width (Guo et al. 2017, "On Calibration of Modern Neural Networks").
     """
     best, right = scores.max(axis=1, initial=0), scores.argmax(axis=1) == truth
-    of_bin = np.clip(np.ceil(best * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    of_bin = np.minimum((best * BINS).astype(np.intp), BINS - 1)
     found = []
     for i in np.unique(of_bin):
         own = of_bin == i
@@ -51,16 +51,6 @@ def reliability(truth: NDArray[np.intp], scores: NDArray[np.float32]) -> tuple[B
         score = float(best[own].mean(dtype=np.float64))
         found.append(Bin(i / BINS, (i + 1) / BINS, score, accuracy))
     return tuple(found)
-
-
-def calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Return the expected calibration error, 0 to 1: the mean gap of score and accuracy over bins.
-
-    Each bin counts as its pictures; NaN without any (Naeini et al. 2015).
-    """
-    count = sum(each.accuracy.count for each in bins)
-    gaps = sum(abs(each.score - each.accuracy.value) * each.accuracy.count for each in bins)
-    return gaps / count if count else float("nan")
 
 
 def at_thresholds(

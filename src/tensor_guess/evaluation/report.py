@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tensor_guess.errors import shown
 from tensor_guess.evaluation import advice
 from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.calibration import calibration_error
 from tensor_guess.evaluation.findings import Curves, Findings
-from tensor_guess.evaluation.reliability import at_thresholds, calibration_error, reliability
+from tensor_guess.evaluation.reliability import at_thresholds, reliability
 from tensor_guess.images.dataset import Split
 
 # A page of ours says so itself; what does not is never replaced.
@@ -26,12 +27,13 @@ MARKED_WITHIN = 1000
 
 # The most pictures of a page, and the most bytes of all of them.
 MOST_PICTURES = 500
-_MOST_BYTES = 1_400_000
+_MOST_BYTES = 1_200_000
 # Larger matrices, and longer lists, are shown in part.
 _MOST_CELLS = 15
 _MOST_CONFUSIONS = 60
 _MOST_ROWS = 200
 _UNSURE = 12
+_MOST_MISTAKES = 120
 _MOST_SUSPECTS = 60
 _MOST_PAIRS = 30
 _MOST_POINTS = 200
@@ -161,12 +163,12 @@ class _Page:
             "matrix": self._matrix(cells) if whole else None,
             "hidden_cells": 0 if whole else max(0, len(wrong) - _MOST_CONFUSIONS),
             "rows": self._rows(),
-            "wrong": [i for i in findings.wrong if i in self.chosen],
+            "wrong": findings.wrong[:_MOST_MISTAKES],
             "unsure": _unsure(findings),
             "suspects": None if findings.suspects is None else findings.suspects[:_MOST_SUSPECTS],
             "pairs": None if findings.near_copies is None else _pairs(findings),
             "bins": bins,
-            "calibration_error": calibration_error(bins),
+            "calibration_error": calibration_error(scores, truth),
             "reliability": _reliability(bins),
             "unseen": len(truth),
             "thresholds": self._thresholds(truth, scores),

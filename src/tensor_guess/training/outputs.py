@@ -129,10 +129,15 @@ def _staged_report(path: Path, page: bytes | None) -> Staged | None:
 def _replace_report(path: Path, new: Staged | None) -> None:
     if _why_not_ours(path, _is_report) is not None:
         return
+    placed = False
     try:
         if new:
             new.commit()
-        elif path.exists():
+            placed = True
+    except UserError as error:
+        progress.say(str(error))
+    try:
+        if not placed and path.exists():
             path.unlink()
         sync_folder(path.parent)
     except UserError as error:

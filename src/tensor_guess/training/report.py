@@ -1,7 +1,7 @@
 """The report on a new classifier: collect what is known about it, and draw the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from tensor_guess.bottlenecks.examples import Examples
 from tensor_guess.bottlenecks.inside import Inside
 from tensor_guess.config import FEW
 from tensor_guess.errors import Unreadable, UserError
-from tensor_guess.evaluation import maps, report
-from tensor_guess.evaluation.accuracy import Accuracy, near_pairs
+from tensor_guess.evaluation import copies, label_errors, maps, report
+from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.findings import Curves, Example, Findings
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.files import Record
@@ -21,8 +22,8 @@ from tensor_guess.graphs.own import Head
 from tensor_guess.images import decoding, encoded
 from tensor_guess.images.dataset import Split
 from tensor_guess.images.pixels import Pixels, pixels
-from tensor_guess.images.thumbnails import thumbnails, jpeg
-from tensor_guess.training import head as heads
+from tensor_guess.images.thumbnails import jpeg, thumbnails
+from tensor_guess.training.cross_validation import Judged
 from tensor_guess.training.head import Look
 
 Floats = NDArray[np.float32]
@@ -34,45 +35,50 @@ _MOST_PAIRED = 2000
 _MOST_MAPS = 60
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Taught:
-    """What training knows when it is done.
+    """What training knows when it is done; `bottlenecks` [N, D] are those of the examples.
 
-    `tested`: the positions of the examples that count in the accuracy. `out_of_fold` [N, K]: the
-    scores of classifiers that never saw the example, NaN without; `suspects`: see Findings.
+    `judged`: the scores out of fold, before `temperature`. `tested`: for the position of each
+    example that counts in the accuracy, the category found.
     """
 
     record: Record
     examples: Examples
     bottlenecks: Floats
-    looks: list[Look] = field(default_factory=list)
-    tested: tuple[int, ...] = ()
-    out_of_fold: Floats | None = None
-    cross_validated: Accuracy | None = None
-    suspects: Sequence[int] | None = None
-    temperature: float = 1.0
+    looks: list[Look]
+    head: Head
+    judged: Judged
+    temperature: float
+    tested: dict[int, int]
 
 
-def findings(taught: Taught, head: Head, story: Mapping[str, Any], digest: str) -> Findings:
+def findings(taught: Taught, story: Mapping[str, Any], digest: str) -> Findings:
     """Return what the report shows. `story`: what model.json says; `digest`: the graph's."""
-    examples = taught.examples
-    pairs = None
-    if len(examples.paths) <= _MOST_PAIRED:
-        pairs = near_pairs(taught.bottlenecks, np.concatenate(examples.of(Split.TRAINING)))
+    metrics, judged = story["metrics"], taught.judged
+    by_folds = "cross_validated" in metrics
+    truth = np.array(taught.examples.truth, np.intp)[judged.rows]
+    validated = suspects = None
+    if len(judged.rows):
+        logits = judged.logits[:, judged.rows].mean(axis=0)
+        suspects = tuple(judged.rows[label_errors.suspects(logits, truth)].tolist())
+        right = judged.scores().argmax(axis=1) == truth
+        validated = None if by_folds else Accuracy(int(right.sum()), len(right))
     return Findings(
         record=taught.record,
-        examples=_examples(taught, head),
+        examples=_examples(taught),
         curves=_curves(taught.looks),
         graph_sha256=digest,
         data_sha256=story["data_sha256"],
         versions=story["versions"],
         settings=story["training"],
         notice=story["notice"],
-        left_out=tuple(examples.left_out),
-        not_counted=story["metrics"]["test_near_copies"],
-        cross_validated=taught.cross_validated,
-        near_copies=pairs,
-        suspects=None if taught.suspects is None else tuple(taught.suspects),
+        left_out=tuple(taught.examples.left_out),
+        not_counted=metrics["test_near_copies"],
+        by_folds=by_folds,
+        cross_validated=validated,
+        near_copies=_pairs(taught.bottlenecks),
+        suspects=suspects,
         temperature=taught.temperature,
     )
 
@@ -84,28 +90,26 @@ def page(found: Findings, known: Classifier) -> bytes:
     return report.report(found, thumbnails(paths, size).get, _maps(found, known, size))
 
 
-def _examples(taught: Taught, head: Head) -> tuple[Example, ...]:
-    examples = taught.examples
-    tested = set(taught.tested)
+def _examples(taught: Taught) -> tuple[Example, ...]:
+    examples, judged = taught.examples, taught.judged
+    rows = np.array([i for i, part in enumerate(examples.parts) if part is not Split.TRAINING])
+    rows = rows.astype(np.intp)
+    logits = taught.bottlenecks[rows] @ taught.head.weights + taught.head.biases
+    out_of_fold = judged.scores(taught.temperature)
+    scores = dict(zip(rows.tolist(), softmax(logits), strict=True))
+    scores |= dict(zip(judged.rows.tolist(), out_of_fold, strict=True))
+    given = {i: int(each.argmax()) for i, each in scores.items()} | taught.tested
     every = zip(examples.paths, examples.truth, examples.parts, strict=True)
-    held_out = [i for i, part in enumerate(examples.parts) if part is not Split.TRAINING]
-    rows = np.array(held_out, np.intp)
-    given = dict(zip(held_out, heads.found_of(taught.bottlenecks, rows, head), strict=True))
-    scores = {i: heads.softmax(_logits(taught.bottlenecks[i], head))[0] for i in held_out}
-    if taught.out_of_fold is not None:
-        for i in map(int, np.flatnonzero(np.isfinite(taught.out_of_fold).all(axis=1))):
-            if examples.parts[i] is Split.TRAINING:
-                scores[i] = taught.out_of_fold[i]
-                given[i] = scores[i].argmax()
     return tuple(
-        Example(path, k, part, int(given[i]) if i in given else None, scores.get(i), i in tested)
+        Example(path, k, part, given.get(i), scores.get(i), i in taught.tested)
         for i, (path, k, part) in enumerate(every)
     )
 
 
-def _logits(bottleneck: Floats, head: Head) -> Floats:
-    logits: Floats = bottleneck[None] @ head.weights + head.biases
-    return logits
+def _pairs(bottlenecks: Floats) -> tuple[tuple[int, int], ...] | None:
+    if len(bottlenecks) > _MOST_PAIRED:
+        return None
+    return tuple((i, own) for own, before in copies.pairs(bottlenecks) for i in before.tolist())
 
 
 def _curves(looks: Sequence[Look]) -> Curves:

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -92,7 +92,7 @@ class Trained:
     accuracy: Accuracy
     misclassified: tuple[tuple[Path, str], ...]
     left_out: tuple[LeftOut, ...]
-    tested: dict[int, int]
+    tested: dict[int, int] = field(default_factory=dict)
 
 
 def train(job: Job) -> Trained:

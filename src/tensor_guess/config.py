@@ -20,6 +20,7 @@ DATA = "data"
 GRAPH = "retrained_graph.pb"
 LABELS = "retrained_labels.txt"
 RECORD = "model.json"
+REPORT = "report.html"
 BOTTLENECKS = "bottlenecks"
 # What the doctor adds to it.
 SET_ASIDE = "set_aside"

@@ -14,14 +14,15 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import copy_of, head_for, record_for
 from made.place import ROOT, Run, program
-from made.steps import die_at, ended_of, full_from
+from made.steps import bad_at, die_at, ended_of, full_from, reached
 from tensor_guess.backbones.backbone import Backbone
-from tensor_guess.config import GRAPH, LABELS, RECORD
+from tensor_guess.config import GRAPH, LABELS, RECORD, REPORT
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.evaluation import story
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.loading import load
+from tensor_guess.reporting import report
 from tensor_guess.training import outputs
 from tensor_guess.training.outputs import Outputs, publish_classifier
 
@@ -259,6 +260,104 @@ def test_a_full_disk_is_one_sentence(
     with pytest.raises(UserError, match=r"could not write .*model.json: no space left"):
         publish_classifier(where, *two[1])
     assert load(tmp_path).record.labels == ("a", "b", "c")
+
+
+# --- the report is an extra: a classifier is worth more
+
+PAGE = b"<!doctype html>" + report.MARK
+OTHER_PAGE = PAGE + b"<p>of the other"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["killed before", "killed after", "full", "bad"])
+def test_after_every_step_with_a_report_one_of_the_two_classifiers_is_there(
+    tmp_path: Path, two: list[tuple[bytes, bytes, bytes]], how: str
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    for nth in count(1):
+        publish_classifier(where, *two[0], PAGE)
+
+        def publish_the_other(nth: int = nth) -> None:
+            if how == "full":
+                full_from(nth)
+            elif how == "bad":
+                bad_at(nth)
+            else:
+                die_at(nth, after=how == "killed after")
+            publish_classifier(where, *two[1], OTHER_PAGE)
+
+        ended = ended_of(publish_the_other)
+        labels = load(tmp_path).record.labels
+        assert labels in (("a", "b", "c"), ("d", "e", "f"))
+        there = where.report.read_bytes() if where.report.exists() else None
+        assert there in (None, PAGE, OTHER_PAGE)  # and whole
+        if ended == 0:
+            # The classifier is new; a report on the old one would be about another.
+            assert (labels, there == PAGE) == (("d", "e", "f"), False)
+        if not reached():
+            break
+    assert nth > 15
+    assert (ended, there) == (0, OTHER_PAGE)
+
+
+def test_a_report_that_cannot_be_written_spoils_no_classifier(
+    tmp_path: Path,
+    two: list[tuple[bytes, bytes, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    publish_classifier(where, *two[0], PAGE)
+    write = os.write
+
+    def full(handle: int, data: bytes) -> int:
+        if bytes(data).startswith(b"<!doctype"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", full)
+    publish_classifier(where, *two[1], OTHER_PAGE)
+    monkeypatch.undo()
+    assert load(tmp_path).record.labels == ("d", "e", "f")
+    assert not where.report.exists()
+    assert "could not write" in capfd.readouterr().err
+
+
+def test_without_a_new_report_the_old_one_goes(
+    tmp_path: Path, two: list[tuple[bytes, bytes, bytes]]
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    publish_classifier(where, *two[0], PAGE)
+    assert where.report.read_bytes() == PAGE
+    publish_classifier(where, *two[1])
+    assert not where.report.exists()
+
+
+@pytest.mark.parametrize("theirs", ["page", "link", "folder"])
+def test_another_program_s_report_stays_and_that_is_said(
+    tmp_path: Path,
+    two: list[tuple[bytes, bytes, bytes]],
+    capfd: pytest.CaptureFixture[str],
+    theirs: str,
+) -> None:
+    where = Outputs(tmp_path / GRAPH, tmp_path / LABELS)
+    if theirs == "page":
+        where.report.write_bytes(b"<!doctype html><title>Sales</title>")
+    elif theirs == "link":
+        (tmp_path / "kept.html").write_bytes(PAGE)
+        where.report.symlink_to("kept.html")
+    else:
+        where.report.mkdir()
+    before = state(tmp_path)
+    outputs.check(where, tmp_path / "data")
+    assert not outputs.may_report(where)
+    said = capfd.readouterr().err
+    assert f"{REPORT} is not a report that training wrote" in said
+    assert said.count("\n") == 1
+    publish_classifier(where, *two[0], PAGE)
+    publish_classifier(where, *two[1])
+    assert {name: digest for name, digest in state(tmp_path).items() if name in before} == before
+    assert load(tmp_path).record.labels == ("d", "e", "f")
 
 
 def test_labels_of_an_interrupted_training_are_told_and_not_used(

@@ -18,6 +18,7 @@ from tensor_guess.config import (
     LABELS,
     MOST_HELD_OUT,
     PRECISIONS,
+    REPORT,
     Training,
 )
 from tensor_guess.errors import shown
@@ -161,6 +162,9 @@ def _setting(
     default=0,
     show_default=True,
     help="Steps between intermediate graphs; 0 for none.",
+)
+@click.option(
+    "--report/--no-report", default=True, help=f"Write a page about the result, {REPORT}."
 )
 @click.option(
     "--print-misclassified-test-images",

@@ -1,6 +1,7 @@
 """Cross-validation: each picture is judged by a head that was trained without it and its copies."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from tensor_guess.bottlenecks.examples import Examples
 from tensor_guess.config import Training
 from tensor_guess.evaluation import copies
+from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.folds import FOLDS, folds
 from tensor_guess.images.dataset import Split
 from tensor_guess.training import head as heads
@@ -22,6 +24,19 @@ _WIDEST = 100
 _REPEATS = 4
 # With more pictures than this, those that were held out tell enough.
 _MOST_PICTURES = 5000
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The examples `rows` [M] by heads that were not trained on them; logits [R, N, K] of all N."""
+
+    rows: Indices
+    logits: Floats
+
+    def scores(self, temperature: float = 1.0) -> Floats:
+        """Return scores [M, K], the mean of the repeats."""
+        mean: Floats = softmax(self.logits[:, self.rows] / np.float32(temperature)).mean(axis=0)
+        return mean
 
 
 def are_few(examples: Examples) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,6 @@ from tensor_guess.config import (
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
-from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.calibration import temperature as temperature_of
 from tensor_guess.evaluation.copies import NearCopies, Pictures, near_copies
 from tensor_guess.evaluation.folds import FOLDS
@@ -43,11 +42,12 @@ from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
-from tensor_guess.training import doctor, outputs, unknown
+from tensor_guess.training import doctor, outputs, report, unknown
 from tensor_guess.training import head as heads
-from tensor_guess.training.cross_validation import are_few, folds_of
+from tensor_guess.training.cross_validation import Judged, are_few, folds_of
 from tensor_guess.training.head import Look
 from tensor_guess.training.outputs import Outputs
+from tensor_guess.training.report import Taught
 from tensor_guess.training.summaries import Summaries
 
 # `retrain.py` warned below this number too.
@@ -72,6 +72,7 @@ class Job:
     summaries_dir: Path | None = None
     intermediate_dir: Path | None = None
     intermediate_frequency: int = 0
+    report: bool = True
 
     @property
     def outputs(self) -> Outputs:
@@ -84,24 +85,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """The result: the accuracy on the testing split, the wrong guesses, and what was left out."""
+    """The result: the accuracy on the testing split, the wrong guesses, and what was left out.
+
+    `tested`: for the position of each example that counts in the accuracy, the category found.
+    """
 
     accuracy: Accuracy
     misclassified: tuple[tuple[Path, str], ...]
     left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The examples `rows` [M] by heads that were not trained on them; logits [R, N, K] of all N."""
-
-    rows: NDArray[np.intp]
-    logits: NDArray[np.float32]
-
-    def scores(self) -> NDArray[np.float32]:
-        """Return scores [M, K], the mean of the repeats."""
-        mean: NDArray[np.float32] = softmax(self.logits[:, self.rows]).mean(axis=0)
-        return mean
+    tested: dict[int, int] = field(default_factory=dict)
 
 
 def train(job: Job) -> Trained:
@@ -135,7 +127,8 @@ def train(job: Job) -> Trained:
     bottlenecks = rows.bottlenecks[examples.rows]
     _say_wrong(job, examples, bottlenecks, extractor)
     record = _record(data, extractor, job.final_tensor)
-    head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record)
+    looks: list[Look] = []
+    head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record, looks)
     head, temperature = _calibrated(head, examples, bottlenecks, judged)
     if are_few(examples):
         result, metrics = _cross_validated(examples, judged)
@@ -145,7 +138,8 @@ def train(job: Job) -> Trained:
     logits = judged.logits[:, judged.rows] / np.float32(temperature)
     record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
     graph = with_head(extractor.backbone.graph, head, record, familiar)
-    _write(job, graph, record, _story(job, examples, instead, metrics))
+    taught = Taught(record, examples, bottlenecks, looks, head, judged, temperature, result.tested)
+    _write(job, graph, taught, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
         progress.say(instead)
@@ -158,6 +152,7 @@ def _steps(
     bottlenecks: NDArray[np.float32],
     backbone: Backbone,
     record: Record,
+    looks: list[Look],
 ) -> tuple[Head, Judged]:
     """Return the head, and what the heads of the folds make of what they did not see."""
     summaries = Summaries(job.summaries_dir)
@@ -166,6 +161,7 @@ def _steps(
         def look(at: Look, head: Head) -> None:
             show(at.step + 1, _results(at))
             summaries.add(at)
+            looks.append(at)
             _log(at)
             every = job.intermediate_frequency
             if job.intermediate_dir and every and at.step and at.step % every == 0:
@@ -261,7 +257,8 @@ def _results_of(
         "test_interval_95": [low, high],
         "test_confusion": taken.tolist(),
     }
-    return Trained(accuracy, wrong, tuple(examples.left_out)), metrics
+    by_position = dict(zip(tested.tolist(), found.tolist(), strict=True))
+    return Trained(accuracy, wrong, tuple(examples.left_out), by_position), metrics
 
 
 def _record(data: Dataset, extractor: Extractor, final_tensor: str) -> Record:
@@ -300,15 +297,21 @@ def _story(
     }
 
 
-def _write(job: Job, classifier_graph: GraphDef, record: Record, story: dict[str, object]) -> None:
+def _write(job: Job, classifier_graph: GraphDef, taught: Taught, story: dict[str, object]) -> None:
+    record = taught.record
     graph = graphs.serialise(classifier_graph)
     name = shown(job.outputs.graph)
+    known = classifier.of_bytes(graph, name, lambda: ())
     # Replace nothing by a graph that guessing would refuse.
-    if classifier.of_bytes(graph, name, lambda: ()).record != record:
+    if known.record != record:
         raise UserError(f"{name} is not written: it would not be read as it was meant")
     labels = "".join(f"{label}\n" for label in record.labels).encode()
-    model = stories.written(record, hashlib.sha256(graph).hexdigest(), story)
-    outputs.publish_classifier(job.outputs, graph, labels, model)
+    digest = hashlib.sha256(graph).hexdigest()
+    model = stories.written(record, digest, story)
+    page = None
+    if job.report and outputs.may_report(job.outputs):
+        page = report.page(report.findings(taught, story, digest), known)
+    outputs.publish_classifier(job.outputs, graph, labels, model, page)
 
 
 def _say_found(data: Dataset) -> None:

@@ -229,6 +229,29 @@ def test_the_command(trained: Path, tmp_path: Path, call: Run) -> None:
 
 
 @pytest.mark.long
+@TENSORFLOW
+def test_few_pictures_in_8_bits_are_judged_by_those_not_trained_on(
+    tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "few"
+    for category in ("dark_knight", "snow_queen"):
+        (folder / "data" / category).mkdir(parents=True)
+        for path in sorted((ROOT / "tf_files/data" / category).iterdir())[:10]:
+            shutil.copy(path, folder / "data" / category)
+    run("train", folder, "--backbone", "efficientnet_lite0", "--steps", "50")
+    known = load(folder)
+    data = (folder / RECORD).read_bytes()
+    told = story.read(data, known.record, known.digest(), RECORD)
+    assert told.held_out == (10, 0)
+    assert told.counts
+    count = sum(each["validation"] for each in told.counts.values())
+    done = run("export", folder, tmp_path / "x.tflite", "--format", "tflite", "--quantize")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"x.tflite: {count} pictures" in done.stdout
+    assert done.stdout.count(f"(N={count}, ") == 2
+
+
+@pytest.mark.long
 def test_quantized_by_the_program(trained: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "out.tflite"
     done = run("export", trained, out, "--format", "tflite", "--quantize")

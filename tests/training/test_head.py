@@ -7,18 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tensor_guess.config import Training
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation.calibration import softmax
+from tensor_guess.evaluation.folds import FOLDS, folds
 from tensor_guess.graphs.own import Head
 from tensor_guess.training import head as heads
-from tensor_guess.training.head import Look, train
+from tensor_guess.training.head import Look, train, train_with_folds
 
 Floats = NDArray[np.float32]
 SHORT = Training(steps=300)
@@ -63,30 +61,6 @@ def same(one: Head, other: Head) -> bool:
         other.weights.tobytes(),
         other.biases.tobytes(),
     )
-
-
-LOGITS = arrays.arrays(
-    np.float32,
-    arrays.array_shapes(min_dims=2, max_dims=2, max_side=6),
-    elements=st.floats(-(2.0**100), 2.0**100, width=32),
-)
-
-
-@given(LOGITS)
-def test_scores_are_a_distribution_in_the_order_of_the_logits(logits: Floats) -> None:
-    scores = softmax(logits)
-    assert scores.dtype == np.float32
-    assert ((scores >= 0) & (scores <= 1)).all()
-    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
-    for row, given_ in zip(scores, logits, strict=True):
-        assert (np.diff(row[np.argsort(given_)]) >= 0).all()
-
-
-def test_scores_are_those_of_the_formula() -> None:
-    logits = np.array([[0, np.log(2), np.log(5)], [700, 700, 700]], np.float32)
-    np.testing.assert_allclose(softmax(logits), [[1 / 8, 2 / 8, 5 / 8], [1 / 3] * 3], rtol=1e-5)
-    head = Head(np.eye(3, dtype=np.float32), np.array([0, 0, np.log(2)], np.float32))
-    np.testing.assert_allclose(scores_of(np.zeros((1, 3), np.float32), head), [[0.25, 0.25, 0.5]])
 
 
 def test_categories_that_can_be_told_apart_are() -> None:
@@ -258,3 +232,89 @@ def test_weights_that_grow_without_end_are_an_error(rate: float) -> None:
     bottlenecks, training = clusters(50, 8, 2, 0.2)
     with pytest.raises(UserError, match="choose a smaller --learning_rate"):
         trained(bottlenecks, training, Training(steps=30, learning_rate=rate))
+
+
+def with_folds(
+    bottlenecks: Floats, truth: NDArray[np.intp], split: NDArray[np.intp], options: Training = SHORT
+) -> tuple[Head, Floats]:
+    """The head and the logits by those of the folds; only rows with a fold are trained on."""
+    trained_on = (split >= 0).all(axis=0)
+    training = [np.flatnonzero(trained_on & (truth == k)) for k in range(truth.max() + 1)]
+    nobody = [np.empty(0, np.intp)] * len(training)
+    return train_with_folds(bottlenecks, training, nobody, options, lambda *_: None, split)
+
+
+@pytest.mark.parametrize("width", [16, 300])  # fewer numbers than rows, and more
+def test_a_row_says_nothing_to_the_heads_that_judge_it(width: int) -> None:
+    bottlenecks, _ = clusters(60, width, 3, 1)
+    truth = np.arange(60) % 3
+    split = folds(truth, np.arange(60), 2, 0)
+    head, logits = with_folds(bottlenecks, truth, split)
+    changed = bottlenecks.copy()
+    changed[7] = 20
+    other_head, other = with_folds(changed, truth, split)
+    assert np.abs(other_head.weights - head.weights).max() > 0.01
+    for repeat in range(2):
+        fellows = split[repeat] == split[repeat, 7]
+        fellows[7] = False
+        np.testing.assert_allclose(other[repeat, fellows], logits[repeat, fellows], atol=1e-3)
+        strangers = split[repeat] != split[repeat, 7]
+        assert np.abs(other[repeat, strangers] - logits[repeat, strangers]).max() > 0.1
+
+
+def test_the_head_of_a_fold_is_the_one_trained_without_it() -> None:
+    # Batches so large that the draws hardly matter.
+    bottlenecks, _ = clusters(60, 16, 3, 1)
+    truth, options = np.arange(60) % 3, Training(steps=100, train_batch_size=3000)
+    split = folds(truth, np.arange(60), 2, 0)
+    _, logits = with_folds(bottlenecks, truth, split, options)
+    for repeat in range(2):
+        for fold in range(FOLDS):
+            out = split[repeat] == fold
+            rest = [np.flatnonzero(~out & (truth == k)) for k in range(3)]
+            alone, _ = trained(bottlenecks, rest, options)
+            expected = bottlenecks[out] @ alone.weights + alone.biases
+            assert np.abs(logits[repeat, out] - expected).max() < np.ptp(expected) / 20
+
+
+def test_folds_do_not_change_the_head() -> None:
+    bottlenecks, training = clusters(60, 16, 3, 1)
+    truth = np.arange(60) % 3
+    alone, _ = trained(bottlenecks, training)
+    none, logits = with_folds(bottlenecks, truth, np.empty((0, 60), np.intp))
+    assert same(none, alone)
+    assert logits.shape == (0, 60, 3)
+    beside, _ = with_folds(bottlenecks, truth, folds(truth, np.arange(60), 2, 0))
+    np.testing.assert_allclose(beside.weights, alone.weights, atol=1e-5)
+    again, _ = with_folds(bottlenecks, truth, folds(truth, np.arange(60), 2, 0))
+    assert same(beside, again)
+
+
+def test_rows_that_are_not_trained_on_have_no_logits_and_do_not_matter() -> None:
+    bottlenecks, _ = clusters(60, 16, 3, 1)
+    truth = np.arange(60) % 3
+    split = folds(truth, np.arange(60), 2, 0)
+    split[:, [5, 9]] = -1
+    head, logits = with_folds(bottlenecks, truth, split)
+    assert (logits[:, [5, 9]] == 0).all()
+    bottlenecks[[5, 9]] = 50
+    other_head, other = with_folds(bottlenecks, truth, split)
+    assert same(head, other_head)
+    np.testing.assert_array_equal(other, logits)
+
+
+def test_rows_longer_than_many_give_the_head_that_all_their_numbers_give() -> None:
+    bottlenecks, training = clusters(60, 300, 3, 1)
+    short, looks = trained(bottlenecks, training)
+    nobodys = np.zeros((300, 300), np.float32)
+    whole, same_looks = trained(np.concatenate([bottlenecks, nobodys]), training)
+    np.testing.assert_allclose(short.weights, whole.weights, atol=1e-4)
+    np.testing.assert_allclose(short.biases, whole.biases, atol=1e-4)
+    assert looks[-1].cross_entropy == pytest.approx(same_looks[-1].cross_entropy, abs=1e-4)
+
+
+def test_two_pictures_a_category_have_folds_too() -> None:
+    bottlenecks, _ = clusters(4, 16, 2, 0.05)
+    truth = np.arange(4) % 2
+    _, logits = with_folds(bottlenecks, truth, folds(truth, np.arange(4), 2, 0))
+    assert (logits.argmax(axis=2) == truth).all()

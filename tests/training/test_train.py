@@ -46,6 +46,32 @@ def test_ten_pictures_a_category_train(tf_files: Path, run: Run) -> None:
     assert model["metrics"]["cross_validated"]
     assert f"(N={trained_on}, 95% interval" in done.stdout
     assert f"few pictures: each of {trained_on} was judged" in done.stderr
+    assert model["metrics"]["temperature"] == 1  # too few to tell
+    assert model["training"]["testing_percentage"] == 0
+
+
+@pytest.mark.slow
+def test_two_pictures_a_category_train(tf_files: Path, call: Run) -> None:
+    for category in (tf_files / "data").iterdir():
+        for path in sorted(category.iterdir())[2:]:
+            path.unlink()
+    done = call("train", tf_files, *FEW)
+    assert done.returncode == 0
+    metrics = json.loads((tf_files / RECORD).read_text())["metrics"]
+    assert metrics["cross_validated"] is True
+    assert f"(N={metrics['test_count']}, 95% interval" in done.stdout
+    first = [(tf_files / name).read_bytes() for name in OUTPUTS]
+    assert call("train", tf_files, *FEW).returncode == 0
+    assert [(tf_files / name).read_bytes() for name in OUTPUTS] == first
+
+
+@pytest.mark.slow
+def test_many_pictures_have_a_test_and_a_temperature(trained: Path) -> None:
+    model = json.loads((trained / RECORD).read_text())
+    assert "cross_validated" not in model["metrics"]
+    tested = sum(counts["testing"] for counts in model["counts"].values())
+    assert model["metrics"]["test_count"] <= tested
+    assert 0.1 < model["metrics"]["temperature"] < 10
 
 
 @pytest.mark.slow

@@ -11,15 +11,17 @@ Indices = NDArray[np.intp]
 # How far the logarithm of the temperature is from 0 before anything was seen of a classifier: the
 # spread over real sets of pictures (bench/heads.py). The fewer the pictures, the more this counts.
 _SPREAD = 0.3
+# With fewer pictures it varies more by chance than it helps (bench/heads.py).
+_FEWEST = 100
 _LOWEST, _HIGHEST = -2.5, 2.5  # of its logarithm
 _ENOUGH = 1e-4
 BINS = 15
 
 
-def softmax(logits: Floats) -> Floats:
-    """Return the scores of logits [..., K]; each row sums to 1."""
-    scores: Floats = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    scores /= scores.sum(axis=-1, keepdims=True)
+def softmax(logits: Floats, axis: int = -1) -> Floats:
+    """Return the scores of logits [..., K]; they sum to 1 along the axis."""
+    scores: Floats = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    scores /= scores.sum(axis=axis, keepdims=True)
     return scores
 
 
@@ -28,9 +30,9 @@ def temperature(logits: Floats, truth: Indices, count: int) -> float:
 
     logits [M, K] of pictures that their head was not trained on; truth [M]. `count`: how many
     different pictures they are of. The logarithm of T has a normal prior around 0, which keeps T
-    near 1 if there are too few pictures to tell.
+    nearer to 1 the fewer they are; with too few of them to tell, T is 1.
     """
-    if not count or logits.shape[1] < 2:
+    if count < _FEWEST or logits.shape[1] < 2:
         return 1.0
     own = np.arange(len(truth))
 

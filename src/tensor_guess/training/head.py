@@ -83,12 +83,13 @@ def _trained(
     random = np.random.default_rng(options.seed)
     classes, left_out = len(training), _Folds(folds)
     bottlenecks, basis = _shortened(bottlenecks)
-    # All heads side by side, [D, H * K]: the head itself, then one for each fold of each repeat.
+    # All heads, [D, K * H]: the head itself, then one for each fold of each repeat. Categories come
+    # first, since NumPy is slow along a short last axis.
     heads = Head(
-        np.zeros((bottlenecks.shape[1], left_out.heads * classes), np.float32),
-        np.zeros(left_out.heads * classes, np.float32),
+        np.zeros((bottlenecks.shape[1], classes * left_out.heads), np.float32),
+        np.zeros(classes * left_out.heads, np.float32),
     )
-    own_head = Head(heads.weights[:, :classes], heads.biases[:classes])
+    own_head = left_out.head(heads, 0)
     drawn = _Draws(training, options.train_batch_size, random)
     checks = _Draws(validation, options.validation_batch_size, random)
     batch = np.empty((min(options.train_batch_size, _PIECE), bottlenecks.shape[1]), np.float32)
@@ -96,20 +97,20 @@ def _trained(
         rows, truth = drawn.next()
         looking = step % options.eval_step_interval == 0 or step == options.steps - 1
         seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
-        rates = options.learning_rate / np.maximum(left_out.used(rows).sum(0), 1)
+        rates = options.learning_rate / np.maximum(left_out.used[rows].sum(0), 1)
         with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` reports it
             for part in _pieces(len(rows)):
                 taken, wanted = batch[: len(rows[part])], truth[part]
                 np.take(bottlenecks, rows[part], axis=0, out=taken, mode="clip")
                 logits = taken @ heads.weights + heads.biases
-                scores = softmax(logits.reshape(len(wanted), left_out.heads, classes))
+                scores = softmax(logits.reshape(len(wanted), classes, left_out.heads), axis=1)
                 own = np.arange(len(wanted))
                 if looking:
-                    main = scores[:, 0]
+                    main = scores[:, :, 0]
                     seen.append((main[own, wanted], main.argmax(axis=1) == wanted))
                 # The gradient of the mean cross entropy by the logits is (scores - truth) / batch.
-                scores[own, :, wanted] -= 1
-                scores *= (left_out.used(rows[part]) * rates).astype(np.float32)[:, :, None]
+                scores[own, wanted] -= 1
+                scores *= (left_out.used[rows[part]] * rates).astype(np.float32)[:, None]
                 by_logits = scores.reshape(len(wanted), -1)
                 change = _sum(change, Head(taken.T @ by_logits, by_logits.sum(0)))
         if looking:
@@ -119,7 +120,7 @@ def _trained(
         heads.weights[...] -= change.weights
         heads.biases[...] -= change.biases
     _check_weights(heads, options.steps, options)
-    return _lengthened(own_head, basis), left_out.logits(bottlenecks, heads, classes)
+    return _lengthened(own_head, basis), left_out.logits(bottlenecks, heads)
 
 
 def _shortened(bottlenecks: Floats) -> tuple[Floats, Floats | None]:
@@ -136,36 +137,40 @@ def _shortened(bottlenecks: Floats) -> tuple[Floats, Floats | None]:
 
 def _lengthened(head: Head, basis: Floats | None) -> Head:
     """Return a copy of the head, for bottlenecks as they were."""
-    weights = head.weights.copy() if basis is None else basis @ head.weights
+    weights = head.weights.copy() if basis is None else basis @ np.ascontiguousarray(head.weights)
     return Head(weights, head.biases.copy())
 
 
 class _Folds:
-    """Which of H heads is trained on which row: the first on all, the others not on their fold."""
+    """Which of H heads is trained on which row: the first on all, the others not on their fold.
+
+    `used` [N, H]: whether the head is trained on the row.
+    """
 
     def __init__(self, folds: Indices) -> None:
         self._folds = folds
         self._starts = 1 + FOLDS * np.arange(len(folds))
         self.heads = 1 + FOLDS * len(folds)
+        self.used = np.ones((folds.shape[1], self.heads), bool)
+        for start, fold in zip(self._starts, folds, strict=True):
+            rows = np.flatnonzero(fold >= 0)
+            self.used[rows, start + fold[rows]] = False
 
-    def used(self, rows: Indices) -> NDArray[np.bool_]:
-        """Return [B, H]: whether the head is trained on the row."""
-        used = np.ones((len(rows), self.heads), bool)
-        for start, fold in zip(self._starts, self._folds, strict=True):
-            used[np.arange(len(rows)), start + fold[rows]] = False
-        return used
+    def head(self, heads: Head, number: int) -> Head:
+        """Return one of the heads; it shares their memory."""
+        return Head(heads.weights[:, number :: self.heads], heads.biases[number :: self.heads])
 
-    def logits(self, bottlenecks: Floats, heads: Head, classes: int) -> Floats:
+    def logits(self, bottlenecks: Floats, heads: Head) -> Floats:
         """Return [R, N, K]: what the head that was not trained on a row makes of it."""
+        classes = len(heads.biases) // self.heads
         found = np.zeros((len(self._folds), len(bottlenecks), classes), np.float32)
         for repeat, (start, folds) in enumerate(zip(self._starts, self._folds, strict=True)):
             for fold in range(FOLDS):
+                own = self.head(heads, int(start) + fold)
                 rows = np.flatnonzero(folds == fold)
-                first = (start + fold) * classes
-                own = slice(first, first + classes)
                 for part in _pieces(len(rows)):
                     taken = bottlenecks[rows[part]]
-                    found[repeat, rows[part]] = taken @ heads.weights[:, own] + heads.biases[own]
+                    found[repeat, rows[part]] = taken @ own.weights + own.biases
         return found
 
 

@@ -129,7 +129,7 @@ def train(job: Job) -> Trained:
     record = _record(data, extractor, job.final_tensor)
     looks: list[Look] = []
     head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record, looks)
-    head, temperature = _calibrated(head, examples, bottlenecks, judged)
+    head, temperature = calibrated(head, examples, bottlenecks, judged)
     if are_few(examples):
         result, metrics = _cross_validated(examples, judged)
     else:
@@ -176,7 +176,7 @@ def _steps(
         return head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
 
 
-def _calibrated(
+def calibrated(
     head: Head, examples: Examples, bottlenecks: NDArray[np.float32], judged: Judged
 ) -> tuple[Head, float]:
     """Return the head whose scores are as sure as they are right, and its temperature.

@@ -39,7 +39,8 @@ from tensor_guess.images import dataset
 from tensor_guess.images.dataset import Category, Dataset, Split
 from tensor_guess.training import cross_validation
 from tensor_guess.training import head as heads
-from tensor_guess.training.train import Judged, calibrated
+from tensor_guess.training.cross_validation import Judged
+from tensor_guess.training.train import calibrated
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -33,6 +34,11 @@ from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
 from tensor_guess.images.scaling import Scaling
+
+# By the clock, an example takes longer when other tests run beside it; bounds of time are for tests
+# that measure the processor's time.
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 # What can be left out by -m; a test may be several.
 MARKS = ("container", "long", "slow", "tensorflow")

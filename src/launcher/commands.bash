@@ -46,6 +46,8 @@ train
   --final-tensor-name value
   --intermediate-store-frequency value
   --print-misclassified-test-images flag
+  --report flag
+  --no-report flag
   --model-dir value
   --saved-model-dir value
   --checkpoint-path value
@@ -69,6 +71,8 @@ guess,classify-dir,evaluate,study,inspect,export
   --output-layer value
 guess,classify-dir
   --min-score value
+  --unknown flag
+  --both flag
 guess,classify-dir,evaluate,study
   --precision value
   --backbone backbone

@@ -13,7 +13,7 @@ from PIL import Image
 
 from made.place import Run
 from made.strangers import INPUTS, LABELS, SIZE, made
-from tensor_guess.config import BOTTLENECKS, DATA, GRAPH, RECORD, Training
+from tensor_guess.config import BOTTLENECKS, DATA, GRAPH, RECORD, REPORT, Training
 from tensor_guess.config import LABELS as LABELS_FILE
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.graph import serialise
@@ -119,7 +119,9 @@ def test_without_photos_what_was_stored_is_enough(
     said = capsys.readouterr().err
     assert f"30 bottlenecks taken from {folder / BOTTLENECKS}" in said
     assert "there are no photos to compare them with" in said
-    assert sorted(path.name for path in new.iterdir()) == sorted([GRAPH, LABELS_FILE, RECORD])
+    assert sorted(path.name for path in new.iterdir()) == sorted(
+        [GRAPH, LABELS_FILE, RECORD, REPORT]
+    )
     assert snapshot(folder) == before
 
 

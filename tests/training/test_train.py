@@ -277,7 +277,9 @@ def test_outputs_go_where_the_classic_flags_say(tf_files: Path, tmp_path: Path, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in tf_files.iterdir()) == ["data"]
-    assert sorted(p.name for p in out.iterdir()) == ["b", "g.pb", "i", "l.txt", "model.json", "s"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "b", "g.pb", "i", "l.txt", "model.json", "report.html", "s",
+    ]  # fmt: skip
     assert sorted(p.name for p in (out / "i").iterdir()) == [
         "intermediate_20.pb",
         "intermediate_40.pb",

@@ -70,6 +70,8 @@ class Ready:
             precision = precision_of(self.record, self._precision)
             try:
                 self.layout = Layout.of_json(self._kept.said["layout"])
+                if self.layout.classes != len(self.record.labels):
+                    raise ValueError("it has other labels")
                 how = self.record.scaling, precision, self._kept.said.get("batch", 0)
                 return Network.of_blob(self._kept.blob, *how, self.layout.width)
             except (KeyError, RuntimeError, TypeError, ValueError):

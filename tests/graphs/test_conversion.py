@@ -135,6 +135,27 @@ def test_a_child_that_is_killed_is_said(lite0: Backbone, tmp_path: Path, number:
 
 @pytest.mark.slow
 @LINUX
+def test_a_child_that_hangs_is_started_anew(lite0: Backbone) -> None:
+    nodes = cut(lite0.graph, lite0.scaling, BOTTLENECK)
+    before, stopped = children(), list[int]()
+
+    def halt() -> None:
+        while not stopped:
+            for pid in children() - before:
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+
+    halting = threading.Thread(target=halt)
+    halting.start()
+    model = convert(nodes, SHAPE, Limits(patience=1))
+    halting.join()
+    assert stopped
+    assert len(model.outputs) == 1
+    assert children() == before
+
+
+@pytest.mark.slow
+@LINUX
 def test_a_child_that_hangs_is_ended(lite0: Backbone, tmp_path: Path) -> None:
     """It is stopped as soon as it is there, and would wait for ever."""
     nodes = cut(lite0.graph, lite0.scaling, BOTTLENECK)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -45,9 +45,15 @@ class Limits:
     memory: int = 1_000_000_000  # bytes, beyond what the program uses already
     memory_per_byte: int = 5  # additional bytes for each byte of the graph
     seconds: int = 120
+    # Then a child is started anew: a fork can inherit a lock from a thread that it does not have.
+    patience: int = 20
 
 
 LIMITS = Limits()
+
+
+class _Slow(UserError):
+    """The child was not done in time, and may wait for what never comes."""
 
 
 def model_of(
@@ -95,12 +101,21 @@ def convert(nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits = LIM
     left behind.
     """
     _front_end()  # before the fork, at which another thread may be loading something
+    if limits.patience < limits.seconds:
+        with suppress(_Slow):
+            return _converted(nodes, shape, limits, limits.patience)
+    return _converted(nodes, shape, limits, limits.seconds)
+
+
+def _converted(
+    nodes: Sequence[NodeDef], shape: Sequence[int], limits: Limits, patience: int
+) -> ov.Model:
     with _private_folder() as folder:
         with open(folder / "graph.pb", "wb") as file:
             file.writelines(serialised(map(listed, nodes)))
             size = file.tell()
         memory = limits.memory + limits.memory_per_byte * size
-        _in_a_child(folder, shape, memory, limits.seconds)
+        _in_a_child(folder, shape, memory, limits.seconds, patience)
         return ov.Core().read_model(folder / "model.xml", folder / "model.bin")
 
 
@@ -128,8 +143,13 @@ def _private_folder() -> Iterator[Path]:
         raise UserError(f"the graph cannot be converted: {reason_of(error)}") from error
 
 
-def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -> None:
-    """Write the model into the folder in a child process. Raise UserError if that fails."""
+def _in_a_child(
+    folder: Path, shape: Sequence[int], memory: int, seconds: int, patience: int
+) -> None:
+    """Write the model into the folder in a child process. Raise UserError if that fails.
+
+    It may take `seconds` of the processor. Raise _Slow if it is not done after `patience` seconds.
+    """
     # A fork takes milliseconds; starting Python and OpenVINO again takes half a second.
     method = "fork" if limited.CAN_FORK else "spawn"
     start: Callable[..., BaseProcess] = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
@@ -142,7 +162,7 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
         with _ctrl_c_later():
             child.start()
         _load_plugin()
-        child.join(seconds)
+        child.join(patience)
         code = child.exitcode
     finally:
         if collects:
@@ -153,7 +173,11 @@ def _in_a_child(folder: Path, shape: Sequence[int], memory: int, seconds: int) -
         child.close()
     if code == 0:
         return
-    if code is None or code == -signal.SIGXCPU:
+    if code is None:
+        raise _Slow(
+            f"the graph cannot be converted for this CPU: that takes more than {patience} seconds"
+        )
+    if code == -signal.SIGXCPU:
         reason = f"that takes more than {seconds} seconds"
     elif code < 0:
         reason = f"that was ended by {signal.Signals(-code).name}, or took too much memory"

@@ -147,6 +147,19 @@ def test_thresholds_give_scikit_learns_precision_and_recall(
         assert at.missed == int((~given_it & (truth == k)).sum())
 
 
+SURE = np.array([[0.95, 0.05], [0.97, 0.03], [0.4, 0.6], [0.45, 0.55]], np.float32)
+
+
+def test_a_higher_threshold_finds_fewer() -> None:
+    truth, thresholds = np.array([0, 1, 1, 1]), (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+    found = {each.threshold: each for each in evaluation.at_thresholds(SURE, truth, 0, thresholds)}
+    assert tuple(found) == thresholds
+    assert (found[0.5].precision, found[0.5].recall) == (Accuracy(1, 2), Accuracy(1, 1))
+    assert (found[0.99].precision, found[0.99].recall) == (Accuracy(0, 0), Accuracy(0, 1))
+    other = evaluation.at_thresholds(SURE, truth, 1, thresholds)
+    assert [each.recall.right for each in other] == [2, 0, 0, 0, 0, 0]
+
+
 def test_without_pictures_nothing_is_known() -> None:
     nothing = confusion(np.empty(0, np.intp), np.empty(0, np.intp), 3)
     assert isnan(evaluation.balanced(nothing))

@@ -9,7 +9,7 @@ from tensor_guess.config import Training
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.images.dataset import Category, Dataset, Split
 from tensor_guess.training import cross_validation
-from tensor_guess.training.cross_validation import FEW, are_few, folds_of, out_of_fold
+from tensor_guess.training.cross_validation import FEW_PICTURES, are_few, folds_of, out_of_fold
 
 Floats = NDArray[np.float32]
 SHORT = Training(steps=300)
@@ -31,8 +31,8 @@ def rows(count: int, length: int = 40) -> Floats:
 
 def test_pictures_are_few_if_one_category_has_few() -> None:
     assert are_few(examples(2, 2))
-    assert are_few(examples(500, FEW))
-    assert not are_few(examples(FEW + 1, FEW + 1))
+    assert are_few(examples(500, FEW_PICTURES))
+    assert not are_few(examples(FEW_PICTURES + 1, FEW_PICTURES + 1))
 
 
 def test_only_what_is_trained_on_has_folds() -> None:
@@ -60,7 +60,14 @@ def test_folds_depend_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "count", "repeats"),
-    [(2, 10, 4), (5, 10, 4), (10, 10, 2), (100, 3, 2), (2, FEW + 1, 4), (100, FEW + 1, 0)],
+    [
+        (2, 10, 4),
+        (5, 10, 4),
+        (10, 10, 2),
+        (100, 3, 2),
+        (2, FEW_PICTURES + 1, 4),
+        (100, FEW_PICTURES + 1, 0),
+    ],
 )
 def test_it_is_repeated_as_often_as_it_is_worth(classes: int, count: int, repeats: int) -> None:
     bottlenecks = rows(classes * count)

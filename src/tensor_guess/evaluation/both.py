@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess.evaluation.calibration import softmax
+
 # How sure each half must be of its own category; chosen by bench/both.py.
 LEAST = 0.8
 
@@ -30,6 +32,4 @@ def both(logits: NDArray[np.float32], least: float = LEAST) -> tuple[int, int] |
 def _scores(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the scores [K] that a picture of these places alone would have."""
     mean = logits.mean(axis=(0, 1))
-    scores: NDArray[np.float32] = np.exp(mean - mean.max())
-    scores /= scores.sum()
-    return scores
+    return softmax(mean)

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess.evaluation.calibration import softmax
+
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
@@ -25,8 +27,7 @@ def suspects(logits: Floats, truth: Indices) -> Indices:
     They are those off the diagonal of the confident joint (Northcutt et al. 2021, equation 1): the
     best category whose score reaches the mean that its own pictures have is not their own.
     """
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores /= scores.sum(axis=1, keepdims=True)
+    scores = softmax(logits)
     sums = np.zeros(scores.shape[1])
     np.add.at(sums, truth, scores[np.arange(len(truth)), truth])
     counts = np.bincount(truth, minlength=scores.shape[1])

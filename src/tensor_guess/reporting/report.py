@@ -13,12 +13,12 @@ from jinja2 import Environment, StrictUndefined, Template
 from numpy.typing import NDArray
 
 from tensor_guess.errors import shown
-from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.accuracy import Accuracy, at_thresholds
 from tensor_guess.evaluation.calibration import calibration_error
 from tensor_guess.images.dataset import Split
 from tensor_guess.reporting import advice
 from tensor_guess.reporting.findings import Curves, Findings
-from tensor_guess.reporting.reliability import at_thresholds, reliability
+from tensor_guess.reporting.reliability import reliability
 
 # A page of ours says so itself; what does not is never replaced.
 MARK = b'<meta name="generator" content="tensor-guess">'
@@ -33,6 +33,7 @@ _MOST_CELLS = 15
 _MOST_CONFUSIONS = 60
 _MOST_ROWS = 200
 _UNSURE = 12
+_THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 _MOST_MISTAKES = 120
 _MOST_SUSPECTS = 60
 _MOST_PAIRS = 30
@@ -219,7 +220,10 @@ class _Page:
     ) -> list[tuple[str, Any]]:
         if not len(truth):
             return []
-        found = [(self.labels[k], at_thresholds(truth, scores, k)) for k in range(len(self.labels))]
+        found = [
+            (self.labels[k], at_thresholds(scores, truth, k, _THRESHOLDS))
+            for k in range(len(self.labels))
+        ]
         return found[:_MOST_ROWS]
 
 

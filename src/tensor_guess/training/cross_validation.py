@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 # With no more pictures than this in a category, a tenth of them is no test.
-FEW = 30
+FEW_PICTURES = 30
 # Scores that all heads of all folds may have together: more takes longer than it tells.
 _WIDEST = 100
 _REPEATS = 4
@@ -42,7 +42,7 @@ class Judged:
 def are_few(examples: Examples) -> bool:
     """Return whether a category has so few pictures that the accuracy is cross-validated."""
     counts = np.bincount(examples.truth, minlength=len(examples.data.categories))
-    return bool(counts.min() <= FEW)
+    return bool(counts.min() <= FEW_PICTURES)
 
 
 def folds_of(examples: Examples, bottlenecks: Floats, options: Training) -> Indices:

@@ -33,6 +33,7 @@ from tensor_guess.bottlenecks.computing import Computer
 from tensor_guess.bottlenecks.examples import Examples
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import Training
+from tensor_guess.evaluation import copies
 from tensor_guess.evaluation.calibration import calibration_error, log_loss, softmax
 from tensor_guess.evaluation.copies import Pictures, near_copies
 from tensor_guess.images import dataset
@@ -160,7 +161,8 @@ def ours(drawn: Drawn, seed: int) -> Result:
     options = Training(seed=seed)
     examples = examples_of(drawn.truth)
     parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
-    folds = cross_validation.folds_of(examples, drawn.rows, options)
+    near = copies.pairs_soon(drawn.rows)
+    folds = cross_validation.folds_of(examples, near, options)
     head, logits = heads.train_with_folds(drawn.rows, *parts, options, lambda *_: None, folds)
     judged = Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
     head, temperature = calibrated(head, examples, drawn.rows, judged)

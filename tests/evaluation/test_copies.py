@@ -196,6 +196,12 @@ def test_a_chain_is_two_groups_not_one() -> None:
     assert copies.chains(4, listed(chain)).tolist() == [0, 0, 0, 3]
 
 
+def test_thousands_of_copies_of_one_picture_are_one_group() -> None:
+    alike = copies.pairs_soon(np.ones((3000, 1), np.float32))
+    assert alike is not None
+    assert copies.cliques(alike) == [list(range(3000))]
+
+
 def test_what_is_known_to_be_no_copy_is_not_found_again() -> None:
     found = {(1, 0), (2, 0), (2, 1), (3, 2)}
     keys = [b"a", b"b", b"c", b"d"]

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from tensor_guess.bottlenecks.examples import Examples
 from tensor_guess.config import Training
+from tensor_guess.evaluation import copies
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.images.dataset import Category, Dataset, Split
-from tensor_guess.training import cross_validation
 from tensor_guess.training.cross_validation import FEW_PICTURES, are_few, folds_of, out_of_fold
 
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ def test_pictures_are_few_if_one_category_has_few() -> None:
 
 def test_only_what_is_trained_on_has_folds() -> None:
     few = examples(10, 12, validation=2)
-    found = folds_of(few, rows(22), Training())
+    found = folds_of(few, [], Training())
     trained_on = np.array(few.parts) == Split.TRAINING
     assert (found[:, trained_on] >= 0).all()
     assert (found[:, ~trained_on] == -1).all()
@@ -47,15 +47,15 @@ def test_only_what_is_trained_on_has_folds() -> None:
 def test_near_copies_share_a_fold() -> None:
     bottlenecks = rows(40)
     bottlenecks[20:] = bottlenecks[:20] * np.float32(1.01)
-    found = folds_of(examples(20, 20), bottlenecks, Training())
+    found = folds_of(examples(20, 20), copies.pairs_soon(bottlenecks), Training())
     np.testing.assert_array_equal(found[:, :20], found[:, 20:])
 
 
 def test_folds_depend_on_the_seed_alone() -> None:
-    few, bottlenecks = examples(20, 20), rows(40)
-    first = folds_of(few, bottlenecks, Training())
-    np.testing.assert_array_equal(first, folds_of(few, bottlenecks, Training()))
-    assert (first != folds_of(few, bottlenecks, Training(seed=1))).any()
+    few, near = examples(20, 20), copies.pairs_soon(rows(40))
+    first = folds_of(few, near, Training())
+    np.testing.assert_array_equal(first, folds_of(few, near, Training()))
+    assert (first != folds_of(few, near, Training(seed=1))).any()
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,13 @@ def test_folds_depend_on_the_seed_alone() -> None:
     ],
 )
 def test_it_is_repeated_as_often_as_it_is_worth(classes: int, count: int, repeats: int) -> None:
-    bottlenecks = rows(classes * count)
-    assert len(folds_of(examples(*[count] * classes), bottlenecks, Training())) == repeats
+    assert len(folds_of(examples(*[count] * classes), [], Training())) == repeats
 
 
-def test_many_pictures_are_not_cross_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_validation, "_MOST_PICTURES", 79)
-    many = examples(40, 40)
-    assert folds_of(many, rows(80), Training()).shape == (0, 80)
+def test_many_pictures_are_not_cross_validated() -> None:
+    near = copies.pairs_soon(np.zeros((5001, 1), np.float32))
+    assert near is None
+    assert folds_of(examples(40, 40), near, Training()).shape == (0, 80)
 
 
 def test_what_can_be_told_apart_is_out_of_fold_too() -> None:

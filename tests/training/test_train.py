@@ -13,7 +13,8 @@ import pytest
 
 from made.place import ROOT, Run
 from made.terminal import on_terminal
-from tensor_guess.config import GRAPH, LABELS, RECORD
+from tensor_guess.config import GRAPH, LABELS, NOT_DUPLICATES, RECORD, REPORT
+from tensor_guess.training import not_duplicates
 
 LITE = ("--backbone", "efficientnet_lite0")
 FEW = (*LITE, "--steps", "50")
@@ -176,6 +177,25 @@ def test_bad_files_are_named_and_training_finishes(tf_files: Path, call: Run) ->
     ]
     assert "skipped 1 hidden file\n" in done.stderr
     assert "1 exact duplicate within a category: counted once\n" in done.stderr
+
+
+@pytest.mark.slow
+def test_near_copies_across_categories_are_told_until_they_are_known(
+    tf_files: Path, call: Run
+) -> None:
+    taken = tf_files / "data/dark_knight/dark_knight_01.jpg"
+    again = tf_files / "data/snow_queen/again.jpg"
+    again.write_bytes(taken.read_bytes() + b"\0")
+    said = "near copies in several categories: 1 group"
+    assert said in call("train", tf_files, *FEW).stderr
+    assert b"nearly identical pictures in different categories" in (tf_files / REPORT).read_bytes()
+    (tf_files / NOT_DUPLICATES).write_text("damaged")
+    assert said in call("train", tf_files, *FEW).stderr
+    (tf_files / NOT_DUPLICATES).unlink()
+    assert not_duplicates.add(tf_files, [taken, again]) == 1
+    assert said not in call("train", tf_files, *FEW).stderr
+    report = (tf_files / REPORT).read_bytes()
+    assert b"nearly identical pictures in different categories" not in report
 
 
 @pytest.mark.slow

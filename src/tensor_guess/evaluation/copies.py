@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -28,9 +28,13 @@ _DIRECTIONS, _SAMPLE = 127, 2048
 _ROUNDING = 1e-4
 # How many single pairs are compared whole at one time; above that, matrices are multiplied.
 _SINGLE = 8192
+# Training does not wait for the pairs of more rows than this.
+_SOON = 5000
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
+# Rows that are near copies of earlier ones, in order, and those.
+Pairs = Sequence[tuple[int, Indices]]
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ def pairs(rows: Floats) -> Iterator[tuple[int, Indices]]:
             yield start + int(own), np.flatnonzero(near[own])
 
 
+def pairs_soon(rows: Floats) -> Pairs | None:
+    """Return all that `pairs` finds, or None if there are so many rows that it would take long."""
+    return list(pairs(rows)) if len(rows) <= _SOON else None
+
+
 def cliques(found: Iterable[tuple[int, Indices]]) -> list[list[int]]:
     """Return groups of pictures that are all copies of each other; every pair is in one of them.
 
@@ -115,7 +124,8 @@ def cliques(found: Iterable[tuple[int, Indices]]) -> list[list[int]]:
     for own, before in found:
         near = set(before.tolist())
         left = set(near)
-        shares = {k: near.intersection(groups[k]) for i in near for k in homes[i]}
+        of_near = {k for i in near for k in homes[i]}
+        shares = {k: near.intersection(groups[k]) for k in of_near}
         for k in sorted(shares, key=lambda k: (-len(shares[k]), k)):
             if left.isdisjoint(shares[k]):
                 continue

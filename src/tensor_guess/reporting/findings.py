@@ -72,6 +72,12 @@ class Findings:
     temperature: float = 1.0
 
     @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return the near copies, those in different categories first."""
+        of = [each.category for each in self.examples]
+        return sorted(self.near_copies or (), key=lambda pair: of[pair[0]] == of[pair[1]])
+
+    @cached_property
     def tested(self) -> tuple[int, ...]:
         """Return the numbers of the examples that count in the accuracy."""
         return tuple(

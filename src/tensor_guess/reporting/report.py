@@ -51,7 +51,7 @@ def pictured(findings: Findings) -> list[int]:
     wanted = chain(
         findings.wrong,
         (findings.suspects or ())[:_MOST_SUSPECTS],
-        chain.from_iterable(_pairs(findings)),
+        chain.from_iterable(findings.pairs[:_MOST_PAIRS]),
         _unsure(findings),
         findings.tested,
     )
@@ -167,7 +167,7 @@ class _Page:
             "wrong": findings.wrong[:_MOST_MISTAKES],
             "unsure": _unsure(findings),
             "suspects": None if findings.suspects is None else findings.suspects[:_MOST_SUSPECTS],
-            "pairs": None if findings.near_copies is None else _pairs(findings),
+            "pairs": None if findings.near_copies is None else findings.pairs[:_MOST_PAIRS],
             "bins": bins,
             "calibration_error": calibration_error(scores, truth),
             "reliability": _reliability(bins),
@@ -231,16 +231,6 @@ def _unsure(findings: Findings) -> list[int]:
     """Return the tested pictures with the lowest best scores, least sure first."""
     known = [i for i in findings.tested if findings.examples[i].scores is not None]
     return sorted(known, key=findings.sureness)[:_UNSURE]
-
-
-def _pairs(findings: Findings) -> list[tuple[int, int]]:
-    """Return the near copies to show: those in different categories first."""
-
-    def same(pair: tuple[int, int]) -> bool:
-        one, two = (findings.examples[i].category for i in pair)
-        return one == two
-
-    return sorted(findings.near_copies or (), key=same)[:_MOST_PAIRS]
 
 
 @dataclass(frozen=True)

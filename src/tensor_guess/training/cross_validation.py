@@ -22,8 +22,6 @@ FEW_PICTURES = 30
 # Scores that all heads of all folds may have together: more takes longer than it tells.
 _WIDEST = 100
 _REPEATS = 4
-# With more pictures than this, those that were held out tell enough.
-_MOST_PICTURES = 5000
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,20 @@ def are_few(examples: Examples) -> bool:
     return bool(counts.min() <= FEW_PICTURES)
 
 
-def folds_of(examples: Examples, bottlenecks: Floats, options: Training) -> Indices:
+def folds_of(examples: Examples, near: copies.Pairs | None, options: Training) -> Indices:
     """Return the fold of each example [R, N], -1 if it is not trained on; near copies share one.
 
-    R is 0 if there are so many pictures or categories that folds would take longer than they tell.
+    near: the near copies among the examples, or None if there are too many examples to look. Then,
+    and with so many categories that folds would take longer than they tell, R is 0.
     """
+    truth = np.array(examples.truth, np.intp)
     trained_on = np.sort(np.concatenate(examples.of(Split.TRAINING)))
     repeats = _repeats(len(examples.data.categories), are_few(examples))
-    if len(trained_on) > _MOST_PICTURES:
-        repeats = 0
-    found = np.full((repeats, len(examples.truth)), -1, np.intp)
-    if repeats:
-        truth = np.array(examples.truth, np.intp)[trained_on]
-        groups = copies.chains(len(trained_on), copies.pairs(bottlenecks[trained_on]))
-        found[:, trained_on] = folds(truth, groups, repeats, options.seed)
+    if near is None or not repeats:
+        return np.full((0, len(truth)), -1, np.intp)
+    found = np.full((repeats, len(truth)), -1, np.intp)
+    groups = copies.chains(len(truth), near)[trained_on]
+    found[:, trained_on] = folds(truth[trained_on], groups, repeats, options.seed)
     return found
 
 

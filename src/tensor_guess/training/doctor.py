@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -37,8 +36,6 @@ from tensor_guess.training.set_aside import Done, Spare, can_move, set_aside
 UNEVEN = 4
 # Larger pictures only take time and memory: they are scaled down to a few hundred pixels.
 HUGE = 50_000_000
-
-_MOST_AT_FIRST_SIGHT = 5000  # pictures
 
 Indices = NDArray[np.intp]
 
@@ -236,13 +233,11 @@ def gathered(tf_files: Path) -> tuple[Examples, Rows, Extractor, tuple[int, int]
     return arrange(found.data, found.rows, options), found.rows, found.extractor, held_out
 
 
-def at_first_sight(
-    tf_files: Path, examples: Examples, bottlenecks: NDArray[np.float32], input_size: int
-) -> list[str]:
+def at_first_sight(examples: Examples, near: copies.Pairs | None, input_size: int) -> list[str]:
     """Return at most three lines about what is wrong with the pictures, for the start of training.
 
-    Tiny pictures are those below half the network's input. With more than a few thousand pictures,
-    only their numbers are looked at, because training must not wait for it.
+    near: the near copies among them, or None if there are too many pictures to look at each: then
+    only their numbers are looked at. Tiny pictures are those below half the network's input.
     """
     names = [category.name for category in examples.data.categories]
     counts = np.bincount(examples.truth, minlength=len(names))
@@ -251,18 +246,14 @@ def at_first_sight(
         most, least = shown(names[counts.argmax()]), shown(names[counts.argmin()])
         times = counts.max() / counts.min()
         lines.append(f"uneven: {most} has {times:.1f} times the pictures of {least}")
-    if len(examples.paths) > _MOST_AT_FIRST_SIGHT:
+    if near is None:
         return lines
     if tiny := tiny_of(list(sizes_of(examples.paths)), input_size // 2):
         pictures = counted(len(tiny), "picture")
         lines.append(
             f"{pictures} smaller than {input_size // 2} pixels, e.g. {shown(tiny[0].path)}"
         )
-    known: not_duplicates.Pairs = frozenset()
-    with suppress(UserError):  # the doctor reports it
-        known = not_duplicates.read(tf_files)
-    found = copies.without(copies.pairs(bottlenecks), examples.keys, known)
-    across = sum(len({examples.truth[i] for i in group}) > 1 for group in copies.cliques(found))
+    across = sum(len({examples.truth[i] for i in group}) > 1 for group in copies.cliques(near))
     if across:
         lines.append(f"near copies in several categories: {counted(across, 'group')}")
     return lines

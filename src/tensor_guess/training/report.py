@@ -31,8 +31,6 @@ Floats = NDArray[np.float32]
 
 # Up to so many pictures, the longer side of each has so many pixels.
 _SIZES = ((120, 160), (250, 112), (report.MOST_PICTURES, 80))
-# Of more examples, all pairs would take long.
-_MOST_PAIRED = 2000
 _MOST_MAPS = 60
 
 
@@ -40,6 +38,7 @@ _MOST_MAPS = 60
 class Taught:
     """What training knows when it is done; `bottlenecks` [N, D] are those of the examples.
 
+    `near`: near copies among the examples, but for those that are known to be none.
     `judged`: the scores out of fold, before `temperature`. `tested`: for the position of each
     example that counts in the accuracy, the category found.
     """
@@ -47,6 +46,7 @@ class Taught:
     record: Record
     examples: Examples
     bottlenecks: Floats
+    near: copies.Pairs | None
     looks: list[Look]
     head: Head
     judged: Judged
@@ -78,7 +78,7 @@ def findings(taught: Taught, story: Mapping[str, Any], digest: str) -> Findings:
         not_counted=metrics["test_near_copies"],
         by_folds=by_folds,
         cross_validated=validated,
-        near_copies=_pairs(taught.bottlenecks),
+        near_copies=_pairs(taught.near),
         suspects=suspects,
         temperature=taught.temperature,
     )
@@ -107,10 +107,10 @@ def _examples(taught: Taught) -> tuple[Example, ...]:
     )
 
 
-def _pairs(bottlenecks: Floats) -> tuple[tuple[int, int], ...] | None:
-    if len(bottlenecks) > _MOST_PAIRED:
+def _pairs(near: copies.Pairs | None) -> tuple[tuple[int, int], ...] | None:
+    if near is None:
         return None
-    return tuple((i, own) for own, before in copies.pairs(bottlenecks) for i in before.tolist())
+    return tuple((i, own) for own, before in near for i in before.tolist())
 
 
 def _curves(looks: Sequence[Look]) -> Curves:

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -28,10 +29,10 @@ from tensor_guess.config import (
     Training,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.evaluation import copies
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
 from tensor_guess.evaluation.calibration import temperature as temperature_of
-from tensor_guess.evaluation.copies import NearCopies, Pictures, near_copies
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
@@ -42,7 +43,7 @@ from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
-from tensor_guess.training import doctor, outputs, report, unknown
+from tensor_guess.training import doctor, not_duplicates, outputs, report, unknown
 from tensor_guess.training import head as heads
 from tensor_guess.training.cross_validation import Judged, are_few, folds_of
 from tensor_guess.training.head import Look
@@ -125,10 +126,13 @@ def train(job: Job) -> Trained:
         examples = arrange(data, rows, job.options)
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
-    _say_wrong(job, examples, bottlenecks, extractor)
+    near = copies.pairs_soon(bottlenecks)
+    doubtful = _doubtful(job.tf_files, examples, near)
+    _say_wrong(job, examples, doubtful, extractor)
     record = _record(data, extractor, job.final_tensor)
     looks: list[Look] = []
-    head, judged = _steps(job, examples, bottlenecks, extractor.backbone, record, looks)
+    folds = folds_of(examples, near, job.options)
+    head, judged = _steps(job, examples, bottlenecks, folds, extractor.backbone, record, looks)
     head, temperature = calibrated(head, examples, bottlenecks, judged)
     if are_few(examples):
         result, metrics = _cross_validated(examples, judged)
@@ -138,7 +142,9 @@ def train(job: Job) -> Trained:
     logits = judged.logits[:, judged.rows] / np.float32(temperature)
     record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
     graph = with_head(extractor.backbone.graph, head, record, familiar)
-    taught = Taught(record, examples, bottlenecks, looks, head, judged, temperature, result.tested)
+    taught = Taught(
+        record, examples, bottlenecks, doubtful, looks, head, judged, temperature, result.tested
+    )
     _write(job, graph, taught, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
@@ -150,6 +156,7 @@ def _steps(
     job: Job,
     examples: Examples,
     bottlenecks: NDArray[np.float32],
+    folds: NDArray[np.intp],
     backbone: Backbone,
     record: Record,
     looks: list[Look],
@@ -171,7 +178,6 @@ def _steps(
                 outputs.publish_graph(path, graphs.serialise(graph))
 
         parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
-        folds = folds_of(examples, bottlenecks, job.options)
         head, logits = heads.train_with_folds(bottlenecks, *parts, job.options, look, folds)
         return head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
 
@@ -224,20 +230,20 @@ def _test(
     training = np.concatenate(examples.of(Split.TRAINING))
     held_out = np.concatenate(examples.of(Split.TESTING))
     truth = np.array(examples.truth, np.intp)
-    copies = near_copies(
-        *(Pictures(bottlenecks[each], truth[each]) for each in (held_out, training))
+    found_again = copies.near_copies(
+        *(copies.Pictures(bottlenecks[each], truth[each]) for each in (held_out, training))
     )
-    tested = held_out[~copies.own]
+    tested = held_out[~found_again.own]
     if 0 <= options.test_batch_size < len(tested):
         random = np.random.default_rng(options.seed)
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
     found = heads.found_of(bottlenecks, tested, head)
-    _say_copies(examples, held_out, copies)
+    _say_copies(examples, held_out, found_again)
     if len(judged.rows):
         right = judged.scores().argmax(axis=1) == truth[judged.rows]
         progress.say(f"cross-validated training pictures: {Accuracy(int(right.sum()), len(right))}")
     result, metrics = _results_of(examples, tested, truth[tested], found)
-    return result, {**metrics, "test_near_copies": int(copies.own.sum())}
+    return result, {**metrics, "test_near_copies": int(found_again.own.sum())}
 
 
 def _results_of(
@@ -338,19 +344,28 @@ def _say_parts(examples: Examples, rows: Rows) -> None:
     )
 
 
+def _doubtful(tf_files: Path, examples: Examples, near: copies.Pairs | None) -> copies.Pairs | None:
+    """Return the near copies but for those that the user knows to be none."""
+    if near is None:
+        return None
+    known: not_duplicates.Pairs = frozenset()
+    with suppress(UserError):  # the doctor reports it
+        known = not_duplicates.read(tf_files)
+    return list(copies.without(near, examples.keys, known))
+
+
 def _say_wrong(
-    job: Job, examples: Examples, bottlenecks: NDArray[np.float32], extractor: Extractor
+    job: Job, examples: Examples, doubtful: copies.Pairs | None, extractor: Extractor
 ) -> None:
-    size = extractor.backbone.scaling.size
-    lines = doctor.at_first_sight(job.tf_files, examples, bottlenecks, size)
+    lines = doctor.at_first_sight(examples, doubtful, extractor.backbone.scaling.size)
     if lines and not job.image_dir:
         lines[-1] += f" (for more, run `./tensor-guess doctor {shown(job.tf_files)}`)"
     for line in lines:
         progress.say(line)
 
 
-def _say_copies(examples: Examples, held_out: NDArray[np.intp], copies: NearCopies) -> None:
-    own, other = copies.own, copies.other & ~copies.own
+def _say_copies(examples: Examples, held_out: NDArray[np.intp], found: copies.NearCopies) -> None:
+    own, other = found.own, found.other & ~found.own
     if own.any():
         pictures = counted(own.sum(), "test picture")
         progress.say(f"{pictures} nearly identical to training pictures: not counted")

@@ -39,6 +39,7 @@ from tensor_guess.config import GRAPH, LABELS, MANIFEST, RECORD
 from tensor_guess.evaluation import story
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
+from tensor_guess.reporting.report import template
 from tensor_guess.training.outputs import Outputs, publish_classifier
 
 CATEGORIES = ("dark_knight", "snow_queen")
@@ -155,6 +156,7 @@ def warm_up() -> None:
     for module in ("commands.main", "guessing.guess", "guessing.sort", "sharing.export",
                    "sharing.share", "sharing.to_openvino", "training.train"):  # fmt: skip
         import_module(f"tensor_guess.{module}")
+    template()
     real = time.time_ns
     time.time_ns = lambda: real() + 60 * 10**9  # pictures made just now count as old
 
@@ -244,7 +246,7 @@ def folder(tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     start = tmp_path / "start"
     for each in (start / "tf", start / "made", tmp_path / "tmp"):
         each.mkdir(parents=True)
-    add_photos(tmp_path, 8, 4)
+    add_photos(tmp_path, 4, 4)
     record = record_for(tiny)
     graph = serialise(with_head(tiny.graph, head_for(12), record))
     labels = "".join(f"{label}\n" for label in OLD).encode()

@@ -78,7 +78,7 @@ def report(
         if wanted[0]:
             page.pictures[i] = uris[0]
             page.maps[i] = uris[1:]
-    text: str = _template().render(page=page, findings=findings, **page.parts())
+    text: str = template().render(page=page, findings=findings, **page.parts())
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -88,7 +88,8 @@ def is_ours(start: bytes) -> bool:
 
 
 @cache
-def _template() -> Template:
+def template() -> Template:
+    """Return the page with nothing in it; compiling it takes longer than filling it."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -24,6 +24,7 @@ def scores_of(head: Head, bottleneck: NDArray[np.float32]) -> NDArray[np.float32
     return scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [True, False])
 def test_our_scores_come_from_the_bottleneck_and_that_from_the_map(
     trained: Path, few: bool

@@ -22,6 +22,7 @@ def labelled(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_it_prints_accuracy_categories_and_confusion(
     trained: Path, labelled: Path, run: Run
 ) -> None:
@@ -43,6 +44,7 @@ def test_it_prints_accuracy_categories_and_confusion(
     ]
 
 
+@pytest.mark.slow
 def test_thresholds_say_what_a_min_score_would_do(trained: Path, labelled: Path, call: Run) -> None:
     done = call("evaluate", trained, labelled, "--thresholds")
     lines = [line for line in done.stdout.splitlines() if line.startswith("--min-score")]

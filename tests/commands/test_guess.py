@@ -88,6 +88,7 @@ def test_a_min_score_is_a_score(value: str) -> None:
     assert "--min-score" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_guess_is_explained(trained: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "why \x1b[31m.png"
     done = run("guess", trained, PHOTO, "--explain", out)
@@ -125,6 +126,7 @@ def test_a_picture_that_is_not_read_is_not_explained(
     assert not (tmp_path / "x.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
 def test_a_full_disk_leaves_the_old_explanation(
     trained: Path, tmp_path: Path, call: Run, monkeypatch: pytest.MonkeyPatch

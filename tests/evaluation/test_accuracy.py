@@ -94,6 +94,7 @@ TRUTHS = st.integers(2, 8).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(TRUTHS, st.integers(1, 5))
 def test_top_k_is_scikit_learns_unless_scores_are_equal(
     drawn: tuple[NDArray[np.intp], Floats], k: int
@@ -114,6 +115,7 @@ def test_top_k_is_scikit_learns_unless_scores_are_equal(
     assert ours.value == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 @given(TRUTHS)
 def test_precision_recall_and_balanced_accuracy_are_scikit_learns(
     drawn: tuple[NDArray[np.intp], Floats],
@@ -130,6 +132,7 @@ def test_precision_recall_and_balanced_accuracy_are_scikit_learns(
     assert evaluation.balanced(taken) == pytest.approx(np.nanmean(recall))
 
 
+@pytest.mark.slow
 @given(TRUTHS, st.floats(0, 1))
 def test_thresholds_give_scikit_learns_precision_and_recall(
     drawn: tuple[NDArray[np.intp], Floats], threshold: float

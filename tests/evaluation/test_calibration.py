@@ -87,6 +87,7 @@ def test_repeats_do_not_make_it_surer() -> None:
     assert temperature(np.tile(logits, (4, 1)), np.tile(truth, 4), 480) > once + 0.01
 
 
+@pytest.mark.slow
 @given(logits_within(100), st.integers(0, 100))
 def test_scaled_scores_are_likelier_and_keep_their_order(logits: Floats, seed: int) -> None:
     truth = np.random.default_rng(seed).integers(logits.shape[1], size=len(logits))
@@ -98,6 +99,7 @@ def test_scaled_scores_are_likelier_and_keep_their_order(logits: Floats, seed: i
     np.testing.assert_array_equal(best, scaled.max(axis=1))
 
 
+@pytest.mark.slow
 @given(logits_within(10), st.integers(0, 100))
 def test_the_log_loss_is_that_of_another_library(logits: Floats, seed: int) -> None:
     scores = softmax(logits)

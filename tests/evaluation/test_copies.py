@@ -196,6 +196,7 @@ def test_a_chain_is_two_groups_not_one() -> None:
     assert copies.chains(4, listed(chain)).tolist() == [0, 0, 0, 3]
 
 
+@pytest.mark.slow
 def test_thousands_of_copies_of_one_picture_are_one_group() -> None:
     alike = copies.pairs_soon(np.ones((3000, 1), np.float32))
     assert alike is not None

@@ -28,6 +28,7 @@ def rows_of(count: int, width: int = 40, seed: int = 0) -> Floats:
     return random.random((count, width), dtype=np.float32)
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES)
 def test_the_auroc_is_that_of_another_library(known: Floats, others: Floats) -> None:
     truth = np.repeat([0, 1], [len(known), len(others)])

@@ -62,6 +62,7 @@ def test_a_training_picture_is_its_own_nearest(trained: Path) -> None:
     assert {path.parent.name for path, _ in like.pictures} == {"snow_queen"}
 
 
+@pytest.mark.slow
 def test_a_graph_alone_has_no_training_pictures(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "why.png"
     remarks = explain(Given(trained / GRAPH), PHOTO, out)
@@ -72,6 +73,7 @@ def test_a_graph_alone_has_no_training_pictures(trained: Path, tmp_path: Path) -
         assert image.width == 3 * 490 + 10
 
 
+@pytest.mark.slow
 def test_where_no_map_is_averaged_patches_are_blurred(
     small: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_another_programs_graph_is_shown_as_it_is_fed(shared: Path, tmp_path: Pa
     assert "another program" in subject.unknown
 
 
+@pytest.mark.slow
 def test_only_a_picture_that_was_written_here_is_replaced(small: Given, tmp_path: Path) -> None:
     out = tmp_path / "why.png"
     check(out, small)

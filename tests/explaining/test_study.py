@@ -100,6 +100,7 @@ def test_noise_of_any_name_fits_on_the_page(small: Given, tmp_path: Path) -> Non
     assert sum("ground" in each for each in findings) >= 1
 
 
+@pytest.mark.slow
 def test_another_programs_graph_is_studied(shared: Path, tmp_path: Path) -> None:
     findings = study(Given(shared / "classic_run_2017/retrained_graph.pb"), PHOTO, tmp_path / "x")
     assert any("another program trained it" in each for each in findings)

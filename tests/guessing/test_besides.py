@@ -19,6 +19,7 @@ from tensor_guess.images.pixels import pixels
 PHOTOS = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [Besides(True, True), Besides(True), Besides(both=True)])
 def test_cosines_and_logits_are_those_of_bottleneck_and_map(trained: Path, asked: Besides) -> None:
     known = load(trained)

@@ -68,6 +68,7 @@ def test_the_articles_own_picture(shared: Path, vader_elsa: Path) -> None:
     assert found.score >= 0.9
 
 
+@pytest.mark.slow
 def test_a_score_below_what_is_asked_of_its_category_is_unsure(trained: Path) -> None:
     plain = [each for each in guess(trained, PHOTOS) if isinstance(each, Guess)]
     assert not any(each.unsure for each in plain)
@@ -105,6 +106,7 @@ def pair(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_noise_is_unknown_and_nearly_all_that_was_trained_on_is_not(
     call: Run, trained: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ def test_noise_is_unknown_and_nearly_all_that_was_trained_on_is_not(
     assert plain == printed[1:]
 
 
+@pytest.mark.slow
 def test_two_figures_side_by_side_are_both(call: Run, trained: Path, tmp_path: Path) -> None:
     whole = pair(tmp_path / "pair.png")
     for _ in range(2):

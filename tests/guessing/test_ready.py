@@ -69,6 +69,7 @@ def scores(which: Path | Given, **how: Any) -> list[dict[str, float]]:
     return [each.scores for each in found if isinstance(each, Guess)]
 
 
+@pytest.mark.slow
 def test_a_graph_seen_before_gives_the_same_scores(
     trained: Path, tmp_path: Path, folder: Path, anew: list[object]
 ) -> None:

@@ -243,6 +243,7 @@ def test_what_is_below_its_min_score_goes_into_review(trained: Path, tmp_path: P
     assert (again.copied, again.known) == (0, 12)
 
 
+@pytest.mark.slow
 def test_nothing_in_review_is_overwritten_and_a_lost_line_is_written_again(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -322,6 +323,7 @@ def _copied(folder: Path) -> list[dict[str, Any]]:
     return [line for line in lines if "copied_to" in line]
 
 
+@pytest.mark.slow
 def test_the_unknown_get_their_own_name_and_two_things_are_reviewed(
     call: Run, trained: Path, tmp_path: Path
 ) -> None:

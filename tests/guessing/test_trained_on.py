@@ -66,6 +66,7 @@ def test_a_cache_that_leads_elsewhere_is_not_read(classifier: Path, tmp_path: Pa
     assert all(path.read_bytes() == b"damaged" for path in tmp_path.rglob("*.npy"))
 
 
+@pytest.mark.slow
 def test_what_is_not_certain_is_said(classifier: Path) -> None:
     (classifier / DATA / "third").mkdir()
     shutil.copy(ROOT / "test_data/photo01.jpg", classifier / DATA / "third")

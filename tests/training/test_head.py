@@ -262,6 +262,7 @@ def test_a_row_says_nothing_to_the_heads_that_judge_it(width: int) -> None:
         assert np.abs(other[repeat, strangers] - logits[repeat, strangers]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_head_of_a_fold_is_the_one_trained_without_it() -> None:
     # Batches so large that the draws hardly matter.
     bottlenecks, _ = clusters(60, 16, 3, 1)

@@ -152,7 +152,7 @@ def classic(drawn: Drawn, seed: int) -> Result:
     rows = [np.flatnonzero(drawn.truth == k) for k in range(drawn.truth.max() + 1)]
     none = [np.empty(0, np.intp)] * len(rows)
     head = heads.train(drawn.rows, rows, none, Training(seed=seed), lambda *_: None)
-    scores = softmax(drawn.unseen @ head.weights + head.biases)
+    scores = softmax(head.logits(drawn.unseen))
     return Result(scores, drawn.unseen_truth)
 
 
@@ -163,11 +163,11 @@ def ours(drawn: Drawn, seed: int) -> Result:
     parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
     near = copies.pairs_soon(drawn.rows)
     folds = cross_validation.folds_of(examples, near, options)
-    head, logits = heads.train_with_folds(drawn.rows, *parts, options, lambda *_: None, folds)
-    judged = Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
-    head, temperature = calibrated(head, examples, drawn.rows, judged)
+    fitted = heads.train_with_folds(drawn.rows, *parts, options, lambda *_: None, folds)
+    judged = Judged(np.flatnonzero((folds >= 0).any(axis=0)), fitted.out_of_fold)
+    head, temperature = calibrated(fitted.head, examples, drawn.rows, judged)
     right = judged.scores().argmax(axis=1) == drawn.truth[judged.rows]
-    scores = softmax(drawn.unseen @ head.weights + head.biases)
+    scores = softmax(head.logits(drawn.unseen))
     return Result(scores, drawn.unseen_truth, 0, temperature, float(right.mean()))
 
 

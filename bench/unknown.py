@@ -57,7 +57,7 @@ class Fold:
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
         """Return the head's logits."""
-        return rows @ self.head.weights + self.head.biases
+        return self.head.logits(rows)
 
     def novelty(self, rows: np.ndarray, stored: bool = False) -> np.ndarray:
         """Return the novelty that a guess finds; `stored`: with rows as a graph stores them."""

@@ -66,9 +66,14 @@ FEW = 8
 class Training:
     """How to train the head; names and values are those of TensorFlow's `retrain.py`."""
 
-    # Each step is one batch of plain gradient descent.
+    # Each step is one batch of plain gradient descent; of Adam, if the head has hidden layers.
     steps: int = 4000
+    # In place of `steps`: as many as draw so many times the training split's number of images.
+    epochs: int | None = None
     learning_rate: float = 0.01
+    # Widths of the head's hidden layers, and the share of their outputs that a step leaves out.
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.2
     # Images drawn for a step: a category at random, then one of its images.
     train_batch_size: int = 100
     # Images drawn for each validation; -1 is the whole split.
@@ -82,6 +87,12 @@ class Training:
     eval_step_interval: int = 10
     # All random draws depend on it: the same pictures and options give the same graph.
     seed: int = 0
+
+
+# What a head with hidden layers has instead, unless told otherwise: Keras' rate for Adam, and steps
+# enough to draw as many pictures as so many times the training split has.
+HIDDEN_RATE = 0.001
+HIDDEN_EPOCHS = 20
 
 
 def cache_folder() -> Path:

@@ -83,9 +83,53 @@ def test_the_defaults_in_the_docs_are_those_of_the_options() -> None:
             told = rows[option.opts[0]].replace("`", "")
             more = f"else the {default.removeprefix('its ')}"
             assert told == default or told.endswith(more), option.opts[0]
-    assert len(compared) == 18
+    assert len(compared) == 20
 
 
 def test_the_help_names_what_is_written() -> None:
     assert f"TF_FILES/{GRAPH} and {LABELS}" in (command.train.help or "")
     assert f"TF_FILES/{DATA}/" in (command.train.help or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--epochs=5", Training(epochs=5)),
+        ("--steps=7", Training(steps=7)),
+        ("--head=1024,512", Training(hidden=(1024, 512), epochs=20, learning_rate=0.001)),
+        ("--head=8 --epochs=3", Training(hidden=(8,), epochs=3, learning_rate=0.001)),
+        ("--head=8 --steps=4000", Training(hidden=(8,), learning_rate=0.001)),
+        (
+            "--head=8 --epochs=3 --learning_rate=0.1 --dropout=0",
+            Training(hidden=(8,), epochs=3, learning_rate=0.1, dropout=0),
+        ),
+    ],
+)
+def test_a_deeper_head_has_defaults_of_its_own(
+    jobs: list[Job], given: str, expected: Training
+) -> None:
+    CliRunner().invoke(command.train, ["cars", *given.split()], standalone_mode=False)
+    assert [job.options for job in jobs] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--epochs=0", "0 is not in the range x>=1"),
+        ("--epochs=5 --steps=4000", "--steps and --epochs say the same; give one of them"),
+        ("--head=0", "0 is not in the range 1<=x<=8192"),
+        ("--head=", "'' is not a valid integer"),
+        ("--head=8,,8", "'' is not a valid integer"),
+        ("--head=8x8", "'8x8' is not a valid integer"),
+        ("--head=9000", "9000 is not in the range"),
+        ("--head=8,8,8,8,8,8", "6 layers are too many; at most 5"),
+        ("--head=8 --dropout=1", "1.0 is not in the range 0<=x<1"),
+        ("--head=8 --dropout=nan", "nan"),
+    ],
+)
+def test_a_head_or_epochs_that_cannot_be_are_said_before_any_work(
+    jobs: list[Job], given: str, said: str
+) -> None:
+    done = CliRunner().invoke(command.train, ["cars", *given.split()])
+    assert (done.exit_code, jobs) == (2, [])
+    assert said in " ".join(done.stderr.split())

@@ -28,7 +28,7 @@ def parts(truth: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 
 
 def scores_of(bottlenecks: Floats, head: Head) -> Floats:
-    return softmax(bottlenecks @ head.weights + head.biases)
+    return softmax(head.logits(bottlenecks))
 
 
 def clusters(
@@ -241,7 +241,8 @@ def with_folds(
     trained_on = (split >= 0).all(axis=0)
     training = [np.flatnonzero(trained_on & (truth == k)) for k in range(truth.max() + 1)]
     nobody = [np.empty(0, np.intp)] * len(training)
-    return train_with_folds(bottlenecks, training, nobody, options, lambda *_: None, split)
+    found = train_with_folds(bottlenecks, training, nobody, options, lambda *_: None, split)
+    return found.head, found.out_of_fold
 
 
 @pytest.mark.parametrize("width", [16, 300])  # fewer numbers than rows, and more

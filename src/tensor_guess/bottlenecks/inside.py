@@ -1,7 +1,8 @@
 """What a classifier's network computes on the way to its scores: bottleneck, and the map before it.
 
 Our graphs, retrain.py's and most others end alike: a map of features [H, W, D] is averaged over its
-places to the bottleneck [D], and scores = softmax(bottleneck @ weights + biases).
+places to the bottleneck [D], and scores = softmax(bottleneck @ weights + biases). Between the two,
+a head of ours may have hidden layers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from tensor_guess.graphs.builder import INT32, Builder
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import cut, node_of, value_of
 from tensor_guess.graphs.network import Item, Network, precision_of
-from tensor_guess.graphs.own import Head
+from tensor_guess.graphs.own import Head, Layer, is_hidden
 from tensor_guess.images.pixels import Pixels
 
 Floats = NDArray[np.float32]
@@ -48,8 +49,9 @@ class Seen:
 class Parts:
     """Where a classifier's graph has its head, its bottleneck and its map, by the nodes' names.
 
-    `head`: scores = softmax(bottleneck @ weights + biases). `map`: None without one. `sizes`: every
-    node's shape. Raise UserError if the classifier has no such head.
+    `head`: scores = softmax(its logits of the bottleneck). `map`: None without one, or if the head
+    has hidden layers. `sizes`: every node's shape. Raise UserError if the classifier has no such
+    head.
     """
 
     head: Head
@@ -61,12 +63,23 @@ class Parts:
         if self.head.weights.shape[1] != len(record.labels):
             raise UserError("the graph's head has other scores than labels")
         self.sizes = shapes.check(cut(known.graph, record.scaling, record.final_tensor))
-        if prod(self.sizes[self.bottleneck]) != len(self.head.weights):
+        if prod(self.sizes[self.bottleneck]) != self.head.width:
             raise UserError("the graph's bottleneck is not one vector for each image")
-        self.map = self._find_map(self.bottleneck, self.sizes)
+        # Only of a linear head is the average of its logits by place the logit of the average.
+        linear = not self.head.hidden
+        self.map = self._find_map(self.bottleneck, self.sizes) if linear else None
 
     def _find_head(self, output: str) -> tuple[str, Head]:
         """Return the head's input, and the head. Raise UserError if there is none."""
+        name, last = self._find_layer(output)
+        hidden: list[Layer] = []
+        while is_hidden(name):
+            name, layer = self._find_layer(self._nodes[name].input[0])
+            hidden.insert(0, layer)
+        return name, Head(last.weights, last.biases, tuple(hidden))
+
+    def _find_layer(self, output: str) -> tuple[str, Layer]:
+        """Return the input of the last layer before `output`, and that layer."""
         biases: NDArray[np.generic] | None = None
         for node in self._upstream(output):
             constants = [self._constant(each) for each in node.input[1:]]
@@ -79,8 +92,8 @@ class Parts:
                 weights = constants[0].astype(np.float32)
                 if biases is None:
                     biases = np.zeros(weights.shape[1], np.float32)
-                head = Head(weights, biases.astype(np.float32).ravel())
-                return self._passed(node_of(node.input[0])), head
+                layer = Layer(weights, biases.astype(np.float32).ravel())
+                return self._passed(node_of(node.input[0])), layer
             elif node.op not in ("Softmax", *_PASSES):
                 break
         raise UserError("the graph's scores are not softmax(bottleneck @ weights + biases)")
@@ -120,7 +133,7 @@ class Parts:
 class Inside:
     """A classifier's network that also gives the bottleneck, and the map if there is one.
 
-    `head`: scores = softmax(bottleneck @ weights + biases). Raise UserError if the classifier has
+    `head`: scores = softmax(its logits of the bottleneck). Raise UserError if the classifier has
     no such head.
     """
 

@@ -11,6 +11,8 @@ from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR, PRECISIONS
 BUILTIN = "imagenet"  # as a word; ./imagenet is a folder of that name
 LEFT_OUT = 3  # exit code: done, but some files were left out
 PATH = click.Path(path_type=Path)
+# Of a head: more would fill the memory, and no picture classifier is known to gain by it.
+_MOST_LAYERS, _WIDEST = 5, 8192
 
 
 class Command(click.Command):
@@ -42,6 +44,20 @@ class Finite(click.FloatRange):
     def convert(self, value: Any, *others: Any) -> Any:
         found = super().convert(value, *others)
         return found if isfinite(found) else self.fail(f"{value} is no finite number", *others)
+
+
+class Widths(click.ParamType[Any]):
+    """Widths of layers, separated by commas; converted to a tuple."""
+
+    name = "widths"
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if len(parts) > _MOST_LAYERS:
+            self.fail(f"{len(parts)} layers are too many; at most {_MOST_LAYERS}", *others)
+        return tuple(click.IntRange(1, _WIDEST).convert(part, *others) for part in parts)
 
 
 class MinScore(click.ParamType[Any]):

@@ -1,12 +1,14 @@
 """The command that trains a classifier."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, at_least
+from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, Widths, at_least
 from tensor_guess.config import (
     BF16,
     BOTTLENECKS,
@@ -15,6 +17,8 @@ from tensor_guess.config import (
     FINAL_TENSOR,
     FLOAT32,
     GRAPH,
+    HIDDEN_EPOCHS,
+    HIDDEN_RATE,
     LABELS,
     MOST_HELD_OUT,
     PRECISIONS,
@@ -68,10 +72,29 @@ def _setting(
 @click.argument("tf_files", type=PATH)
 @_setting("--steps", "--how-many-training-steps", "steps", type=at_least(1), help="Training steps.")
 @_setting(
+    "--epochs",
+    "epochs",
+    type=at_least(1),
+    help="In place of --steps: how many times the training pictures are gone through.",
+)
+@click.option(
     "--learning-rate",
     "learning_rate",
     type=Finite(min=0, min_open=True),
-    help="Size of each step.",
+    help=f"Size of each step.  [default: {_DEFAULTS.learning_rate:g}; with --head {HIDDEN_RATE:g}]",
+)
+@click.option(
+    "--head",
+    "hidden",
+    type=Widths(),
+    default=(),
+    help="Widths of hidden layers before the softmax, as in 1024,1024,512.  [default: none]",
+)
+@_setting(
+    "--dropout",
+    "dropout",
+    type=Finite(min=0, max=1, max_open=True),
+    help="With --head: the share of a layer's outputs that a step leaves out.",
 )
 @_setting(
     "--train-batch-size",
@@ -181,7 +204,7 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
     from tensor_guess.training import train as training
 
     names = Training.__dataclass_fields__
-    options = Training(**{name: given.pop(name) for name in names})
+    options = _defaulted(Training(**{name: given.pop(name) for name in names}))
     if options.testing_percentage + options.validation_percentage > MOST_HELD_OUT:
         raise click.UsageError(
             "--testing-percentage and --validation-percentage leave too little to train on; "
@@ -194,6 +217,20 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
             click.echo(f"{shown(path):>70}  {label}")
     click.echo(f"Final test accuracy = {result.accuracy}")
     return LEFT_OUT if result.left_out else 0
+
+
+def _defaulted(options: Training) -> Training:
+    """Return the options, with the defaults that depend on others."""
+    context = click.get_current_context()
+    steps = context.get_parameter_source("steps") is not ParameterSource.DEFAULT
+    if steps and options.epochs:
+        raise click.UsageError("--steps and --epochs say the same; give one of them")
+    if options.hidden and not steps and not options.epochs:
+        options = replace(options, epochs=HIDDEN_EPOCHS)
+    if options.learning_rate is None:
+        rate = HIDDEN_RATE if options.hidden else _DEFAULTS.learning_rate
+        options = replace(options, learning_rate=rate)
+    return options
 
 
 COMMANDS = (train,)

@@ -29,17 +29,44 @@ from tensor_guess.images.scaling import Scaling
 # TensorFlow's own rule for names (node_def_util.cc).
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _RESERVED = ("final_training_ops/", "tensor_guess/")
+_HIDDEN = "final_training_ops/hidden"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A fully connected layer: x @ weights + biases; float32 [D, K] and [K]."""
+
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Head:
-    """The final layer: logits = bottlenecks @ weights + biases.
+    """What is trained: logits = x @ weights + biases; float32 [D, K] and [K].
 
-    weights: float32 [D, K]; biases: float32 [K].
+    x is the bottleneck, or what the `hidden` layers make of it, each followed by ReLU.
     """
 
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]
+    hidden: tuple[Layer, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Return the length of the bottlenecks that it takes."""
+        return len((self.hidden[0] if self.hidden else self).weights)
+
+    def logits(self, bottlenecks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits [N, K] of bottlenecks [N, D]."""
+        x = bottlenecks
+        for layer in self.hidden:
+            x = np.maximum(x @ layer.weights + layer.biases, np.float32(0))
+        return x @ self.weights + self.biases
+
+    def scaled(self, factor: float) -> "Head":
+        """Return the head whose logits are those of this one, times `factor`."""
+        times = np.float32(factor)
+        return Head(self.weights * times, self.biases * times, self.hidden)
 
 
 def with_head(
@@ -53,9 +80,17 @@ def with_head(
     builder = Builder()
     _decode_stage(builder, record.scaling)
     builder.graph.node.extend(map(plain, cut(backbone, record.scaling, BOTTLENECK)[1:]))
+    x = BOTTLENECK
+    for number, layer in enumerate(head.hidden):
+        scope = f"{_HIDDEN}{number}"
+        weights = builder.const(f"{scope}/weights", layer.weights)
+        biases = builder.const(f"{scope}/biases", layer.biases)
+        product = builder.floats("MatMul", f"{scope}/product", (x, weights))
+        summed = builder.floats("BiasAdd", f"{scope}/sum", (product, biases))
+        x = builder.floats("Relu", f"{scope}/relu", (summed,))
     weights = builder.const("final_training_ops/weights", head.weights)
     biases = builder.const("final_training_ops/biases", head.biases)
-    product = builder.floats("MatMul", "final_training_ops/product", (BOTTLENECK, weights))
+    product = builder.floats("MatMul", "final_training_ops/product", (x, weights))
     logits = builder.floats("BiasAdd", "final_training_ops/logits", (product, biases))
     builder.floats("Softmax", record.final_tensor, (logits,))
     builder.const(GRAPH_LABELS, record.labels)
@@ -66,6 +101,11 @@ def with_head(
         builder.const(GRAPH_FAMILIAR, familiar)
     builder.const(GRAPH_RECORD, json.dumps(kept, sort_keys=True))
     return builder.graph
+
+
+def is_hidden(node: str) -> bool:
+    """Return whether the node, by its name, is in a hidden layer of a head of ours."""
+    return node.startswith(_HIDDEN)
 
 
 def familiar_of(graph: GraphDef, classes: int, width: int) -> NDArray[np.uint8]:

@@ -100,7 +100,7 @@ def network(
     wanted: dict[str, tuple[int, ...]] = {record.final_tensor: parts.sizes[record.final_tensor]}
     count, places = 0, (0, 0)
     if besides.unknown:
-        packed = familiar_of(known.graph, len(record.labels), len(parts.head.weights))
+        packed = familiar_of(known.graph, len(record.labels), parts.head.width)
         count = len(packed)
         wanted[_cosines(builder, parts.bottleneck, unpacked(packed))] = (1, count)
     if besides.both:

@@ -51,7 +51,10 @@ def folds_of(examples: Examples, near: copies.Pairs | None, options: Training) -
     """
     truth = np.array(examples.truth, np.intp)
     trained_on = np.sort(np.concatenate(examples.of(Split.TRAINING)))
-    repeats = _repeats(len(examples.data.categories), are_few(examples))
+    few = are_few(examples)
+    repeats = _repeats(len(examples.data.categories), few)
+    if options.hidden:
+        repeats = int(few)  # such heads are trained one after the other, not side by side
     if near is None or not repeats:
         return np.full((0, len(truth)), -1, np.intp)
     found = np.full((repeats, len(truth)), -1, np.intp)
@@ -76,14 +79,14 @@ def out_of_fold(
     """
     rows = [np.flatnonzero(truth == k) for k in range(classes)]
     none: Sequence[Indices] = [np.empty(0, np.intp)] * classes
-    _, logits = heads.train_with_folds(
+    logits = heads.train_with_folds(
         bottlenecks,
         rows,
         none,
         options or Training(seed=seed),
         lambda *_: None,
         folds(truth, groups, repeats, seed),
-    )
+    ).out_of_fold
     mean: Floats = logits.mean(axis=0)
     return mean
 

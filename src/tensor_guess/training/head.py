@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from tensor_guess.config import Training
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.folds import FOLDS
-from tensor_guess.graphs.own import Head
+from tensor_guess.graphs.own import Head, Layer
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -22,6 +23,11 @@ _DRAWN = 5_000_000
 # How many rows of a batch are computed at one time. This bounds the memory.
 _PIECE = 10_000
 _HUGE = 1e20
+# So many validation images decide which head is the best, if there are more; fewer would decide by
+# chance, perhaps for a head that has learned nothing yet.
+_MOST_CHECKED, _FEWEST_CHECKED = 1000, 20
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,20 @@ def train(
     bottlenecks: [N, D]. training, validation: for each category, the rows that are its images.
     A batch draws a category at random, then one of its images, so that a category with few images
     counts as much as one with many. `look` is called every `eval_step_interval` steps and after
-    the last. Raise UserError if the weights grow without end.
+    the last; of the heads at these steps, the one is kept that `Best` finds. Raise UserError if the
+    weights grow without end.
     """
     none = np.empty((0, len(bottlenecks)), np.intp)
-    return train_with_folds(bottlenecks, training, validation, options, look, none)[0]
+    return train_with_folds(bottlenecks, training, validation, options, look, none).head
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head, the step after which it was kept, and logits [R, N, K] by the heads of the folds."""
+
+    head: Head
+    step: int
+    out_of_fold: Floats
 
 
 def train_with_folds(
@@ -60,7 +76,7 @@ def train_with_folds(
     options: Training,
     look: Callable[[Look, Head], None],
     folds: Indices,
-) -> tuple[Head, Floats]:
+) -> Fitted:
     """Return the head, as `train`, and logits [R, N, K] by heads that were not trained on the row.
 
     folds [R, N]: the fold of each row, in each of R repeats (evaluation/folds); -1 for rows that
@@ -79,7 +95,7 @@ def _trained(
     options: Training,
     look: Callable[[Look, Head], None],
     folds: Indices,
-) -> tuple[Head, Floats]:
+) -> Fitted:
     random = np.random.default_rng(options.seed)
     classes, left_out = len(training), _Folds(folds)
     bottlenecks, basis = _shortened(bottlenecks)
@@ -90,8 +106,9 @@ def _trained(
         np.zeros(classes * left_out.heads, np.float32),
     )
     own_head = left_out.head(heads, 0)
-    drawn = _Draws(training, options.train_batch_size, random)
-    checks = _Draws(validation, options.validation_batch_size, random)
+    drawn = Draws(training, options.train_batch_size, random)
+    checks = Draws(validation, options.validation_batch_size, random)
+    best = Best[Head](bottlenecks, validation)
     batch = np.empty((min(options.train_batch_size, _PIECE), bottlenecks.shape[1]), np.float32)
     for step in range(options.steps):
         rows, truth = drawn.next()
@@ -99,7 +116,7 @@ def _trained(
         seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
         rates = options.learning_rate / np.maximum(left_out.used[rows].sum(0), 1)
         with np.errstate(over="ignore", invalid="ignore"):  # `_check_weights` reports it
-            for part in _pieces(len(rows)):
+            for part in pieces(len(rows)):
                 taken, wanted = batch[: len(rows[part])], truth[part]
                 np.take(bottlenecks, rows[part], axis=0, out=taken, mode="clip")
                 logits = taken @ heads.weights + heads.biases
@@ -114,13 +131,52 @@ def _trained(
                 by_logits = scores.reshape(len(wanted), -1)
                 change = _sum(change, Head(taken.T @ by_logits, by_logits.sum(0)))
         if looking:
-            _check_weights(heads, step, options)
-            look(_look(step, bottlenecks, own_head, seen, checks), _lengthened(own_head, basis))
+            check_weights(heads, step, options)
+            best.see(step, own_head, lambda: Head(heads.weights.copy(), heads.biases.copy()))
+            look(look_at(step, bottlenecks, own_head, seen, checks), _lengthened(own_head, basis))
         assert change
         heads.weights[...] -= change.weights
         heads.biases[...] -= change.biases
-    _check_weights(heads, options.steps, options)
-    return _lengthened(own_head, basis), left_out.logits(bottlenecks, heads)
+    check_weights(heads, options.steps, options)
+    best.see(options.steps, own_head, lambda: heads)
+    kept = best.kept
+    logits = left_out.logits(bottlenecks, kept)
+    return Fitted(_lengthened(left_out.head(kept, 0), basis), best.step, logits)
+
+
+class Best(Generic[Kept]):
+    """What was seen when most validation images were right; the last, if there are too few of them.
+
+    Of several such, it is the one to which the true categories were likeliest.
+
+    bottlenecks: [N, D]; validation: for each category, the rows that are its images.
+    """
+
+    kept: Kept
+    step = 0
+
+    def __init__(self, bottlenecks: Floats, validation: Sequence[Indices]) -> None:
+        truth = np.concatenate([np.full(len(each), k) for k, each in enumerate(validation)])
+        rows = np.concatenate(validation)
+        every = -(-len(rows) // _MOST_CHECKED) or 1
+        self._rows, self._truth = bottlenecks[rows[::every]], truth[::every]
+        self._badness = np.inf, np.inf
+
+    def see(self, step: int, head: Head, keep: Callable[[], Kept]) -> None:
+        """Keep what `keep` returns if the head is as good as the best before, or better."""
+        badness = 0.0, 0.0
+        if len(self._rows) >= _FEWEST_CHECKED:
+            scores = softmax(head.logits(self._rows))
+            wrong = scores.argmax(axis=1) != self._truth
+            loss = cross_entropy(scores[np.arange(len(scores)), self._truth])
+            badness = float(wrong.mean()), loss
+        if badness <= self._badness:
+            self._badness, self.step, self.kept = badness, step, keep()
+
+
+def cross_entropy(scores: Floats) -> float:
+    """Return the mean cross entropy, in nats, of the true categories' scores [M]."""
+    return float(-np.log(np.maximum(scores, np.finfo(np.float32).tiny)).mean())
 
 
 def _shortened(bottlenecks: Floats) -> tuple[Floats, Floats | None]:
@@ -168,21 +224,20 @@ class _Folds:
             for fold in range(FOLDS):
                 own = self.head(heads, int(start) + fold)
                 rows = np.flatnonzero(folds == fold)
-                for part in _pieces(len(rows)):
-                    taken = bottlenecks[rows[part]]
-                    found[repeat, rows[part]] = taken @ own.weights + own.biases
+                for part in pieces(len(rows)):
+                    found[repeat, rows[part]] = own.logits(bottlenecks[rows[part]])
         return found
 
 
 def found_of(bottlenecks: Floats, rows: Indices, head: Head) -> Indices:
     """Return the number of the best category [M] for each of the M `rows` of bottlenecks [N, D]."""
     found = np.empty(len(rows), np.intp)
-    for part in _pieces(len(rows)):
-        found[part] = (bottlenecks[rows[part]] @ head.weights + head.biases).argmax(axis=1)
+    for part in pieces(len(rows)):
+        found[part] = head.logits(bottlenecks[rows[part]]).argmax(axis=1)
     return found
 
 
-class _Draws:
+class Draws:
     """Batches of (rows, categories): a random category, then a random row of it; size -1 is all."""
 
     def __init__(self, rows: Sequence[Indices], size: int, random: np.random.Generator) -> None:
@@ -218,12 +273,12 @@ class _Draws:
         self._next = 0
 
 
-def _look(
+def look_at(
     step: int,
     bottlenecks: Floats,
     head: Head,
     seen: Sequence[tuple[Floats, NDArray[np.bool_]]],
-    checks: _Draws,
+    checks: Draws,
 ) -> Look:
     """Return the Look at `step`.
 
@@ -234,13 +289,14 @@ def _look(
     return Look(
         step,
         float(right.mean()),
-        float(-np.log(np.maximum(scores, np.finfo(np.float32).tiny)).mean()),
+        cross_entropy(scores),
         float((found_of(bottlenecks, rows, head) == wanted).mean()) if len(rows) else float("nan"),
         len(rows),
     )
 
 
-def _pieces(count: int) -> list[slice]:
+def pieces(count: int) -> list[slice]:
+    """Return slices of so many rows, few enough to be computed at one time."""
     return [slice(start, start + _PIECE) for start in range(0, count, _PIECE)]
 
 
@@ -248,7 +304,8 @@ def _sum(one: Head | None, other: Head) -> Head:
     return Head(one.weights + other.weights, one.biases + other.biases) if one else other
 
 
-def _check_weights(head: Head, step: int, options: Training) -> None:
+def check_weights(head: Head | Layer, step: int, options: Training) -> None:
+    """Raise UserError if the weights grow without end."""
     # Larger weights, or NaN, would make the scores NaN.
     if not max(np.abs(each).max() for each in (head.weights, head.biases)) < _HUGE:
         raise UserError(

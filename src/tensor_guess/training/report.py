@@ -95,7 +95,7 @@ def _examples(taught: Taught) -> tuple[Example, ...]:
     examples, judged = taught.examples, taught.judged
     rows = np.array([i for i, part in enumerate(examples.parts) if part is not Split.TRAINING])
     rows = rows.astype(np.intp)
-    logits = taught.bottlenecks[rows] @ taught.head.weights + taught.head.biases
+    logits = taught.head.logits(taught.bottlenecks[rows])
     out_of_fold = judged.scores(taught.temperature)
     scores = dict(zip(rows.tolist(), softmax(logits), strict=True))
     scores |= dict(zip(judged.rows.tolist(), out_of_fold, strict=True))

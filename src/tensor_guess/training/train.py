@@ -43,10 +43,10 @@ from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder
-from tensor_guess.training import doctor, not_duplicates, outputs, report, unknown
+from tensor_guess.training import deep_head, doctor, not_duplicates, outputs, report, unknown
 from tensor_guess.training import head as heads
 from tensor_guess.training.cross_validation import Judged, are_few, folds_of
-from tensor_guess.training.head import Look
+from tensor_guess.training.head import Fitted, Look
 from tensor_guess.training.outputs import Outputs
 from tensor_guess.training.report import Taught
 from tensor_guess.training.summaries import Summaries
@@ -124,6 +124,9 @@ def train(job: Job) -> Trained:
     if are_few(examples):
         job = replace(job, options=replace(job.options, testing_percentage=0))
         examples = arrange(data, rows, job.options)
+    if job.options.epochs:
+        steps = _steps_of(job.options, examples)
+        job = replace(job, options=replace(job.options, steps=steps))
     _say_parts(examples, rows)
     bottlenecks = rows.bottlenecks[examples.rows]
     near = copies.pairs_soon(bottlenecks)
@@ -132,13 +135,16 @@ def train(job: Job) -> Trained:
     record = _record(data, extractor, job.final_tensor)
     looks: list[Look] = []
     folds = folds_of(examples, near, job.options)
-    head, judged = _steps(job, examples, bottlenecks, folds, extractor.backbone, record, looks)
+    fitted = _steps(job, examples, bottlenecks, folds, extractor.backbone, record, looks)
+    if fitted.step < job.options.steps:
+        progress.say(f"kept the head after step {fitted.step}: validation was best there")
+    head, judged = fitted.head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), fitted.out_of_fold)
     head, temperature = calibrated(head, examples, bottlenecks, judged)
     if are_few(examples):
         result, metrics = _cross_validated(examples, judged)
     else:
         result, metrics = _test(job.options, examples, bottlenecks, head, judged)
-    metrics["temperature"] = temperature
+    metrics |= {"temperature": temperature, "kept_step": fitted.step}
     logits = judged.logits[:, judged.rows] / np.float32(temperature)
     record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
     graph = with_head(extractor.backbone.graph, head, record, familiar)
@@ -152,6 +158,12 @@ def train(job: Job) -> Trained:
     return result
 
 
+def _steps_of(options: Training, examples: Examples) -> int:
+    """Return how many steps the epochs take."""
+    count = sum(map(len, examples.of(Split.TRAINING)))
+    return (options.epochs or 0) * -(-count // options.train_batch_size)
+
+
 def _steps(
     job: Job,
     examples: Examples,
@@ -160,7 +172,7 @@ def _steps(
     backbone: Backbone,
     record: Record,
     looks: list[Look],
-) -> tuple[Head, Judged]:
+) -> Fitted:
     """Return the head, and what the heads of the folds make of what they did not see."""
     summaries = Summaries(job.summaries_dir)
     with progress.bar("Training", job.options.steps) as show, summaries:
@@ -178,8 +190,9 @@ def _steps(
                 outputs.publish_graph(path, graphs.serialise(graph))
 
         parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
-        head, logits = heads.train_with_folds(bottlenecks, *parts, job.options, look, folds)
-        return head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), logits)
+        hidden = job.options.hidden
+        fit = deep_head.train_with_folds if hidden else heads.train_with_folds
+        return fit(bottlenecks, *parts, job.options, look, folds)
 
 
 def calibrated(
@@ -198,10 +211,9 @@ def calibrated(
         )
     else:
         rows = np.concatenate(examples.of(Split.VALIDATION))
-        logits = bottlenecks[rows] @ head.weights + head.biases
+        logits = head.logits(bottlenecks[rows])
         found = temperature_of(logits, truth[rows], len(rows))
-    scale = np.float32(1 / found)
-    return Head(head.weights * scale, head.biases * scale), found
+    return head.scaled(1 / found), found
 
 
 def _cross_validated(examples: Examples, judged: Judged) -> tuple[Trained, dict[str, object]]:

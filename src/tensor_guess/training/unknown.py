@@ -43,11 +43,11 @@ def learned(
         found = unknown.of_training(bottlenecks[rows], truth[rows], scores)
     elif len(held_out):
         asked = bottlenecks[held_out]
-        scores = softmax(asked @ head.weights + head.biases)
+        scores = softmax(head.logits(asked))
         found = unknown.novelty(*familiar.cosines(asked), scores)
     else:
         asked = bottlenecks[trained_on]
-        scores = softmax(asked @ head.weights + head.biases)
+        scores = softmax(head.logits(asked))
         found = unknown.of_training(asked, truth[trained_on], scores)
     least = min(map(len, own))
     if least < _FEW:

@@ -19,7 +19,7 @@ Indices = NDArray[np.intp]
 # Share of the known pictures that are to pass.
 PASSING = 0.95
 # How much a nat of entropy counts beside the distance (1 - cosine); chosen by bench/unknown.py.
-_DOUBT = 0.5
+_DOUBT = 0.4
 # A graph holds at most about this many training pictures' rows, of one byte a number.
 _MOST_ROWS = 512
 _TINY = np.finfo(np.float32).tiny
@@ -66,8 +66,8 @@ def novelty(middles: Floats, rows: Floats, scores: Floats) -> Floats:
     """Return how new each of M pictures is [M].
 
     `middles` [M, K], `rows` [M, N]: cosines of `Familiar`; `scores` [M, K]. It is the mean of the
-    distances to the nearest picture (Sun 2022) and to the nearest category's middle, and half the
-    entropy of the scores.
+    distances to the nearest picture (Sun 2022) and to the nearest category's middle, and _DOUBT
+    times the entropy of the scores.
     """
     distance = 1 - (middles.max(axis=1) + rows.max(axis=1)) / 2
     found: Floats = distance + _DOUBT * entropy(scores)

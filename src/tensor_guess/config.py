@@ -63,6 +63,28 @@ FEW = 8
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """How far versions of a training picture may be from it; nothing is changed by default."""
+
+    # Percent, as in `retrain.py`: the margin cut off, how much it is enlarged, how bright it is.
+    flip: bool = False
+    crop: int = 0
+    scale: int = 0
+    brightness: int = 0
+    # Degrees, and shares of a side, as in Keras.
+    rotation: float = 0.0
+    shear: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    # How many versions of each picture are trained on, besides itself.
+    versions: int = 8
+
+
+# What --augment stands for.
+AUGMENT = Augmentation(flip=True, brightness=20, rotation=10, zoom=0.15, shift=0.1)
+
+
+@dataclass(frozen=True)
 class Training:
     """How to train the head; names and values are those of TensorFlow's `retrain.py`."""
 
@@ -74,6 +96,8 @@ class Training:
     # Widths of the head's hidden layers, and the share of their outputs that a step leaves out.
     hidden: tuple[int, ...] = ()
     dropout: float = 0.2
+    # Never applied to what is validated or tested on.
+    augmentation: Augmentation | None = None
     # Images drawn for a step: a category at random, then one of its images.
     train_batch_size: int = 100
     # Images drawn for each validation; -1 is the whole split.

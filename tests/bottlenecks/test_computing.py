@@ -1,14 +1,17 @@
 """Rows: nothing is read or computed twice, and what cannot be read is left out."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from made.rows import Computer, photo, photos
 from tensor_guess.bottlenecks import computing
-from tensor_guess.images import decoding, encoded
+from tensor_guess.config import Augmentation
+from tensor_guess.images import augment, decoding, encoded
 from tensor_guess.images.dataset import label_of
 
 
@@ -210,3 +213,49 @@ def test_readonly_rows_are_the_same_and_nothing_is_written(
     computer.npy[0].write_bytes(b"damaged")
     computing.Computer(computer.folder, computer.extractor, readonly=True).rows(files)
     assert computer.npy[0].read_bytes() == b"damaged"
+
+
+# --- versions to train on
+
+
+def test_versions_are_computed_once_and_kept_beside_the_pictures(
+    computer: Computer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = photos(tmp_path / "data", 9)
+    rows, how = computer(files), Augmentation(flip=True, rotation=20, versions=3)
+    found = versions(computer, files, rows.keys, how)
+    assert found.shape == (9, 3, rows.bottlenecks.shape[1])
+    assert "augmenting: 3 versions of 9 pictures, 27 of them new: about 0 seconds" in (
+        capsys.readouterr().err
+    )
+    pictures = [encoded.read(path) for path in files]
+    scaling = computer.extractor.backbone.scaling
+    made = [
+        augment.versions(each, scaling, how, [augment.key_of(each.key, how, n) for n in range(3)])
+        for each in pictures
+    ]
+    expected = computer.network.run((None, image) for each in made for image in each)
+    np.testing.assert_array_equal(found.reshape(27, -1), [row for _, row in expected])
+    started = computer.started
+    np.testing.assert_array_equal(versions(computer, files, rows.keys, how), found)
+    assert computer.started == started
+    more = versions(computer, files, rows.keys, replace(how, versions=4))
+    np.testing.assert_array_equal(more[:, :3], found)
+    assert "augmenting: 4 versions of 9 pictures, 9 of them new" in capsys.readouterr().err
+
+
+def test_a_picture_that_is_gone_stands_for_its_versions(computer: Computer, tmp_path: Path) -> None:
+    files = photos(tmp_path / "data", 3)
+    rows, how = computer(files), Augmentation(flip=True, versions=2)
+    files[0].unlink()
+    photo(files[1], 77)
+    found = versions(computer, files, rows.keys, how)
+    for number in (0, 1):
+        np.testing.assert_array_equal(found[number], rows.bottlenecks[[number, number]])
+    assert versions(computer, files[:2], rows.keys[:2], how).shape[0] == 2
+
+
+def versions(
+    computer: Computer, files: list[Path], keys: tuple[bytes, ...], how: Augmentation
+) -> NDArray[np.float32]:
+    return computing.Computer(computer.folder, computer.extractor).versions(files, keys, how)

@@ -1,6 +1,7 @@
 """How `train` is asked: what goes to the job, and what has nothing left to do."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 
 from made.place import ROOT
 from tensor_guess.commands import train as command
-from tensor_guess.config import BF16, DATA, GRAPH, LABELS, Training
+from tensor_guess.config import AUGMENT, BF16, DATA, GRAPH, LABELS, Augmentation, Training
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.images.files import LeftOut
 from tensor_guess.training import train as training
@@ -62,8 +63,7 @@ def test_too_little_to_train_on_is_said_before_any_work(jobs: list[Job]) -> None
 
 @pytest.mark.parametrize("name", command._NOTHING_TO_DO)
 def test_an_option_with_nothing_to_do_says_so(jobs: list[Job], name: str) -> None:
-    value = [] if name in command._FLAGS_WITHOUT_VALUE else ["1"]
-    done = CliRunner().invoke(command.train, ["cars", name, *value])
+    done = CliRunner().invoke(command.train, ["cars", name, "1"])
     assert (done.exit_code, len(jobs)) == (0, 1)
     assert done.stderr == f"{name} does nothing here: {command._NOTHING_TO_DO[name]}\n"
 
@@ -83,7 +83,7 @@ def test_the_defaults_in_the_docs_are_those_of_the_options() -> None:
             told = rows[option.opts[0]].replace("`", "")
             more = f"else the {default.removeprefix('its ')}"
             assert told == default or told.endswith(more), option.opts[0]
-    assert len(compared) == 20
+    assert len(compared) == 21
 
 
 def test_the_help_names_what_is_written() -> None:
@@ -133,3 +133,35 @@ def test_a_head_or_epochs_that_cannot_be_are_said_before_any_work(
     done = CliRunner().invoke(command.train, ["cars", *given.split()])
     assert (done.exit_code, jobs) == (2, [])
     assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", None),
+        ("--versions=3", None),
+        ("--augment", AUGMENT),
+        ("--augment --versions=3 --rotation=0", replace(AUGMENT, versions=3, rotation=0.0)),
+        (
+            "--flip_left_right --random_crop=10 --random_scale=20 --random_brightness=30",
+            Augmentation(flip=True, crop=10, scale=20, brightness=30),
+        ),
+        (
+            "--rotation=15 --shear=5 --zoom=0.2 --shift=0.1",
+            Augmentation(rotation=15, shear=5, zoom=0.2, shift=0.1),
+        ),
+    ],
+)
+def test_what_versions_to_make(jobs: list[Job], given: str, expected: Augmentation | None) -> None:
+    CliRunner().invoke(command.train, ["cars", *given.split()], standalone_mode=False)
+    assert [job.options for job in jobs] == [Training(augmentation=expected)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["--random_crop=101", "--random_scale=-1", "--rotation=181", "--zoom=1", "--shift=nan",
+     "--versions=0", "--shear=90", "--random_brightness=x"],
+)  # fmt: skip
+def test_versions_that_cannot_be_are_wrong_usage(jobs: list[Job], given: str) -> None:
+    done = CliRunner().invoke(command.train, ["cars", given])
+    assert (done.exit_code, jobs) == (2, [])

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from made.place import ROOT, Run
 from made.terminal import on_terminal
 from tensor_guess.config import GRAPH, LABELS, NOT_DUPLICATES, RECORD, REPORT
 from tensor_guess.training import not_duplicates
+from tensor_guess.training.train import with_versions
 
 LITE = ("--backbone", "efficientnet_lite0")
 FEW = (*LITE, "--steps", "50")
@@ -196,6 +198,34 @@ def test_near_copies_across_categories_are_told_until_they_are_known(
     assert said not in call("train", tf_files, *FEW).stderr
     report = (tf_files / REPORT).read_bytes()
     assert b"nearly identical pictures in different categories" not in report
+
+
+@pytest.mark.slow
+def test_versions_of_training_pictures_are_trained_on_and_shown(tf_files: Path, call: Run) -> None:
+    done = call("train", tf_files, *FEW, "--augment", "--versions", "2")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads((tf_files / RECORD).read_text())["counts"]
+    own = sum(each["training"] for each in counts.values())
+    assert f"augmenting: 2 versions of {own} pictures, {2 * own} of them new" in done.stderr
+    assert b"Versions that were trained on" in (tf_files / REPORT).read_bytes()
+    first = [(tf_files / name).read_bytes() for name in OUTPUTS]
+    again = call("train", tf_files, *FEW, "--augment", "--versions", "2")
+    assert "augmenting" not in again.stderr
+    assert [(tf_files / name).read_bytes() for name in OUTPUTS] == first
+    assert call("train", tf_files, *FEW).returncode == 0
+    assert (tf_files / GRAPH).read_bytes() != first[2]
+    assert b"Versions that were trained on" not in (tf_files / REPORT).read_bytes()
+
+
+def test_versions_are_in_their_picture_s_category_and_fold() -> None:
+    bottlenecks = np.arange(12, dtype=np.float32).reshape(6, 2)
+    training = [np.array([0, 2]), np.array([3, 5])]
+    folds = np.array([[0, -1, 1, 2, -1, 3]])
+    new = np.arange(100, 116, dtype=np.float32).reshape(4, 2, 2)  # of 0, 2, 3 and 5
+    rows, longer, split = with_versions(bottlenecks, new, training, folds)
+    np.testing.assert_array_equal(rows[6:], new.reshape(8, 2))
+    assert [each.tolist() for each in longer] == [[0, 2, 6, 7, 8, 9], [3, 5, 10, 11, 12, 13]]
+    assert split.tolist() == [[0, -1, 1, 2, -1, 3, 0, 0, 1, 1, 2, 2, 3, 3]]
 
 
 @pytest.mark.slow

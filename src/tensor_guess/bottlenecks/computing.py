@@ -3,9 +3,11 @@ bottlenecks/<fingerprint>/   the rows of one extractor, see `cache`
 bottlenecks/seen             which file had which key, see `seen`
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,17 @@ from numpy.typing import NDArray
 from tensor_guess.bottlenecks.cache import Cache
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.seen import Seen
-from tensor_guess.errors import Unreadable
+from tensor_guess.config import Augmentation
+from tensor_guess.errors import Unreadable, counted
 from tensor_guess.graphs.network import Network
-from tensor_guess.images import encoded
+from tensor_guess.images import augment, encoded
 from tensor_guess.images.files import LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress
+
+# So many versions are computed to tell how long the rest takes: fewer do not fill the pipeline.
+_PROBE = 64
 
 # Returns the row that an old program stored for a file, or None.
 StoredRow = Callable[[Path], NDArray[np.float32] | None]
@@ -69,6 +75,61 @@ class Computer:
         keys = tuple(pass_.keys[path] for path in readable)
         left_out = tuple(pass_.left_out)
         return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
+
+    def versions(
+        self, paths: Sequence[Path], keys: Sequence[bytes], how: Augmentation
+    ) -> NDArray[np.float32]:
+        """Return the bottlenecks [N, V, D] of each picture's versions, and cache new ones.
+
+        keys: the pictures' own. A picture that can no longer be read as it was stands for its
+        versions.
+        """
+        pass_ = self._pass()
+        wanted = [[augment.key_of(key, how, i) for i in range(how.versions)] for key in keys]
+        missing = [
+            (path, key, [each for each in own if each not in pass_.cache])
+            for path, key, own in zip(paths, keys, wanted, strict=True)
+        ]
+        missing = [each for each in missing if each[2]]
+        pairs = self._distorted(missing, how)
+        total = sum(len(own) for _, _, own in missing)
+        probe = list(islice(pairs, _PROBE))
+        if probe:
+            network = self._network  # compiled before the rate is measured
+            started = time.monotonic()
+            computed = list(network.run(probe))
+            seconds = (time.monotonic() - started) / len(probe) * (total - len(probe))
+            progress.say(
+                f"augmenting: {how.versions} versions of {counted(len(paths), 'picture')}, "
+                f"{total} of them new: about {seconds:.0f} seconds"
+            )
+            rest = network.run(pairs)
+            for key, row in progress.track(chain(computed, rest), total, "Versions"):
+                pass_.cache.add(key, row)
+            pass_.cache.flush()
+        found = [
+            each if each in pass_.cache else key
+            for key, own in zip(keys, wanted, strict=True)
+            for each in own
+        ]
+        return pass_.cache.rows(found).reshape(len(keys), how.versions, -1)
+
+    def _distorted(
+        self, missing: Sequence[tuple[Path, bytes, list[bytes]]], how: Augmentation
+    ) -> Iterator[tuple[bytes, Pixels]]:
+        scaling = self.extractor.backbone.scaling
+
+        def made(job: tuple[Path, bytes, list[bytes]]) -> list[Pixels]:
+            path, key, own = job
+            picture = encoded.read(path)
+            if picture.key != key:
+                raise Unreadable("was changed meanwhile")
+            return augment.versions(picture, scaling, how, own)
+
+        looked = encoded.ahead(made, missing, weigh=lambda job: encoded.size_of(job[0]))
+        for (_, _, own), images in looked:
+            if not isinstance(images, Unreadable):
+                yield from zip(own, images, strict=True)
 
     def peek(self, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
         """Return the bottleneck of each readable file as `rows` does; add none to the cache."""

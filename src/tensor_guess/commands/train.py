@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, Widths, at_least
 from tensor_guess.config import (
+    AUGMENT,
     BF16,
     BOTTLENECKS,
     DATA,
@@ -23,12 +24,14 @@ from tensor_guess.config import (
     MOST_HELD_OUT,
     PRECISIONS,
     REPORT,
+    Augmentation,
     Training,
 )
 from tensor_guess.errors import shown
 
 _DEFAULTS = Training()
 _LARGEST_BATCH = 1_000_000
+_PERCENT, _SHARE = click.IntRange(0, 100), Finite(0, 0.9)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Options of retrain.py that have no effect here, with the message to print if one is given.
@@ -37,26 +40,20 @@ _NOTHING_TO_DO = {
     "--saved-model-dir": "no SavedModel is written; the frozen graph is the result",
     "--checkpoint-path": "training takes a second and needs no checkpoint",
     "--logging-verbosity": "everything is always said on stderr",
-    "--flip-left-right": "pictures are not distorted; add flipped ones to the folder",
-    "--random-crop": "pictures are not distorted",
-    "--random-scale": "pictures are not distorted",
-    "--random-brightness": "pictures are not distorted",
 }
-_FLAGS_WITHOUT_VALUE = {"--flip-left-right"}
 
 
 def _nothing_to_do(context: click.Context, option: click.Parameter, value: Any) -> None:
-    if value not in (None, False):
+    if value is not None:
         name = option.opts[0]
         click.echo(f"{name} does nothing here: {_NOTHING_TO_DO[name]}", err=True)
 
 
 def _classic_options(command: Any) -> Any:
     for name in _NOTHING_TO_DO:
-        flag = name in _FLAGS_WITHOUT_VALUE
-        command = click.option(
-            name, is_flag=flag, expose_value=False, hidden=True, callback=_nothing_to_do
-        )(command)
+        command = click.option(name, expose_value=False, hidden=True, callback=_nothing_to_do)(
+            command
+        )
     return command
 
 
@@ -66,6 +63,16 @@ def _setting(
     """Return an option for a field of Training, the last of the names, with the field's default."""
     default = getattr(_DEFAULTS, names_and_field[-1])
     return click.option(*names_and_field, type=type, default=default, show_default=True, help=help)
+
+
+def _distortion(
+    name: str, field: str, type: click.ParamType[Any] | None, help: str, show: bool = False
+) -> Callable[[_Function], _Function]:
+    """Return an option for a field of Augmentation; without a type, it is a flag."""
+    said = getattr(AUGMENT, field)
+    note = f"  [default: {said}]" if show else f"  [--augment: {said}]" if said else ""
+    kind: dict[str, Any] = {"is_flag": True} if type is None else {"type": type}
+    return click.option(name, field, default=None, help=help + note, **kind)
 
 
 @click.command(cls=Command)
@@ -139,6 +146,20 @@ def _setting(
     help="Seed of all random draws; the same seed gives the same graph.",
 )
 @click.option(
+    "--augment",
+    is_flag=True,
+    help="Train on versions of each picture too: mirrored, turned, zoomed, shifted, brighter.",
+)
+@_distortion("--flip-left-right", "flip", None, "Mirror half of the versions.")
+@_distortion("--random-crop", "crop", _PERCENT, "Margin to cut off, in percent.")
+@_distortion("--random-scale", "scale", _PERCENT, "Most by which to enlarge, in percent.")
+@_distortion("--random-brightness", "brightness", _PERCENT, "Most change, in percent.")
+@_distortion("--rotation", "rotation", Finite(0, 180), "Most degrees to turn.")
+@_distortion("--shear", "shear", Finite(0, 60), "Most degrees to shear.")
+@_distortion("--zoom", "zoom", _SHARE, "Most zoom in or out, from 0 to 0.9.")
+@_distortion("--shift", "shift", _SHARE, "Most shift, in sides of the picture.")
+@_distortion("--versions", "versions", click.IntRange(1, 100), "Versions of each picture.", True)
+@click.option(
     "--backbone",
     "--architecture",
     "--tfhub-module",
@@ -204,6 +225,7 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
     from tensor_guess.training import train as training
 
     names = Training.__dataclass_fields__
+    given["augmentation"] = _augmentation(given)
     options = _defaulted(Training(**{name: given.pop(name) for name in names}))
     if options.testing_percentage + options.validation_percentage > MOST_HELD_OUT:
         raise click.UsageError(
@@ -217,6 +239,14 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
             click.echo(f"{shown(path):>70}  {label}")
     click.echo(f"Final test accuracy = {result.accuracy}")
     return LEFT_OUT if result.left_out else 0
+
+
+def _augmentation(given: dict[str, Any]) -> Augmentation | None:
+    """Take the options of it out of those given, and return it; None if none is meant."""
+    start = AUGMENT if given.pop("augment") else Augmentation()
+    told = {name: given.pop(name) for name in Augmentation.__dataclass_fields__}
+    found = replace(start, **{name: value for name, value in told.items() if value is not None})
+    return None if replace(found, versions=start.versions) == Augmentation() else found
 
 
 def _defaulted(options: Training) -> Training:

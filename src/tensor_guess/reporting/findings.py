@@ -52,7 +52,8 @@ class Findings:
     `not_counted`: test pictures left out as near copies of training pictures. `near_copies`: pairs
     of numbers of examples. `suspects`: numbers of examples whose label may be wrong, worst first.
     `by_folds`: the tested examples were judged by classifiers that were trained without them.
-    `settings`: the options of training.
+    `settings`: the options of training. `augmented`: a JPEG file of some versions that were trained
+    on, each row those of one picture.
     """
 
     record: Record
@@ -70,6 +71,7 @@ class Findings:
     near_copies: tuple[tuple[int, int], ...] | None = None
     suspects: tuple[int, ...] | None = None
     temperature: float = 1.0
+    augmented: bytes | None = None
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:

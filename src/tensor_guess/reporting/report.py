@@ -176,6 +176,7 @@ class _Page:
             "thresholds": self._thresholds(truth, scores),
             "tested": [i for i in findings.tested if i in self.chosen],
             "charts": _charts(findings.curves),
+            "augmented": _uri(findings.augmented) if findings.augmented else None,
             "looks": _few_looks(findings.curves),
             "splits": tuple(Split),
             "left_out": findings.left_out[:_MOST_LEFT_OUT],

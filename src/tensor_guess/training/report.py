@@ -1,7 +1,8 @@
 """The report on a new classifier: collect what is known about it, and draw the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tensor_guess.bottlenecks.examples import Examples
 from tensor_guess.bottlenecks.inside import Inside
-from tensor_guess.config import FEW
+from tensor_guess.config import FEW, Augmentation
 from tensor_guess.errors import Unreadable, UserError
 from tensor_guess.evaluation import copies, label_errors, maps
 from tensor_guess.evaluation.accuracy import Accuracy
@@ -18,7 +19,7 @@ from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.own import Head
-from tensor_guess.images import decoding, encoded
+from tensor_guess.images import augment, decoding, encoded
 from tensor_guess.images.dataset import Split
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.thumbnails import jpeg, thumbnails
@@ -32,6 +33,8 @@ Floats = NDArray[np.float32]
 # Up to so many pictures, the longer side of each has so many pixels.
 _SIZES = ((120, 160), (250, 112), (report.MOST_PICTURES, 80))
 _MOST_MAPS = 60
+# Of versions: so many categories, so many of each, and their sides in pixels.
+_MOST_SHOWN, _MOST_VERSIONS, _VERSION_SIZE = 5, 8, 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ class Taught:
     judged: Judged
     temperature: float
     tested: dict[int, int]
+    augmentation: Augmentation | None = None
 
 
 def findings(taught: Taught, story: Mapping[str, Any], digest: str) -> Findings:
@@ -81,6 +85,7 @@ def findings(taught: Taught, story: Mapping[str, Any], digest: str) -> Findings:
         near_copies=_pairs(taught.near),
         suspects=suspects,
         temperature=taught.temperature,
+        augmented=_augmented(taught),
     )
 
 
@@ -105,6 +110,23 @@ def _examples(taught: Taught) -> tuple[Example, ...]:
         Example(path, k, part, given.get(i), scores.get(i), i in taught.tested)
         for i, (path, k, part) in enumerate(every)
     )
+
+
+def _augmented(taught: Taught) -> bytes | None:
+    """Return a JPEG file: versions of the first training picture of each of some categories."""
+    if taught.augmentation is None:
+        return None
+    how = replace(taught.augmentation, versions=min(taught.augmentation.versions, _MOST_VERSIONS))
+    scaling = replace(taught.record.scaling, size=_VERSION_SIZE, classic=False)
+    found = []
+    for own in taught.examples.of(Split.TRAINING)[:_MOST_SHOWN]:
+        key = taught.examples.keys[own[0]]
+        keys = [augment.key_of(key, how, number) for number in range(how.versions)]
+        with suppress(Unreadable):  # it was changed meanwhile
+            picture = encoded.read(taught.examples.paths[own[0]])
+            row = augment.versions(picture, scaling, how, keys)
+            found.append(np.concatenate([np.asarray(each, np.uint8) for each in row], axis=1))
+    return jpeg(np.concatenate(found)) if found else None
 
 
 def _pairs(near: copies.Pairs | None) -> tuple[tuple[int, int], ...] | None:

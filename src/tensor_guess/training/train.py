@@ -17,9 +17,10 @@ from tensor_guess import __version__
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.bottlenecks import gathering
-from tensor_guess.bottlenecks.computing import Rows
+from tensor_guess.bottlenecks.computing import Computer, Rows
 from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.bottlenecks.extractor import Extractor
+from tensor_guess.bottlenecks.gathering import Source
 from tensor_guess.config import (
     BF16,
     FINAL_TENSOR,
@@ -135,7 +136,8 @@ def train(job: Job) -> Trained:
     record = _record(data, extractor, job.final_tensor)
     looks: list[Look] = []
     folds = folds_of(examples, near, job.options)
-    fitted = _steps(job, examples, bottlenecks, folds, extractor.backbone, record, looks)
+    versions = _versions(job, source, examples, extractor)
+    fitted = _steps(job, examples, bottlenecks, versions, folds, extractor.backbone, record, looks)
     if fitted.step < job.options.steps:
         progress.say(f"kept the head after step {fitted.step}: validation was best there")
     head, judged = fitted.head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), fitted.out_of_fold)
@@ -148,9 +150,8 @@ def train(job: Job) -> Trained:
     logits = judged.logits[:, judged.rows] / np.float32(temperature)
     record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
     graph = with_head(extractor.backbone.graph, head, record, familiar)
-    taught = Taught(
-        record, examples, bottlenecks, doubtful, looks, head, judged, temperature, result.tested
-    )
+    result_of = temperature, result.tested, job.options.augmentation
+    taught = Taught(record, examples, bottlenecks, doubtful, looks, head, judged, *result_of)
     _write(job, graph, taught, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
     if instead:
@@ -168,6 +169,7 @@ def _steps(
     job: Job,
     examples: Examples,
     bottlenecks: NDArray[np.float32],
+    versions: NDArray[np.float32],
     folds: NDArray[np.intp],
     backbone: Backbone,
     record: Record,
@@ -189,10 +191,52 @@ def _steps(
                 path = job.intermediate_dir / f"intermediate_{at.step}.pb"
                 outputs.publish_graph(path, graphs.serialise(graph))
 
-        parts = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
-        hidden = job.options.hidden
-        fit = deep_head.train_with_folds if hidden else heads.train_with_folds
-        return fit(bottlenecks, *parts, job.options, look, folds)
+        training, validation = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
+        bottlenecks, training, folds = with_versions(bottlenecks, versions, training, folds)
+        fit = deep_head.train_with_folds if job.options.hidden else heads.train_with_folds
+        fitted = fit(bottlenecks, training, validation, job.options, look, folds)
+        return replace(fitted, out_of_fold=fitted.out_of_fold[:, : len(examples.truth)])
+
+
+def _versions(
+    job: Job, source: Source, examples: Examples, extractor: Extractor
+) -> NDArray[np.float32]:
+    """Return the bottlenecks [T, V, D] of the training split's versions, category by category."""
+    own = np.concatenate(examples.of(Split.TRAINING))
+    how = job.options.augmentation
+    if how is None:
+        return np.empty((len(own), 0, extractor.length), np.float32)
+    if source.data is None:
+        raise UserError(
+            f"there are bottlenecks but no pictures to augment; put them into "
+            f"{shown(source.photos)}"
+        )
+    paths, keys = ([of[i] for i in own] for of in (examples.paths, examples.keys))
+    return Computer(source.cache, extractor).versions(paths, keys, how)
+
+
+def with_versions(
+    bottlenecks: NDArray[np.float32],
+    versions: NDArray[np.float32],
+    training: list[NDArray[np.intp]],
+    folds: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], list[NDArray[np.intp]], NDArray[np.intp]]:
+    """Return bottlenecks [N + T * V, D], training and folds [R, N + T * V] with the versions.
+
+    versions [T, V, D]: those of the images in `training`, in that order. They are in their image's
+    category and fold.
+    """
+    count, each = versions.shape[:2]
+    if not each:
+        return bottlenecks, training, folds
+    images = np.concatenate(training)
+    numbers = len(bottlenecks) + np.arange(count * each).reshape(count, each)
+    parts = np.split(numbers, np.cumsum([len(rows) for rows in training])[:-1])
+    longer = [
+        np.concatenate([rows, new.ravel()]) for rows, new in zip(training, parts, strict=True)
+    ]
+    rows = np.concatenate([bottlenecks, versions.reshape(-1, bottlenecks.shape[1])])
+    return rows, longer, np.concatenate([folds, np.repeat(folds[:, images], each, axis=1)], axis=1)
 
 
 def calibrated(

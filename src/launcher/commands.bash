@@ -29,7 +29,10 @@ train
   --intermediate-output-graphs-dir folder
   --steps value
   --how-many-training-steps value
+  --epochs value
   --learning-rate value
+  --head value
+  --dropout value
   --train-batch-size value
   --validation-batch-size value
   --test-batch-size value
@@ -52,10 +55,16 @@ train
   --saved-model-dir value
   --checkpoint-path value
   --logging-verbosity value
+  --augment flag
   --flip-left-right flag
   --random-crop value
   --random-scale value
   --random-brightness value
+  --rotation value
+  --shear value
+  --zoom value
+  --shift value
+  --versions value
 train,guess,classify-dir,evaluate,study
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share

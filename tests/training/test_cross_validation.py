@@ -9,6 +9,7 @@ from tensor_guess.config import Training
 from tensor_guess.evaluation import copies
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.images.dataset import Category, Dataset, Split
+from tensor_guess.training import cross_validation
 from tensor_guess.training.cross_validation import FEW_PICTURES, are_few, folds_of, out_of_fold
 
 Floats = NDArray[np.float32]
@@ -77,6 +78,12 @@ def test_many_pictures_are_not_cross_validated() -> None:
     near = copies.pairs_soon(np.zeros((5001, 1), np.float32))
     assert near is None
     assert folds_of(examples(40, 40), near, Training()).shape == (0, 80)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_nobody_judged_there_are_no_scores() -> None:
+    judged = cross_validation.Judged(np.empty(0, np.intp), np.zeros((0, 7, 3), np.float32))
+    assert judged.scores(2).shape == (0, 3)
 
 
 def test_what_can_be_told_apart_is_out_of_fold_too() -> None:

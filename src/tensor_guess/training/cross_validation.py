@@ -33,6 +33,8 @@ class Judged:
 
     def scores(self, temperature: float = 1.0) -> Floats:
         """Return scores [M, K], the mean of the repeats."""
+        if not len(self.rows):
+            return np.empty((0, self.logits.shape[-1]), np.float32)
         mean: Floats = softmax(self.logits[:, self.rows] / np.float32(temperature)).mean(axis=0)
         return mean
 

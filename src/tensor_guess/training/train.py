@@ -264,7 +264,7 @@ def _cross_validated(examples: Examples, judged: Judged) -> tuple[Trained, dict[
     """Return the accuracy out of fold, and the metrics for model.json."""
     progress.say(
         f"few pictures: each of {len(judged.rows)} was judged by heads that were trained without "
-        f"it ({FOLDS} folds, {len(judged.logits)} times); the classifier is trained on all of them"
+        f"it ({FOLDS} folds, {counted(len(judged.logits), 'time')}); the classifier is trained on all of them"
     )
     truth = np.array(examples.truth, np.intp)
     found = judged.scores().argmax(axis=1)

@@ -262,9 +262,10 @@ def calibrated(
 
 def _cross_validated(examples: Examples, judged: Judged) -> tuple[Trained, dict[str, object]]:
     """Return the accuracy out of fold, and the metrics for model.json."""
+    times = counted(len(judged.logits), "time")
     progress.say(
         f"few pictures: each of {len(judged.rows)} was judged by heads that were trained without "
-        f"it ({FOLDS} folds, {counted(len(judged.logits), 'time')}); the classifier is trained on all of them"
+        f"it ({FOLDS} folds, {times}); the classifier is trained on all of them"
     )
     truth = np.array(examples.truth, np.intp)
     found = judged.scores().argmax(axis=1)

@@ -395,7 +395,7 @@ def test_strips_give_what_the_whole_picture_gives(
         image.info["transparency"] = 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "_STRIP_PIXELS", strip)
-        found = np.asarray(decoding._resized(image, size)).astype(int)
+        found = np.asarray(decoding._resized(image, (size, size))).astype(int)
     # Of a tall picture Pillow resizes the height first: one level of rounding.
     assert np.abs(found - whole(image, size)).max() <= (1 if height > width else 0)
 

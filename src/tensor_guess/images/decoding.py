@@ -90,6 +90,14 @@ def decode_within(picture: Picture, size: int) -> NDArray[np.uint8]:
     return _decoded(picture, partial(_within, size=size))
 
 
+def decode_upright(picture: Picture, longest: int) -> NDArray[np.uint8]:
+    """Return the picture as `decode` does, but in its own shape and never enlarged: [H, W, 3].
+
+    The longer side has at most `longest` pixels. Raise Unreadable if it is damaged or too large.
+    """
+    return _decoded(picture, partial(_upright, longest=longest))
+
+
 def decode_whole(picture: Picture) -> NDArray[np.uint8]:
     """Return the picture as TensorFlow's `decode_jpeg` and `decode_png` do: uint8 [H, W, 3].
 
@@ -231,10 +239,24 @@ def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
     with room(4 * size * image.height):
         image.load()
         orientation = _orientation(image)
-        small = _resized(image, size)
-    if orientation in _UPRIGHT:
-        small = small.transpose(_UPRIGHT[orientation])
-    return np.asarray(small)
+        small = _resized(image, (size, size))
+    return _turned(small, orientation)
+
+
+def _upright(image: Image.Image, room: _Room, *, longest: int) -> Pixels:
+    _check_size(image)
+    shrink = max(1, max(image.size) / longest)
+    width, height = (max(1, round(side / shrink)) for side in image.size)
+    image.draft(None, (2 * width, 2 * height))
+    with room(4 * width * image.height):
+        image.load()
+        orientation = _orientation(image)
+        small = _resized(image, (width, height))
+    return _turned(small, orientation)
+
+
+def _turned(image: Image.Image, orientation: int) -> Pixels:
+    return np.asarray(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
 
 
 def _within(image: Image.Image, room: _Room, *, size: int) -> Pixels:
@@ -292,8 +314,8 @@ def _exif(image: Image.Image) -> Iterator[bytes]:
     yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 
 
-def _resized(image: Image.Image, size: int) -> Image.Image:
-    """Return the picture in RGB, size x size, antialiased bilinear.
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return the picture in RGB, of `size` (width, height), antialiased bilinear.
 
     A large picture that is not RGB yet is converted and resized horizontally, strip by strip, and
     then vertically. The result is what Pillow makes of the whole picture; it can differ by one
@@ -301,15 +323,15 @@ def _resized(image: Image.Image, size: int) -> Image.Image:
     """
     how = Image.Resampling.BILINEAR
     if image.mode == "RGB" and not image.has_transparency_data:
-        return image.resize((size, size), how)
+        return image.resize(size, how)
     grey = _grey(image)
     if image.width * image.height <= _STRIP_PIXELS:
-        return _on_white(grey(image) if grey else image).resize((size, size), how)
-    narrow = Image.new("RGB", (size, image.height))
+        return _on_white(grey(image) if grey else image).resize(size, how)
+    narrow = Image.new("RGB", (size[0], image.height))
     for top, strip in _strips(image):
         plain = _on_white(grey(strip) if grey else strip)
-        narrow.paste(plain.resize((size, strip.height), how), (0, top))
-    return narrow.resize((size, size), how)
+        narrow.paste(plain.resize((size[0], strip.height), how), (0, top))
+    return narrow.resize(size, how)
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

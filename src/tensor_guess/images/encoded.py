@@ -188,4 +188,6 @@ def _what_it_is_instead(start: bytes) -> str:
         return "is a Git LFS pointer; `git lfs pull` fetches the picture"
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "is a web page, not a picture"
+    if start[4:8] == b"ftyp" or start.startswith(b"\x1a\x45\xdf\xa3"):
+        return "is a video; `guess --every 1s` names its frames"
     return f"is no picture of a known kind ({KINDS})"

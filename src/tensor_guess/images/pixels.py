@@ -1,23 +1,42 @@
 """Turn a picture into the pixels that a network expects, resized as its classifier needs them."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tensor_guess.images import decoding
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.scaling import Scaling
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
+# Returns a part of upright RGB pixels [H, W, 3]; raises Unreadable if what it wants is not there.
+Crop = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+# The longer side of what is cropped, and of a video's frames.
+LONGEST = 1280
 
 
-def pixels(picture: Picture, scaling: Scaling) -> Pixels:
+def pixels(picture: Picture, scaling: Scaling, crop: Crop | None = None) -> Pixels:
     """Return RGB pixels [S, S, 3], 0 to 255: uint8, or float32 if resized as `retrain.py` did.
 
-    Raise Unreadable if the picture is damaged or too large.
+    `crop`: the part of the upright picture that is looked at. Raise Unreadable as it does, and if
+    the picture is damaged or too large.
     """
+    if crop:
+        return fitted(crop(decoding.decode_upright(picture, LONGEST)), scaling)
     if scaling.classic:
         return resize_bilinear(decoding.decode_whole(picture), scaling.size)
     return decoding.decode(picture, scaling.size)
+
+
+def fitted(image: NDArray[np.uint8], scaling: Scaling) -> Pixels:
+    """Return upright RGB pixels [H, W, 3] as `pixels` returns a picture's."""
+    if scaling.classic:
+        return resize_bilinear(image, scaling.size)
+    size = (scaling.size, scaling.size)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
 def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

@@ -27,8 +27,8 @@ def thumbnails(paths: Sequence[Path], size: int) -> dict[Path, bytes]:
     return {path: data for path, data in found if not isinstance(data, Unreadable)}
 
 
-def jpeg(image: NDArray[np.uint8]) -> bytes:
+def jpeg(image: NDArray[np.uint8], quality: int = _QUALITY) -> bytes:
     """Return the image [H, W, 3] as a JPEG file without metadata."""
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=_QUALITY, optimize=True)
+    Image.fromarray(image).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()

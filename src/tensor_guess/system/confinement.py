@@ -27,6 +27,8 @@ _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _IO_URING_SETUP = 425  # it can open sockets too
 # machine -> its number in seccomp's data, and of socket()
 _MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+# Whether the internet can be put out of reach here.
+CAN_HIDE = sys.platform == "linux" and platform.machine() in _MACHINES
 _X32 = 0x40000000  # x86-64's second table of system calls
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -68,9 +70,17 @@ def confine(
         _at_most(resource.RLIMIT_FSIZE, 0)  # holds without Landlock too
         # TensorFlow asks for the temporary folder when it is imported, but puts nothing there.
         tempfile.tempdir = os.devnull
-    if sys.platform != "linux" or platform.machine() not in _MACHINES:
+    if not CAN_HIDE:
         raise UserError("a stranger's module is only loaded on Linux, or in a container")
     Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    hide(readable, writable, internet=internet)
+
+
+def hide(readable: Sequence[Path], writable: Path | None = None, *, internet: bool = False) -> None:
+    """Put out of reach what `confine` does, of this thread and those that it starts.
+
+    Linux only. Raise UserError if the system cannot do that.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
     _leave_only(libc, [*_system(), *readable], writable)

@@ -9,9 +9,11 @@ import os
 import resource
 import select
 import signal
+import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import NoReturn
@@ -27,7 +29,10 @@ _FIRST_TO_GO = "1000"
 # Seconds of the clock for each second of processor time: the machine may be busy.
 _PATIENCE = 3
 _CHUNK = 1_000_000
-_DONE, _UNREADABLE = b"+", b"-"
+# Each message is one of these bytes and the length of what follows: a piece of the result, why
+# there is none, or nothing after the last piece.
+_PIECE, _UNREADABLE, _DONE = b"+", b"-", b"."
+_HEADER = struct.Struct("<cQ")
 
 # Without it, another thread's child could hold this one's pipe open.
 _forking = Lock()
@@ -39,6 +44,15 @@ def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
     Nothing else that it does is seen here. Raise Unreadable as `work` does, and if it exceeds a
     limit or crashes. Call it only if CAN_FORK.
     """
+    return b"".join(stream(lambda: (work(),), memory, seconds))
+
+
+def stream(work: Callable[[], Iterable[bytes]], memory: int, seconds: int) -> Iterator[bytes]:
+    """Yield each piece that `work` yields in such a fork, which waits until it is taken.
+
+    Raise Unreadable as `run` does, after the pieces that came before. The fork ends with this
+    iterator.
+    """
     try:
         with _forking:
             reading, writing = os.pipe()
@@ -48,20 +62,26 @@ def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
             os.close(writing)
     except OSError as error:
         raise Unreadable(f"no process could be started for it: {reason_of(error)}") from error
+    pipe, kind, said, late = _Pipe(reading, _PATIENCE * seconds), b"", b"", False
     try:
-        said = _all_of(reading, time.monotonic() + _PATIENCE * seconds)
+        while True:
+            kind, said = pipe.message()
+            if kind != _PIECE:
+                break
+            yield said
+    except TimeoutError:
+        late = True
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)  # it has written all it had to
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if said is None or ended == -signal.SIGXCPU:
+    if late or ended == -signal.SIGXCPU:
         raise Unreadable(f"takes more than {seconds} seconds")
-    if said.startswith(_DONE):
-        return said[1:]
-    if said.startswith(_UNREADABLE):
-        raise Unreadable(said[1:].decode())
-    how = f" ({signal.Signals(-ended).name})" if ended < 0 else ""
-    raise Unreadable(f"is too much for its decoder{how}")
+    if kind == _UNREADABLE:
+        raise Unreadable(said.decode())
+    if kind != _DONE:
+        how = f" ({signal.Signals(-ended).name})" if ended < 0 else ""
+        raise Unreadable(f"is too much for its decoder{how}")
 
 
 def limit(memory: int, seconds: int) -> None:
@@ -96,33 +116,61 @@ def _at_most(resource_: int, limit: int, hard: int | None = None) -> None:
     resource.setrlimit(resource_, (min(limit, most), most))
 
 
-def _work(work: Callable[[], bytes], writing: int, memory: int, seconds: int) -> NoReturn:
-    """Write what `work` returned, or why it failed, into the pipe, and exit."""
+def _work(work: Callable[[], Iterable[bytes]], writing: int, memory: int, seconds: int) -> NoReturn:
+    """Write what `work` yields, or why it failed, into the pipe, and exit."""
     # None of the program's objects may be finalised here: that could wait for its threads, which
     # this process does not have.
     gc.disable()
     try:
         limit(memory, seconds)
         try:
-            said = _DONE + work()
+            for piece in work():
+                _write(writing, _PIECE, piece)
+            _write(writing, _DONE, b"")
         except Unreadable as error:
-            said = _UNREADABLE + str(error).encode()
-        left = memoryview(said)
-        while left:
-            left = left[os.write(writing, left) :]
+            _write(writing, _UNREADABLE, str(error).encode())
     finally:
         os._exit(1)
 
 
-def _all_of(reading: int, deadline: float) -> bytes | None:
-    """Return what comes until the other end is closed; None if that is after the deadline."""
-    parts: list[bytes] = []
-    while (left := deadline - time.monotonic()) > 0:
-        poll = select.poll()
-        poll.register(reading, select.POLLIN)
-        if poll.poll(1000 * left):
-            part = os.read(reading, _CHUNK)
+def _write(writing: int, kind: bytes, said: bytes) -> None:
+    for part in (_HEADER.pack(kind, len(said)), said):
+        left = memoryview(part)
+        while left:
+            left = left[os.write(writing, left) :]
+
+
+@dataclass
+class _Pipe:
+    """The end to read from, and for how many more seconds to wait for what comes out of it."""
+
+    end: int
+    patience: float
+
+    def message(self) -> tuple[bytes, bytes]:
+        """Return the next message's kind and content; b"", b"" if the other end was closed.
+
+        Raise TimeoutError if it takes too long.
+        """
+        header = self._take(_HEADER.size)
+        if header is None:
+            return b"", b""
+        kind, length = _HEADER.unpack(header)
+        said = self._take(length)
+        return (b"", b"") if said is None else (kind, said)
+
+    def _take(self, count: int) -> bytes | None:
+        parts: list[bytes] = []
+        while count:
+            began, poll = time.monotonic(), select.poll()
+            poll.register(self.end, select.POLLIN)
+            ready = self.patience > 0 and poll.poll(1000 * self.patience)
+            self.patience -= time.monotonic() - began
+            if not ready:
+                raise TimeoutError
+            part = os.read(self.end, min(count, _CHUNK))
             if not part:
-                return b"".join(parts)
+                return None
             parts.append(part)
-    return None
+            count -= len(part)
+        return b"".join(parts)

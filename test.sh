@@ -18,7 +18,7 @@ source src/launcher/launch.bash
 prepare_environment
 venv=${VENV}
 if ! cmp -s requirements-dev.lock "${venv}/dev-complete"; then
-  printf 'test.sh: installing what the tests need (about 80 MB)\n' >&2
+  printf 'test.sh: installing what the tests need (about 180 MB)\n' >&2
   "${venv}/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-deps \
     --require-hashes --requirement requirements-dev.lock >&2
   cp requirements-dev.lock "${venv}/dev-complete"

@@ -1,0 +1,24 @@
+"""OpenCV and PyAV, which few need: the launcher installs them with the first command that does."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from tensor_guess.errors import UserError
+
+_PACKAGES = ("av", "cv2")
+
+
+def require() -> None:
+    """Make both importable. Raise UserError if they are not installed."""
+    folder = str(Path(sys.prefix) / "faces")  # src/launcher/local.bash and the Dockerfile make it
+    if folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+    if not all(map(importlib.util.find_spec, _PACKAGES)):
+        raise UserError(
+            "faces and videos need OpenCV and PyAV, which are not installed here; run "
+            "./tensor-guess without TENSOR_GUESS_IMAGE, which installs them, or build that image "
+            "with --build-arg FACES=1"
+        )

@@ -1,7 +1,7 @@
 # The program in an image: Python, the locked packages, the source. src/launcher/launch.bash builds it
 # when it is first needed; by hand:
 #
-#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] .
+#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] [--build-arg FACES=1] .
 #   TENSOR_GUESS_IMAGE=my-tensor-guess ./guess.sh tf_files photo.jpg
 #
 # It has no `# syntax=` line and no BuildKit mounts, so that it builds on any engine, with and
@@ -31,6 +31,21 @@ RUN set -eu; \
       'import keras, onnxruntime, openvino, pi_heif, tensorboard.summary, tensorflow, tf2onnx; \
 from tensorflow.python.framework import convert_to_constants'
 
+FROM ${BASE_IMAGE} AS faces
+
+# OpenCV and PyAV, for faces and videos: in a folder of their own, so that an image with them shares
+# all its other layers with one without.
+ARG FACES=""
+COPY requirements-faces.lock /tmp/requirements-faces.lock
+RUN set -eu; \
+    mkdir /opt/faces; \
+    if [ -n "${FACES}" ]; then \
+      python3 -m pip install \
+        --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+        --no-deps --require-hashes --only-binary :all: \
+        --target /opt/faces --requirement /tmp/requirements-faces.lock; \
+    fi
+
 FROM ${BASE_IMAGE}
 
 # Backbones that are baked in besides efficientnet_lite0, which comes with the packages. One that
@@ -57,6 +72,8 @@ RUN set -eu; \
         echo "tensor-guess: ${name} is not in this image (see above); it is downloaded when first needed" >&2; \
     done; \
     chmod -R a+rX src backbones
+
+COPY --from=faces /opt/faces /opt/tensor-guess/venv/faces
 
 USER 65534:65534
 ENTRYPOINT ["/opt/tensor-guess/venv/bin/python", "-I", "-u", "-X", "utf8", "/opt/tensor-guess/src"]

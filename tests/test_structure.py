@@ -17,6 +17,7 @@ from made.without_tensorflow import TENSORFLOW
 MODULES = draw_house.modules()
 # Those that do a whole job: imported only by the command that does it.
 JOBS = {
+    "faces.collect",
     "training.doctor",
     "training.train",
     "guessing.evaluate",

@@ -16,6 +16,9 @@
 #   backbone    the name of a backbone; no path
 #   offline     no path: the option itself, which forbids every download
 #   moves       no path: the option itself, with which pictures are moved
+#   source      a folder or a video, which is read, or a camera
+#   face        no path: the option itself, which needs the packages for faces and videos
+#   every       no path: an option with a value, which needs them
 #   flag, value no path: an option without and with a value
 # An argument that ends in ... comes last and may be repeated.
 COMMANDS='
@@ -82,6 +85,7 @@ guess,classify-dir
   --min-score value
   --unknown flag
   --both flag
+  --face face
 guess,classify-dir,evaluate,study
   --precision value
   --backbone backbone
@@ -97,6 +101,7 @@ guess
   IMAGE... images
   --image images
   --explain file
+  --every every
   --num-top-predictions value
   --top value
 classify-dir
@@ -120,6 +125,15 @@ share
   --licence value
 verify
   ZIP read
+collect-faces
+  TF_FILES folder
+  CATEGORY value
+  SOURCE source
+  --count value
+  --test-count value
+  --test-dir folder
+  --largest flag
+  --all flag
 fetch
   BACKBONE... handle
 fetch-images
@@ -154,7 +168,7 @@ parse() {
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ${KIND} == flag || ${KIND} == offline || ${KIND} == moves ]]; then
+      elif [[ ${KIND} == flag || ${KIND} == offline || ${KIND} == moves || ${KIND} == face ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return
@@ -165,6 +179,12 @@ parse() {
     fi
     shift
   done
+}
+
+# Succeed if the command line that was taken apart needs the packages for faces and videos.
+needs_faces() {
+  local kinds=" ${KINDS[*]:-} "
+  [[ ${kinds} == *' source '* || ${kinds} == *' face '* || ${kinds} == *' every '* ]]
 }
 
 # Usage: item KIND PREFIX VALUE

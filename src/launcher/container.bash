@@ -108,12 +108,13 @@ confine() {
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
-  guess | classify-dir | evaluate | study | inspect | export | share | verify)
+  guess | classify-dir | collect-faces | evaluate | study | inspect | export | share | verify)
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
   doctor) RUN+=(--network none) ;;
   esac
+  [[ -z ${CAMERA} ]] || RUN+=(--device "${CAMERA}")
   # In rootless Docker, root is this user.
   [[ -z ${ROOTLESS} || ${ENGINE} != docker ]] || return 0
   RUN+=(--user "$(id -u):$(id -g)")
@@ -123,7 +124,7 @@ confine() {
     return
   fi
   [[ -z ${REMAPPED} ]] || RUN+=(--userns host)
-  for group in $(id -G); do
+  for group in $(id -G) ${CAMERA_GROUP}; do
     [[ ${group} == "$(id -g)" ]] || RUN+=(--group-add "${group}")
   done
 }

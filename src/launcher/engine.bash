@@ -95,42 +95,46 @@ digest_of_inputs() {
   command -v sha256sum >/dev/null || sha256=(shasum -a 256)
   (
     cd -- "${ROOT}" || exit
-    find .dockerignore Dockerfile requirements.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
+    find .dockerignore Dockerfile requirements.lock requirements-faces.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
       ! -name '*~' ! -path '*/__pycache__/*' -exec "${sha256[@]}" {} + |
       LC_ALL=C sort | "${sha256[@]}" | cut -c 1-64
   )
 }
 
-# Set IMAGE to the image to run, and build it if it does not exist.
+# Set IMAGE to the image to run, and build it if it does not exist: one with the packages for faces
+# and videos if they are needed.
 prepare_image() {
-  local digest found
+  local digest found faces=''
   IMAGE=${TENSOR_GUESS_IMAGE:-}
   [[ -z ${IMAGE} ]] || return 0
   digest=$(digest_of_inputs)
   # The name contains the digest, so that no other clone can swap the image before it runs.
-  IMAGE=tensor-guess:${digest:0:16}
+  if needs_faces; then faces=-faces; fi
+  IMAGE=tensor-guess:${digest:0:16}${faces}
   found=$("${ENGINE}" image inspect --format "{{index .Config.Labels \"${INPUTS_LABEL}\"}}" \
     "${IMAGE}" 2>/dev/null) || true
-  [[ ${found} == "${digest}" ]] || build_image "${digest}"
+  [[ ${found} == "${digest}" ]] || build_image "${digest}" "${faces}"
 }
 
-# Usage: build_image DIGEST
+# Usage: build_image DIGEST [-faces]
 build_image() {
   local clone name build=("${ENGINE}" build --tag "${IMAGE}")
   clone=$(printf '%s' "${ROOT}" | cksum)
-  clone=tensor-guess.clone=${clone%% *}
+  clone=tensor-guess.clone=${clone%% *}$2
+  [[ -z $2 ]] || build+=(--build-arg FACES=1)
   build+=(--label "${INPUTS_LABEL}=$1" --label "${clone}")
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
   done
   say "building the image ${IMAGE}: it does not exist yet, or the program has changed"
   say 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
+  [[ -z $2 ]] || say 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
   "${build[@]}" "${ROOT}" >&2 ||
     fail "could not build the image (${ENGINE} says why above); check the internet connection and the free disk space and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
   remove_old_images "${clone}"
 }
 
-# Remove the images that this clone built before; one that is in use stays.
+# Remove the images of this kind that this clone built before; one that is in use stays.
 # Usage: remove_old_images LABEL
 remove_old_images() {
   local name

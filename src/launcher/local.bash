@@ -3,6 +3,7 @@
 # Sourced by launch.bash.
 
 LOCK=${ROOT}/requirements.lock
+FACES_LOCK=${ROOT}/requirements-faces.lock
 
 # Set PYTHON to the first interpreter that the locked packages support.
 find_python() {
@@ -62,17 +63,23 @@ make_environment() {
   find_python
   say "first run: installing TensorFlow, OpenVINO and their dependencies into $(printable "${VENV}")"
   say 'this takes 1 to 5 minutes, once: about 430 MB to download, 2 GB on disk'
-  NEW=${VENV}.new.$$
+  make_whole "${VENV}" "${LOCK}" fill_environment
+}
+
+# Fill a new folder and give it its name, in place of one that was made from an older lock file.
+# Usage: make_whole FOLDER LOCK_FILE FUNCTION_THAT_FILLS_IT
+make_whole() {
+  NEW=$1.new.$$
   trap 'rm -rf -- "${NEW}"' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  (umask go-w && fill_environment "${NEW}") || exit
+  (umask go-w && "$3" "${NEW}") || exit
   # Remove one of an older lock file, but not one that a parallel run has finished.
-  cmp -s "${LOCK}" "${VENV}/complete" || rm -rf -- "${VENV}"
+  cmp -s "$2" "$1/complete" || rm -rf -- "$1"
   # If a parallel run was faster the rename fails, and nothing is lost.
-  "${PYTHON}" -I -c 'import os, sys; os.rename(*sys.argv[1:])' "${NEW}" "${VENV}" 2>/dev/null ||
-    cmp -s "${LOCK}" "${VENV}/complete" ||
-    fail "could not rename $(printable "${NEW}") to $(printable "${VENV}")"
+  "${PYTHON}" -I -c 'import os, sys; os.rename(*sys.argv[1:])' "${NEW}" "$1" 2>/dev/null ||
+    cmp -s "$2" "$1/complete" ||
+    fail "could not rename $(printable "${NEW}") to $(printable "$1")"
   rm -rf -- "${NEW}"
   trap - EXIT INT TERM
 }
@@ -87,6 +94,28 @@ fill_environment() {
   cp "${LOCK}" "$1/complete"
 }
 
+# Make sure that VENV has the packages for faces and videos, in a folder of their own, so that they
+# too are there as a whole or not at all.
+prepare_faces() {
+  local faces=${VENV}/faces
+  sweep "${faces}".new.*
+  ! cmp -s "${FACES_LOCK}" "${faces}/complete" || return 0
+  PYTHON=${VENV}/bin/python
+  say 'installing OpenCV and PyAV for faces and videos, once: about 100 MB to download, 270 MB on disk'
+  make_whole "${faces}" "${FACES_LOCK}" fill_faces
+}
+
+# Usage: fill_faces FOLDER
+fill_faces() {
+  local said reason
+  said=$("${PYTHON}" -I -m pip install --quiet --disable-pip-version-check --no-deps \
+    --require-hashes --only-binary :all: --target "$1" --requirement "${FACES_LOCK}" 2>&1) || {
+    reason=${said##*ERROR: }
+    fail "could not install OpenCV and PyAV ($(printable "${reason%%$'\n'*}")); check the internet connection and that $(printable "${VENV}") can be written to, and run again"
+  }
+  cp "${FACES_LOCK}" "$1/complete"
+}
+
 # Usage: run_local [SUBCOMMAND [ARGUMENT...]]
 run_local() {
   local i
@@ -94,6 +123,7 @@ run_local() {
   # Create no folder for a command line that the program will refuse or answer with help.
   if ! parse "$@" || ! make_cache; then find_cache; fi
   check_cache
+  if needs_faces; then prepare_faces; fi
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     [[ ${KINDS[i]} != handle || ${VALUES[i]} != *://* ]] || find_hub_cache
   done

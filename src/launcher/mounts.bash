@@ -17,6 +17,8 @@ COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
 BACKBONE='' MODULE='' URLS=()
 # The classifier's folder, graph or shared zip.
 CLASSIFIER='' HUB_CACHE=''
+# The camera's device, and the id of the group that may use it.
+CAMERA='' CAMERA_GROUP=''
 
 # Fill PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
@@ -57,6 +59,7 @@ plan() {
       plan_categories "${ABSOLUTE}"
       ;;
     folder) plan_folder "${TYPED}" ;;
+    source) plan_source "${TYPED}" ;;
     file)
       plan_file "${TYPED}"
       # A guess that is explained shows training pictures.
@@ -105,6 +108,18 @@ plan_read() {
   add_mount ro "${REAL}" "${at}"
   expect "${path}" "${at%/}${name}"
   follow "${REAL%/}${name}"
+}
+
+# Mount a folder or a video; of a camera, note the device.
+# Usage: plan_source PATH
+plan_source() {
+  if [[ ! -c $1 ]]; then
+    [[ $1 == /dev/* ]] || plan_read "$1" # if there is no such camera, the program says so
+    return
+  fi
+  absolute "$1"
+  CAMERA=${ABSOLUTE}
+  read -r _ _ _ CAMERA_GROUP _ < <(LC_ALL=C ls -lnL -- "${CAMERA}") || true
 }
 
 # Mount a classifier. Only links to its pictures are followed: it may come from a stranger, who must

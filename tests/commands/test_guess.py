@@ -2,6 +2,7 @@
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ SCORES = {"snow queen": 0.75, "dark\x1bknight": 0.25}
 def _guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures called `x` cannot be read; all others are the snow queen."""
 
-    def guess(_which: object, paths: list[Path], *_: object) -> list[Guess | LeftOut]:
+    def guess(_which: object, paths: list[Path], *_: object, **__: object) -> list[Guess | LeftOut]:
         return [
             LeftOut(path, "is empty") if path.name == "x" else Guess(path, "snow_queen", SCORES)
             for path in paths
@@ -55,6 +56,34 @@ def test_what_was_left_out_is_named_and_told_by_the_exit_code(images: list[str],
     assert done.stderr == "left out x: is empty\n" * images.count("x")
 
 
+def test_a_videos_frames_are_named_by_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def guess(_which: object, paths: list[Path], *_: object, **said: object) -> list[object]:
+        asked.append(said)
+        frames = [Guess(paths[0], "snow_queen", SCORES, seconds=Fraction(at)) for at in (0, "1.5")]
+        return [*frames, LeftOut(paths[0], "ends early"), Guess(paths[1], "snow_queen", SCORES)]
+
+    monkeypatch.setattr(guessing, "guess", guess)
+    arguments = ["cars", "a.mp4", "b.jpg", "--every", "1500ms", "--top", "1"]
+    done = CliRunner().invoke(command.guess, arguments, standalone_mode=False)
+    headers = [line for line in done.stdout.splitlines() if line.endswith(":")]
+    assert headers == ["a.mp4 0:00.000:", "a.mp4 0:01.500:", "b.jpg:"]
+    assert (done.stderr, done.return_value) == ("left out a.mp4: ends early\n", 3)
+    assert asked == [{"faces": False, "every": Fraction(3, 2)}]
+    done = CliRunner().invoke(command.guess, [*arguments, "--json", "--face"])
+    found = [json.loads(line).get("seconds") for line in done.stdout.splitlines()]
+    assert found == [0, 1.5, None]
+    assert asked[1] == {"faces": True, "every": Fraction(3, 2)}
+
+
+@pytest.mark.parametrize("options", [["--face"], ["--every", "1s"]])
+def test_an_explanation_is_of_a_whole_picture(options: list[str]) -> None:
+    done = CliRunner().invoke(command.guess, ["cars", "a", "--explain", "x.png", *options])
+    assert done.exit_code == 2
+    assert "not for --face or --every" in done.stderr
+
+
 @pytest.mark.parametrize(("count", "code"), [(2, 0), (1, 3), (0, 1)])
 def test_fetching_tells_how_many_came(
     count: int, code: int, monkeypatch: pytest.MonkeyPatch
@@ -67,7 +96,7 @@ def test_fetching_tells_how_many_came(
 def test_a_guess_below_its_min_score_says_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    def guess(_which: object, paths: list[Path], *others: object) -> list[Guess]:
+    def guess(_which: object, paths: list[Path], *others: object, **_: object) -> list[Guess]:
         asked[:] = others[2:3]
         return [Guess(path, "snow_queen", SCORES, 0.8) for path in paths]
 

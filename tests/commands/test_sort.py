@@ -32,7 +32,7 @@ REST = "2 known already, 1 left out"
 def test_the_counts_are_one_line(
     done: Sorted, code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorting, "sort", lambda *_: done)
+    monkeypatch.setattr(sorting, "sort", lambda *_, **__: done)
     found = CliRunner().invoke(classify_dir, ["cars", "in", "out"], standalone_mode=False)
     assert found.return_value == code
     assert found.output == f"{said}\n"

@@ -16,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from made.faces import face, scene
 from made.hostile_pictures import LEFT_OUT
 from made.place import ROOT, Run
 from made.raw_pictures import RAW
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.guessing import sort as sorting
+from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.sort import file_name, sort
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
@@ -189,6 +191,24 @@ def test_a_bad_classifier_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no classifier"):
         sort(tmp_path, PHOTOS, tmp_path / "sorted")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_with_faces_only_pictures_with_one_are_sorted_whole(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, image in (("face", scene((face(), 40, 40))), ("none", scene())):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{name}.png")
+    done = sort(trained, tmp_path / "photos", tmp_path / "sorted", faces=True)
+    assert (done.copied, [each.reason for each in done.left_out]) == (1, ["no face found"])
+    (copy,) = _files(tmp_path / "sorted")
+    assert copy.read_bytes() == (tmp_path / "photos" / "face.png").read_bytes()
+    # The score is that of the face alone.
+    (whole,) = guess(trained, [copy])
+    (alone,) = guess(trained, [copy], faces=True)
+    assert isinstance(whole, Guess)
+    assert isinstance(alone, Guess)
+    assert copy.stem.endswith(f"-{alone.score:.5f}")
+    assert alone.scores != whole.scores
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from tensor_guess.commands.main import cli
 
 # `handle` may be a path.
 PATH_KINDS = {
-    "read", "images", "classifier", "train", "examined", "pictures", "folder", "file"
+    "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source"
 }  # fmt: skip
 
 
@@ -48,7 +48,8 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
         ]
     known = {
         name: [
-            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves"}) for row, kind in rows
+            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves", "face"})
+            for row, kind in rows
         ]
         for name, rows in table().items()
     }

@@ -135,3 +135,21 @@ def test_an_image_of_the_users_own_is_not_built(docker: Launcher) -> None:
     done = docker("--help")
     assert not built(done)
     assert done.run[-2:] == ["stand-in", "--help"]
+
+
+def test_what_needs_faces_gets_an_image_of_its_own(builder: Launcher) -> None:
+    """And the images of both kinds stay."""
+    builder.does("docker-image", '[[ $2 == ls ]] && echo "$4" >>"${STAND_IN}/labels"; exit 1')
+    tags, labels, arguments = [], [], []
+    for options in ((), ("--face",)):
+        done = builder("guess", "imagenet", "x.jpg", "--offline", *options)
+        (build,) = [call for call in done.calls if call[1] == "build"]
+        tags.append(build[build.index("--tag") + 1])
+        labels.append(build[-2])
+        arguments.append("FACES=1" in build)
+        assert done.run[done.run.index("guess") - 1] == tags[-1]
+        assert ("270 MB on disk" in done.err) == bool(options)
+    assert tags[1] == f"{tags[0]}-faces"
+    assert arguments == [False, True]
+    removed = (builder.folder / "stand-in" / "labels").read_text().splitlines()
+    assert len(set(removed)) == 2

@@ -1,9 +1,24 @@
-"""Local Python: missing, without a place, half made."""
+"""Local Python: missing, without a place, half made; and its packages for faces."""
 
 import os
+import sys
 import time
 
+import pytest
+
 from made.launcher import SAYS_WHERE, Launcher, bound, make_environment
+from made.place import ROOT
+
+# Stands for the environment's Python: pip writes its arguments down and makes the folder; what
+# renames it is real.
+PIP = f"""#!/usr/bin/env bash
+if [[ $2 != -m ]]; then exec '{sys.executable}' "$@"; fi
+printf '%s\\n' "$@" >>"${{0%/bin/*}}/../pip"
+echo "WARNING: slow" >&2
+if [[ -e ${{0%/bin/*}}/../offline ]]; then echo "ERROR: no matching thing" >&2; exit 1; fi
+while [[ $1 != --target ]]; do shift; done
+mkdir -p "$2/cv2"
+"""
 
 
 def test_without_a_suitable_python_it_says_how_to_get_one(local: Launcher) -> None:
@@ -39,3 +54,74 @@ def test_environments_half_made_are_swept_two_days_later(local: Launcher) -> Non
     os.utime(old, (then, then))
     assert local("--help").code == 0
     assert (old.exists(), young.exists()) == (False, True)
+
+
+@pytest.fixture
+def installing(local: Launcher) -> Launcher:
+    """A launcher whose environment is made, without the packages for faces."""
+    make_environment(
+        local.clone / ".venv",
+        PIP.replace("if [[ $2", "if [[ $5 == */src ]]; then exit; fi\nif [[ $2"),
+    )
+    return local
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("collect-faces", "tf", "me", "clip.mp4"), ("guess", "tf", "x.jpg", "--face"),
+     ("guess", "tf", "x.mp4", "--every=1s"), ("classify-dir", "tf", "a", "b", "--face")],
+)  # fmt: skip
+def test_the_packages_for_faces_are_installed_when_first_needed(
+    installing: Launcher, arguments: tuple[str, ...]
+) -> None:
+    done = installing(*arguments)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == (
+        "tensor-guess: installing OpenCV and PyAV for faces and videos, once: "
+        "about 100 MB to download, 270 MB on disk\n"
+    )
+    pip = (installing.clone / "pip").read_text().split("\n")
+    assert {"--require-hashes", "--no-deps", ":all:"} < set(pip)
+    assert f"{installing.clone}/requirements-faces.lock" in pip
+    faces = installing.clone / ".venv" / "faces"
+    assert (faces / "cv2").is_dir()
+    lock = (ROOT / "requirements-faces.lock").read_bytes()
+    assert (faces / "complete").read_bytes() == lock
+    assert [path.name for path in faces.parent.iterdir() if "new" in path.name] == []
+    assert installing(*arguments).err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("guess", "tf", "x.jpg"), ("collect-faces", "--help"), ("collect-faces",),
+     ("guess", "tf", "--", "--face"), ("train", "tf")],
+)  # fmt: skip
+def test_who_does_not_need_them_does_not_get_them(
+    installing: Launcher, arguments: tuple[str, ...]
+) -> None:
+    assert installing(*arguments).err == ""
+    assert not (installing.clone / "pip").exists()
+
+
+def test_packages_of_another_lock_file_are_replaced(installing: Launcher) -> None:
+    faces = installing.clone / ".venv" / "faces"
+    (faces / "old").mkdir(parents=True)
+    (faces / "complete").write_text("an older lock file")
+    assert installing("guess", "tf", "x.jpg", "--face").code == 0
+    assert sorted(path.name for path in faces.iterdir()) == ["complete", "cv2"]
+
+
+def test_without_the_internet_that_is_one_sentence_and_nothing_is_left(
+    installing: Launcher,
+) -> None:
+    (installing.clone / "offline").touch()
+    before = sorted(installing.clone.rglob("*"))
+    done = installing("guess", "tf", "x.jpg", "--face")
+    assert (done.code, done.out) == (1, "")
+    said = done.err.splitlines()
+    assert len(said) == 2
+    assert said[1].startswith(
+        "tensor-guess: could not install OpenCV and PyAV (no matching thing); check the internet "
+    )
+    (installing.clone / "pip").unlink()
+    assert sorted(installing.clone.rglob("*")) == before

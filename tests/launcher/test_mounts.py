@@ -1,11 +1,12 @@
 """Which folders a container is shown, and whether it may write to them."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from made.launcher import Launcher, classifier
+from made.launcher import AS_ROOT, Launcher, classifier
 
 
 def test_training_writes_to_its_folder_only_and_reads_the_pictures(docker: Launcher) -> None:
@@ -29,6 +30,42 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     }
     assert done.options("--network") == ["none"]
     assert done.options("--memory") == ["2g"]
+
+
+def test_collecting_faces_writes_to_its_folders_and_reads_the_video(docker: Launcher) -> None:
+    (docker.here / "films").mkdir()
+    (docker.here / "films" / "me.mp4").touch()
+    done = docker("tf", "me", "films/me.mp4", "--test_dir=t", script="collect_faces.sh")
+    assert {path: mode for path, mode in done.mounts.items() if "home" not in path} == {
+        f"{docker.here}/tf": "rw",
+        f"{docker.here}/films": "ro",
+        f"{docker.here}/t": "rw",
+    }
+    assert done.options("--network") == ["none"]
+    assert done.options("--memory") == ["2g"]
+    assert done.options("--device") == []
+    assert done.passed == ["collect-faces", "tf", "me", "films/me.mp4", "--test_dir=t"]
+
+
+@AS_ROOT
+def test_a_camera_is_passed_with_its_group(docker: Launcher) -> None:
+    device = docker.folder / "video0"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o660, os.stat("/dev/null").st_rdev)
+    except PermissionError:
+        pytest.skip("no device can be made here")
+    os.chown(device, 0, 4711)
+    done = docker("collect-faces", "tf", "me", device)
+    assert done.options("--device") == [str(device)]
+    assert "4711" in done.options("--group-add")
+    assert str(docker.folder) not in done.mounts
+    assert done.passed == ["collect-faces", "tf", "me", str(device)]
+
+
+def test_a_camera_that_is_not_there_is_for_the_program_to_say(docker: Launcher) -> None:
+    done = docker("collect-faces", "tf", "me", "/dev/video99")
+    assert done.options("--device") == []
+    assert done.passed == ["collect-faces", "tf", "me", "/dev/video99"]
 
 
 def test_evaluating_reads_and_writes_only_the_csvs_folder(docker: Launcher) -> None:

@@ -15,18 +15,19 @@ from made.place import ROOT
 UID, GID = os.getuid(), os.getgid()
 AS_ROOT = pytest.mark.skipif(UID != 0, reason="only root can give folders away")
 
-SCRIPTS = ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh")
+SCRIPTS = ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh")
 # Some of what the image is built from.
 INPUTS = (
     "Dockerfile",
     ".dockerignore",
     "requirements.lock",
+    "requirements-faces.lock",
     "src/tensor_guess/config.py",
     "src/tensor_guess/errors.py",
 )
 # All that the launcher needs of a system, so that neither a real engine nor a Python is found.
 TOOLS = (
-    "bash cat cksum cmp cut env find head iconv id kill ls mkdir mktemp printenv printf pwd "
+    "bash cat cksum cmp cp cut env find head iconv id kill ls mkdir mktemp printenv printf pwd "
     "readlink rm rmdir sed sh sha256sum sleep sort touch wc"
 )
 

@@ -1,6 +1,8 @@
 """The commands that label pictures: guess, and fetch-images for pictures given as URLs."""
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
     Command,
+    Duration,
     asked,
     at_least,
     besides_options,
     classifier,
     classifier_options,
+    face_option,
     min_score_option,
 )
 from tensor_guess.config import IMAGENET_TOP
@@ -36,6 +40,10 @@ from tensor_guess.errors import UserError, shown
 @min_score_option
 @click.option("--explain", "out", type=PATH, help="PNG to write, which shows why (one IMAGE only).")
 @besides_options
+@face_option
+@click.option(
+    "--every", type=Duration(), help="Time between the frames of a video to guess, such as 1s."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def guess(
     image: tuple[str, ...],
@@ -47,18 +55,23 @@ def guess(
     precision: str | None,
     unknown: bool,
     both: bool,
+    face: bool,
+    every: Fraction | None,
     **named: Any,
 ) -> int:
     """Print each IMAGE's labels with their scores, best first.
 
-    IMAGE is a file or a URL. TF_FILES is a classifier's folder, a frozen graph (also another
-    program's), or the word imagenet: 1000 things that are known without training.
+    IMAGE is a file or a URL; with --every, also a video's file. TF_FILES is a classifier's folder,
+    a frozen graph (also another program's), or the word imagenet: 1000 things that are known
+    without training.
     """
     image += images
     if not image:
         raise click.MissingParameter(param_hint="'IMAGE...'", param_type="argument")
     if out and len(image) > 1:
         raise click.UsageError("--explain is for one IMAGE")
+    if out and (face or every):
+        raise click.UsageError("--explain is for a whole picture: not for --face or --every")
     which = classifier(**named)
     from tensor_guess.guessing import guess as guessing
     from tensor_guess.images import urls
@@ -68,23 +81,27 @@ def guess(
         from tensor_guess.explaining import explain
 
         explain.check(out, which)
-    left_out = 0
+    printed = left_out = 0
     with urls.fetched(image) as paths:
-        guesses = guessing.guess(which, paths, top, precision, min_scores, asked(unknown, both))
-        for given, found in zip(image, guesses, strict=True):
+        guesses = guessing.guess(
+            which, paths, top, precision, min_scores, asked(unknown, both), faces=face, every=every
+        )
+        for given, found in _named(image, paths, guesses, every):
             if isinstance(found, LeftOut):
                 left_out += 1
                 missed = urls.is_url(given) and not found.path.exists()
                 reason = "could not be fetched" if missed else found.reason
                 click.echo(f"left out {shown(urls.named(given))}: {reason}", err=True)
-            elif as_json:
+                continue
+            printed += 1
+            if as_json:
                 click.echo(_json(given, found, bool(min_scores), both))
             else:
-                click.echo(_block(given, found, len(image) > 1))
+                click.echo(_block(given, found, len(image) > 1 or every is not None))
         if out and not left_out:
             for line in explain.explain(which, paths[0], out, precision):
                 click.echo(line, err=True)
-    if left_out == len(image):
+    if not printed:
         return UserError.exit_code
     return LEFT_OUT if left_out else 0
 
@@ -106,6 +123,17 @@ def fetch_images(folder: Path, url: tuple[str, ...]) -> int:
     return 0 if count == len(url) else LEFT_OUT
 
 
+def _named(
+    image: Sequence[str], paths: Sequence[Path], guesses: Iterable[Any], every: Fraction | None
+) -> Iterator[tuple[str, Any]]:
+    """Yield each guess after the name that was given for its path; a video has several."""
+    if every is None:
+        yield from zip(image, guesses, strict=True)
+        return
+    names = dict(zip(paths, image, strict=True))
+    yield from ((names[found.path], found) for found in guesses)
+
+
 def _json(image: str, found: Any, say_unsure: bool, say_both: bool) -> str:
     best = {"label": found.label, "category": found.category, "score": found.score}
     if say_unsure:
@@ -114,7 +142,8 @@ def _json(image: str, found: Any, say_unsure: bool, say_both: bool) -> str:
         best["unknown"] = found.unknown
     if say_both:
         best["both"] = list(found.both) or None
-    return json.dumps({"image": image, **best, "scores": found.scores})
+    when = {} if found.seconds is None else {"seconds": float(found.seconds)}
+    return json.dumps({"image": image, **when, **best, "scores": found.scores})
 
 
 def _block(image: str, found: Any, one_of_many: bool) -> str:
@@ -125,6 +154,10 @@ def _block(image: str, found: Any, one_of_many: bool) -> str:
         lines.insert(0, f"both: {' and '.join(map(shown, found.both))}")
     if found.unknown:
         lines.insert(0, "unknown: like nothing it was trained on")
+    if found.seconds is not None:
+        from tensor_guess.faces.video import clock
+
+        image = f"{image} {clock(found.seconds)}"
     return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
 
 

@@ -5,7 +5,17 @@ import sys
 
 import click
 
-from tensor_guess.commands import backbones, doctor, evaluate, graphs, guess, sort, study, train
+from tensor_guess.commands import (
+    backbones,
+    doctor,
+    evaluate,
+    faces,
+    graphs,
+    guess,
+    sort,
+    study,
+    train,
+)
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.system import container
 
@@ -15,7 +25,7 @@ def cli() -> None:
     """Train a picture classifier from a folder per category, and use it."""
 
 
-for module in (backbones, doctor, evaluate, graphs, guess, sort, study, train):
+for module in (backbones, doctor, evaluate, faces, graphs, guess, sort, study, train):
     for each in module.COMMANDS:
         cli.add_command(each)
 

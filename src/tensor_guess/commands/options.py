@@ -1,8 +1,10 @@
 """What several commands share: the form of options, and how to name a classifier."""
 
+import re
+from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -72,6 +74,20 @@ class MinScore(click.ParamType[Any]):
         return category if equals else None, Finite(0, 1).convert(score, *others)
 
 
+class Duration(click.ParamType[Any]):
+    """A time such as `1s`, `500ms` or `2m`, more than 0; converted to seconds, exactly."""
+
+    name = "time"
+    _units: ClassVar = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60)}
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if isinstance(value, Fraction):
+            return value
+        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)", value)
+        seconds = Fraction(found[1]) * self._units[found[2]] if found else Fraction(0)
+        return seconds or self.fail(f"{value!r} is no time such as 1s, 500ms or 2m", *others)
+
+
 def at_least(lowest: int) -> click.IntRange:
     """Return the type of an integer that is at least `lowest`."""
     return click.IntRange(min=lowest)
@@ -83,6 +99,11 @@ min_score_option = click.option(
     type=MinScore(),
     multiple=True,
     help="Least score of a category, or of all, below which a guess is unsure.",
+)
+
+
+face_option = click.option(
+    "--face", is_flag=True, help="Look only at the largest face; leave out pictures without one."
 )
 
 

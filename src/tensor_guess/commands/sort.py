@@ -13,6 +13,7 @@ from tensor_guess.commands.options import (
     besides_options,
     classifier,
     classifier_options,
+    face_option,
     min_score_option,
 )
 from tensor_guess.config import REVIEW
@@ -25,6 +26,7 @@ from tensor_guess.errors import UserError, shown
 @click.argument("dest", type=PATH)
 @min_score_option
 @besides_options
+@face_option
 def classify_dir(
     src: Path,
     dest: Path,
@@ -32,6 +34,7 @@ def classify_dir(
     min_scores: tuple[Any, ...],
     unknown: bool,
     both: bool,
+    face: bool,
     **named: Any,
 ) -> int:
     """Sort copies of all pictures in SRC into DEST.
@@ -45,7 +48,7 @@ def classify_dir(
     which = classifier(**named)
     from tensor_guess.guessing import sort as sorting
 
-    done = sorting.sort(which, src, dest, precision, min_scores, asked(unknown, both))
+    done = sorting.sort(which, src, dest, precision, min_scores, asked(unknown, both), faces=face)
     parts = [f"{done.copied} copied to {shown(dest)}"]
     parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
     parts += [f"{done.known} known already"] if done.known else []

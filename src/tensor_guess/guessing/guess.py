@@ -1,13 +1,14 @@
 """Label pictures: images -> network -> scores, best first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tensor_guess.config import FEW
-from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.errors import WrongUsage, shown
 from tensor_guess.graphs.files import Record
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.loading import Given, Imagenet
@@ -28,7 +29,8 @@ class Guess:
 
     `min_score`: the score that the best label should have at least. `unknown`: whether the image is
     like nothing in training; `both`: the labels of the two things side by side in it, if it shows
-    two. None and () are also for what was not asked for.
+    two. None and () are also for what was not asked for. `seconds`: when a video shows the image;
+    None if it is a picture.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Guess:
     min_score: float = 0
     unknown: bool | None = None
     both: tuple[str, ...] = ()
+    seconds: Fraction | None = None
 
     @property
     def label(self) -> str:
@@ -65,40 +68,44 @@ def guess(
     precision: str | None = None,
     min_scores: MinScores = (),
     besides: Besides = NOTHING,
+    *,
+    faces: bool = False,
+    every: Fraction | None = None,
 ) -> Iterator[Guess | LeftOut]:
     """Yield, for each path in order, a Guess with the `top` best labels, or LeftOut with a reason.
 
     `precision` is the precision to compute in; None means the classifier's own. `besides`: what
-    is asked besides the scores. Raise UserError if the classifier cannot be used, WrongUsage if
-    `min_scores` has a category that it does not know.
+    is asked besides the scores. `faces`: of each image, only its largest face is looked at.
+    `every`: of a video, there is one for the first frame of each such time, in seconds.
+
+    Raise UserError if the classifier cannot be used, or if what is asked needs packages that are
+    not installed; WrongUsage if `min_scores` has a category that it does not know.
     """
-    ready = Ready(classifier, len(paths) < FEW, precision, besides)
+    ready = Ready(classifier, len(paths) < FEW and every is None, precision, besides)
     least = by_label(min_scores, ready.record)
     network = ready.network()
-    from tensor_guess.images import encoded
-    from tensor_guess.images.pixels import pixels
+    from tensor_guess.guessing.shots import Shot, shots
 
-    scaling = ready.record.scaling
     left_out: dict[int, LeftOut] = {}
+    count = 0
 
-    def readable() -> Iterator[tuple[int, "Pixels"]]:
-        decoded = encoded.ahead(
-            lambda path: pixels(encoded.read(path), scaling), paths, weigh=encoded.size_of
-        )
-        for number, (path, image) in enumerate(decoded):
-            if isinstance(image, Unreadable):
-                left_out[number] = LeftOut(path, str(image))
+    def readable() -> Iterator[tuple[tuple[int, Shot], "Pixels"]]:
+        nonlocal count
+        for found in shots(paths, ready.record.scaling, faces=faces, every=every):
+            if isinstance(found, LeftOut):
+                left_out[count] = found
             else:
-                yield number, image
+                yield (count, found), found.image
+            count += 1
 
     upcoming = 0
-    for number, row in network.run(readable()):
+    for (number, shot), row in network.run(readable()):
         while upcoming < number:
             yield left_out[upcoming]
             upcoming += 1
-        yield of_row(paths[number], ready, row, top, least)
+        yield replace(of_row(shot.path, ready, row, top, least), seconds=shot.seconds)
         upcoming = number + 1
-    for number in range(upcoming, len(paths)):
+    for number in range(upcoming, count):
         yield left_out[number]
     ready.keep(network)
 

@@ -14,10 +14,11 @@ from tensor_guess.guessing.guess import MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.guessing.ready import Ready
+from tensor_guess.guessing.shots import cropping
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
-from tensor_guess.images.pixels import Pixels, pixels
+from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder, sweep
@@ -52,18 +53,22 @@ def sort(
     precision: str | None = None,
     min_scores: MinScores = (),
     besides: Besides = NOTHING,
+    *,
+    faces: bool = False,
 ) -> Sorted:
     """Copy every image below `source` to `destination`, named by category; return what was done.
     Nothing is ever overwritten, images in the manifest are not copied again, and the sources are
     only read. Those whose best score is below its `min_scores`, or that show both of two
     things, go into `review` there; those like nothing in training are named `unknown`.
-    `precision` is the precision to compute in; None means the classifier's own.
+    `precision` is the precision to compute in; None means the classifier's own. `faces`: of each
+    image, only its largest face is looked at, and one without is left out.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if `destination`
     is inside `source`. Raise UserError if the classifier cannot be used or `destination` cannot be
     written to.
     """
     source, destination = _checked(source, destination)
+    crop = cropping(faces)
     ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
     make_folder(destination)
@@ -72,7 +77,7 @@ def sort(
     network, unknown = ready.network(), _unknown(ready.record.categories)
     done = Sorted()
     with Manifest(destination, source, ready.digest()) as manifest, Copies(manifest) as copies:
-        run = _Run(manifest, done, ready.record.scaling)
+        run = _Run(manifest, done, ready.record.scaling, crop)
         for (path, picture), row in network.run(run.to_guess(Files(source))):
             guess = of_row(path, ready, row, least=least)
             name = unknown if guess.unknown else file_name(guess.category)
@@ -104,6 +109,7 @@ class _Run:
     manifest: Manifest
     done: Sorted
     scaling: Scaling
+    crop: Crop | None
 
     def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
         """Yield each image that is not known yet; count or leave out the others."""
@@ -128,7 +134,7 @@ class _Run:
             raise Unreadable(reason)
         picture = encoded.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
-        image = None if known else pixels(picture, self.scaling)
+        image = None if known else pixels(picture, self.scaling, self.crop)
         # Many large files may be waiting, so their bytes are read again later.
         return picture if len(picture.data) < _LARGE else encoded.let_go(picture), image
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from containers.conftest import ROOT, Engine, Person, Text, make_person, probing
+from made.faces import face, scene, write_video
 from made.hostile_pictures import LEFT_OUT
 from made.strangers import LABELS as THEIRS
 from made.strangers import made
@@ -149,6 +150,23 @@ def test_training_guessing_and_sorting(person: Person, umask: int) -> None:
         full = 0o777 if path.is_dir() else 0o666
         assert stat.S_IMODE(status.st_mode) == full & ~umask, path
     assert not [path for path in written if path.name.startswith(".tensor-guess-")]
+
+
+def test_faces_are_collected_in_an_image_with_opencv_that_is_made_when_needed(me: Person) -> None:
+    write_video(me.folder / "me.mp4", [scene((face(), 40, 40)), scene()])
+    done = replace(me, image="").run("collect_faces.sh", "new/tf", "me", "me.mp4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "1 face written to new/tf/data/me\n"
+        "  pictures looked at      2\n"
+        "  face not found          1\n"
+    )
+    (found,) = (me.folder / "new/tf").rglob("*.jpg")
+    assert found.stat().st_uid == me.uid
+    # The image without them says what is missing.
+    done = me.run("collect_faces.sh", "new/tf", "me", "me.mp4")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "build that image with --build-arg FACES=1" in done.stderr
 
 
 def test_scores_are_those_of_local_python(me: Person, taught: Path) -> None:

@@ -18,7 +18,7 @@ from tensor_guess.faces.face import find
 from tensor_guess.faces.video import Frame
 from tensor_guess.system.durable import make_folder
 
-SKINS = [(214, 170, 140), (150, 110, 80), (240, 205, 180), (110, 76, 54), (190, 140, 90)]
+SKINS = [(214, 170, 140), (150, 110, 80), (240, 205, 180), (255, 240, 230), (190, 140, 90)]
 
 
 def one(i: int) -> Pixels:

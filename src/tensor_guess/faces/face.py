@@ -19,8 +19,8 @@ Pixels = NDArray[np.uint8]
 NOT_FOUND = "no face found"
 # Viola and Jones, Rapid Object Detection using a Boosted Cascade of Simple Features (2001), as
 # OpenCV has it: each size is 1.1 times the one before, and eight places near each other must look
-# like a face. Of 63 faces, each pasted on a photo of flowers, none is missed, and 58 are the only one
-# that is found; with OpenCV's usual five, 48 are.
+# like a face. Of 63 faces, each pasted on a photo of flowers, none is missed, and 58 are the only
+# one that is found; with OpenCV's usual five, 48 are.
 _CASCADE = "haarcascade_frontalface_default.xml"
 _STEP, _NEIGHBOURS = 1.1, 8
 # The smallest face, as a part of the picture's shorter side; never smaller than this in pixels.

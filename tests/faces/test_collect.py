@@ -72,6 +72,7 @@ def test_a_second_run_goes_on_and_takes_only_what_is_new(tmp_path: Path) -> None
     assert all(path.read_bytes() == data for path, data in before.items())
 
 
+@pytest.mark.slow
 def test_after_count_come_those_for_testing_and_then_it_stops(tmp_path: Path) -> None:
     source = write_video(tmp_path / "me.mp4", [one(i) for i in range(5)] * 3)
     done = collect(tmp_path / "tf", "me", source, count=2, test_count=2)
@@ -116,6 +117,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     assert f"left out {source}/notes.txt: is no picture" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_video_that_ends_early_gives_its_faces_and_says_so(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "me.mp4", [one(i // 8) for i in range(40)], options={"movflags": "faststart"}

@@ -609,3 +609,32 @@ def test_the_size_is_that_of_the_header(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"
     Image.new("RGB", (30, 20)).save(path, kind)
     assert decoding.size_of(images.read(path)) == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "shape"),
+    [
+        ("RGB", (300, 200), (67, 100, 3)),
+        ("RGB", (60, 90), (90, 60, 3)),
+        ("L", (2000, 30), (2, 100, 3)),
+        ("RGBA", (100, 100), (100, 100, 3)),
+        ("CMYK", (90, 3000), (100, 3, 3)),
+    ],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_in_their_own_shape_pictures_are_made_smaller_only(
+    tmp_path: Path, mode: str, size: tuple[int, int], shape: tuple[int, ...], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    kind = "jpg" if mode == "CMYK" else "png"
+    Image.new(mode, size).save(tmp_path / f"a.{kind}", exif=exif)
+    found = decoding.decode_upright(images.read(tmp_path / f"a.{kind}"), 100)
+    height, width, _ = shape
+    assert found.shape == ((width, height, 3) if orientation == 6 else shape)
+
+
+def test_in_its_own_shape_a_small_picture_has_its_own_pixels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(decoding.decode_upright(images.read(tmp_path / "a.png"), 70), pixels)

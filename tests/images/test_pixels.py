@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from tensor_guess.errors import Unreadable
@@ -81,3 +82,31 @@ def test_a_photo_that_is_decoded_whole_has_its_limit(tmp_path: Path) -> None:
     pixels(huge, OURS)
     with pytest.raises(Unreadable, match="has 90 megapixels; at most 89 fit"):
         pixels(huge, CLASSIC)
+
+
+def test_a_crop_is_of_the_upright_picture_and_comes_in_the_same_form(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 100))
+    image.paste("red", (0, 0, 50, 100))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its left is the top
+    turned = _saved(image, tmp_path / "turned.png", exif)
+    seen = []
+
+    def top(upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        seen.append(upright.shape)
+        return upright[:50]
+
+    for scaling, kind in ((OURS, np.uint8), (CLASSIC, np.float32)):
+        found = pixels(turned, scaling, top)
+        assert found.shape == (32, 32, 3)
+        assert found.dtype == kind
+        assert (found == [255, 0, 0]).all()
+    assert seen == [(200, 100, 3)] * 2
+
+
+def test_what_a_crop_does_not_find_is_the_reason(tmp_path: Path) -> None:
+    def nothing(_: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        raise Unreadable("no face found")
+
+    with pytest.raises(Unreadable, match="no face found"):
+        pixels(_saved(Image.new("RGB", (9, 9)), tmp_path / "a.png"), OURS, nothing)

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,44 @@ def test_one_that_waits_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("size", [0, 1, 5_000_000])
 def test_the_result_comes_back_whole(size: int) -> None:
     assert limited.run(lambda: b"x" * size, 100_000_000, 10) == b"x" * size
+
+
+def counting() -> Iterator[bytes]:
+    for number in range(3):
+        yield str(number).encode() * 100_000
+    raise Unreadable("ends early")
+
+
+def test_pieces_come_whole_and_the_reason_after_them() -> None:
+    before = children()
+    found: list[bytes] = []
+    with pytest.raises(Unreadable, match=r"^ends early$"):
+        found.extend(limited.stream(counting, 100_000_000, 10))
+    # What `extend` had taken before stays.
+    assert found == [str(number).encode() * 100_000 for number in range(3)]
+    assert children() == before
+
+
+def test_a_reader_may_take_its_time_and_leave_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limited, "_PATIENCE", 0.2)
+    before = children(), os.listdir("/proc/self/fd")
+    pieces = limited.stream(counting, 100_000_000, 1)
+    assert next(pieces)
+    time.sleep(0.4)
+    assert next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert (children(), os.listdir("/proc/self/fd")) == before
+
+
+def test_a_process_that_dies_between_pieces_is_a_reason() -> None:
+    def dies() -> Iterator[bytes]:
+        yield b"one"
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pieces = limited.stream(dies, 100_000_000, 1)
+    assert next(pieces) == b"one"
+    with pytest.raises(Unreadable, match=r"is too much for its decoder \(SIGKILL\)"):
+        next(pieces)
 
 
 def test_threads_do_not_wait_for_each_others_processes() -> None:

@@ -1,5 +1,8 @@
 """Faces are found, whatever is around them; blurred and repeated ones are told apart."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +77,26 @@ def test_real_faces_are_found_on_a_background(shared: Path) -> None:
         found.append(len(boxes) == 1 and faces.sharpness(image, boxes[0]) >= faces.SHARP)
     assert len(found) > 10
     assert np.mean(found) > 0.9
+
+
+@pytest.mark.slow
+def test_threads_that_are_first_to_look_find_faces_too() -> None:
+    """OpenCV is imported by one of them while the others wait."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from made.faces import face, scene
+from tensor_guess.faces import face as faces, optional
+def look(number):
+    optional.require()
+    return len(faces.find(image))
+image = scene((face(), 40, 40))
+with ThreadPoolExecutor(8) as pool:
+    print(set(pool.map(look, range(8))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "{1}\n", done.stderr

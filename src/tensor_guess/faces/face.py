@@ -113,8 +113,9 @@ class Seen:
 
 def _cascade() -> "cv2.CascadeClassifier":
     if not hasattr(_own, "cascade"):
-        optional.require()
-        import cv2
+        with optional.importing:
+            optional.require()
+            import cv2
 
         path = Path(cv2.__file__).parent / "data" / _CASCADE
         _own.cascade = cv2.CascadeClassifier(str(path))

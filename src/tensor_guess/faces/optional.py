@@ -4,19 +4,24 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from threading import RLock
 
 from tensor_guess.errors import UserError
 
 _PACKAGES = ("av", "cv2")
+# OpenCV puts another module in its own place while it is imported, which no other thread may see.
+importing = RLock()
 
 
 def require() -> None:
     """Make both importable. Raise UserError if they are not installed."""
     folder = str(Path(sys.prefix) / "faces")  # src/launcher/local.bash and the Dockerfile make it
-    if folder not in sys.path:
-        sys.path.append(folder)
-        importlib.invalidate_caches()
-    if not all(map(importlib.util.find_spec, _PACKAGES)):
+    with importing:
+        if folder not in sys.path:
+            sys.path.append(folder)
+            importlib.invalidate_caches()
+        there = all(map(importlib.util.find_spec, _PACKAGES))
+    if not there:
         raise UserError(
             "faces and videos need OpenCV and PyAV, which are not installed here; run "
             "./tensor-guess without TENSOR_GUESS_IMAGE, which installs them, or build that image "

@@ -91,6 +91,8 @@ guess,classify-dir,evaluate,study
   --backbone backbone
 guess,evaluate,inspect,backbones,doctor
   --json flag
+inspect
+  --layers flag
 doctor
   TF_FILES examined
   PICTURE... read

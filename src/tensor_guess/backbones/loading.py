@@ -112,6 +112,17 @@ def is_here(name: str) -> bool:
     return any(_files(name)) or _installed(CATALOGUE[name].weights) is not None
 
 
+def load_here(name: str) -> Backbone:
+    """Return the backbone of that name in the catalogue, without the internet.
+
+    Raise WrongUsage if there is no such backbone, UserError if it is not on this machine.
+    """
+    name, _ = find(name)
+    if not is_here(name):
+        raise UserError(f"{name} is not on this machine; `tensor-guess fetch {name}` brings it")
+    return load(name, offline=True)
+
+
 def fetch(name: str, weights: Path | None = None) -> None:
     """Freeze the network and keep it. For a Keras network, this imports TensorFlow.
 

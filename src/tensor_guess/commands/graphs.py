@@ -18,23 +18,31 @@ from tensor_guess.commands.options import (
     labels_option,
 )
 from tensor_guess.config import DATA, EXPORTS
-from tensor_guess.errors import UserError, WrongUsage, shown
+from tensor_guess.errors import UserError, WrongUsage, counted, shown
 
 
 @click.command(cls=Command)
 @graph_options
+@click.option("--layers", is_flag=True, help="List the layers instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(tf_files: Path | None, as_json: bool, **said: Any) -> int:
+def inspect(tf_files: Path | None, layers: bool, as_json: bool, **said: Any) -> int:
     """Show what is in a frozen graph, without running it.
 
     The graph may be from any program. The output lists its ops, inputs and outputs, how pictures
     are fed to it, its bottleneck, head and labels, and why it would be refused (then the exit code
-    is 1). TF_FILES is a classifier's folder or a graph.
+    is 1). TF_FILES is a classifier's folder or a graph; with --layers, it may be the name of a
+    backbone too.
     """
     from tensor_guess.guessing import inspect as inspection
 
     # Here `imagenet` means a folder of that name, because the built-in classifier is not a file.
-    found = inspection.inspect(classifier(tf_files or Path("imagenet"), **said))
+    given = classifier(tf_files or Path("imagenet"), **said)
+    if layers:
+        listed = inspection.list_layers(given)
+        lines = [json.dumps(asdict(listed))] if as_json else _table(listed)
+        click.echo("\n".join(lines))
+        return 0
+    found = inspection.inspect(given)
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
@@ -104,6 +112,20 @@ def _lines(found: Any) -> Iterator[str]:
         yield "labels: " + "; ".join(shown(label) for label in found.labels[:10]) + more
     for reason in found.refused or ["nothing"]:
         yield f"refused: {reason}"
+
+
+def _table(listed: Any) -> Iterator[str]:
+    """Yield the layers as a table, and how many there are."""
+    rows = [("name", "type", "shape", "parameters")] + [
+        (shown(each.name), each.type, " x ".join(map(str, each.shape)), str(each.parameters or ""))
+        for each in listed.layers
+    ]
+    name, kind, shape = (min(80, max(len(row[i]) for row in rows)) for i in range(3))
+    for row in rows:
+        yield f"{row[0]:<{name}}  {row[1]:<{kind}}  {row[2]:<{shape}}  {row[3]:>10}".rstrip()
+    if listed.count > len(listed.layers):
+        yield f"... and {listed.count - len(listed.layers)} more"
+    yield f"{counted(listed.count, 'layer')}, {counted(listed.parameters, 'parameter')}"
 
 
 @click.command(cls=Command)

@@ -1,14 +1,19 @@
 """Inspect a frozen graph from any program: what it contains and what is refused. Nothing is run."""
 
 import hashlib
+import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DataType
 
+from tensor_guess.backbones import handles
+from tensor_guess.backbones import loading as backbones
+from tensor_guess.backbones.layers import Layer, layers_of
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs import foreign, shapes
@@ -22,8 +27,9 @@ from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images.scaling import Scaling
 
-# At most this many reasons are reported.
+# At most this many reasons are reported, and this many layers.
 _REFUSALS = 20
+_LAYERS = 2000
 
 
 @dataclass
@@ -72,6 +78,55 @@ def inspect(given: Given) -> Inspection:
         except UserError as error:
             found.refused.append(str(error))
     return found
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The first layers of a network, and of all of them their count and parameters."""
+
+    name: str
+    count: int
+    parameters: int
+    layers: list[Layer]
+
+
+def list_layers(given: Given) -> Layers:
+    """Return the layers of a graph up to its scores, or of a backbone in the catalogue.
+
+    A name is that of a backbone if there is no such file or folder. Raise WrongUsage if it is that
+    of none, and UserError if it is not on this machine, or if the graph would be refused.
+    """
+    if os.path.exists(given.path) or handles.is_handle(str(given.path)):
+        name, nodes, start = _opened(given)
+    else:
+        backbone = backbones.load_here(str(given.path))
+        nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
+        name, start = backbone.name, NETWORK_INPUT
+    first, *others = layers_of(nodes)
+    found = [
+        replace(first, name=start),
+        *(replace(each, name=each.name.removeprefix(UNDER)) for each in others),
+    ]
+    return Layers(name, len(found), sum(each.parameters for each in found), found[:_LAYERS])
+
+
+def _opened(given: Given) -> tuple[str, list[NodeDef], str]:
+    """Return the graph's path, its nodes from the image to the scores, its own name of the input.
+
+    Raise as `list_layers` does.
+    """
+    path = loading.graph_path(given.path)
+    name = shown(path)
+    graph = graphs.parse(graphs.read(path), name)
+    graphs.check(graph, name)
+    if is_ours(graph):
+        record = record_of(graph, name)
+        return str(path), cut(graph, record.scaling, record.final_tensor), NETWORK_INPUT
+    flavour = foreign.flavour_of(graph, name, given.fed)
+    if flavour.output is None:
+        raise UserError(f"the last layer of {name} is not known; name it with --output_layer")
+    nodes = cut(foreign.renamed(graph, flavour), flavour.scaling, f"{UNDER}{flavour.output}")
+    return str(path), nodes, flavour.input
 
 
 def _look_into(found: Inspection, graph: GraphDef, given: Given) -> None:

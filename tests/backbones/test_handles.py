@@ -51,6 +51,7 @@ def test_a_path_that_is_not_there_is_wrong_usage() -> None:
         ("https://tfhub.dev/google/imagenet/inception_v3/feature_vector/3", 299),
         ("https://tfhub.dev/tensorflow/efficientnet/lite2/feature-vector/2", 224),
         ("https://tfhub.dev/google/imagenet/nasnet_large/feature_vector/5", 224),
+        ("http://192.168.0.128:320/nasnet_large/feature_vector/5", 224),
     ],
 )
 def test_the_size_that_a_handle_says(handle: str, size: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tensor_guess.errors import WrongUsage, shown
 from tensor_guess.graphs.files import find_graph
@@ -60,6 +61,7 @@ def size_of(handle: str) -> int:
     """Return the input's side from the module's name: `mobilenet_v2_100_224/feature_vector/4`."""
     if "inception_v3" in handle or "inception_resnet_v2" in handle:
         return 299
-    sides = [int(each) for each in re.findall(r"(?<![0-9])([1-6]?[0-9]{2})(?![0-9])", handle)]
+    name = urlsplit(handle).path if is_url(handle) else handle  # a host has numbers too
+    sides = [int(each) for each in re.findall(r"(?<![0-9])([1-6]?[0-9]{2})(?![0-9])", name)]
     plausible = [side for side in sides if 96 <= side <= 640 and side != 100]
     return plausible[-1] if plausible else _SIZE

@@ -5,11 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 from made import without_tensorflow
 from made.graphs import head_for, record_for
 from made.place import ROOT, SHARED, Run, called, program
+from made.sites import served
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
@@ -198,7 +197,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small hub modules: tf1, tf2, any_size, map, writes, floods, text."""
+    """A folder of small hub modules, of the kinds in made/modules.py."""
     folder = tmp_path_factory.mktemp("modules")
     subprocess.run(
         [sys.executable, ROOT / "tests/made/modules.py", folder], capture_output=True, check=True
@@ -211,9 +210,5 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder and the address at which a server on this machine shows it."""
     folder = tmp_path / "site"
     folder.mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with served(folder, SimpleHTTPRequestHandler) as address:
+        yield folder, address

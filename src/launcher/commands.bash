@@ -138,6 +138,8 @@ collect-faces
   --all flag
 fetch
   BACKBONE... handle
+fetch-modules
+  URL... handle
 fetch-images
   FOLDER folder
   URL... value

@@ -47,7 +47,7 @@ plan_cache() {
   place "${CACHE}"
   CACHE=${REAL}
   case $1 in
-  train | fetch) add_mount rw "${CACHE}" ;;
+  train | fetch | fetch-modules) add_mount rw "${CACHE}" ;;
   *) add_mount ro "${CACHE}" ;;
   esac
 }
@@ -55,6 +55,7 @@ plan_cache() {
 # Download what this run needs. Guessing has no internet access, and a module is someone else's
 # code, so each download is a separate run that sees neither pictures nor classifiers.
 fetch_first() {
+  [[ ${#HUB_MODULES[@]} -eq 0 ]] || apart fetch-modules -- "${HUB_MODULES[@]}" || exit $?
   [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
   if [[ ${#URLS[@]} -gt 0 ]]; then
     make_fetched

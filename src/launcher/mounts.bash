@@ -13,8 +13,9 @@ SEEN=()
 # Each is set if it holds: the command line is valid; the classifier is the built-in one; nothing
 # may be downloaded; pictures are moved.
 COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
-# The backbone named; the module used as one; the URLs of pictures.
-BACKBONE='' MODULE='' URLS=()
+# The backbone named; the module used as one; the URLs of modules that tensorflow_hub's cache is to
+# have; the URLs of pictures.
+BACKBONE='' MODULE='' HUB_MODULES=() URLS=()
 # The classifier's folder, graph or shared zip.
 CLASSIFIER='' HUB_CACHE=''
 # The camera's device, and the id of the group that may use it.
@@ -43,8 +44,8 @@ plan() {
       if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
       ;;
     handle)
-      if [[ ${TYPED} == *://* ]]; then plan_hub_cache; else plan_read "${TYPED}"; fi
-      is_graph "${TYPED}" || [[ $1 == fetch || ${TYPED} != */* ]] || MODULE=${TYPED}
+      if [[ ${TYPED} == *://* ]]; then plan_hub_cache "$1"; else plan_read "${TYPED}"; fi
+      is_graph "${TYPED}" || [[ $1 == fetch* || ${TYPED} != */* ]] || MODULE=${TYPED}
       ;;
     backbone) BACKBONE=${TYPED} ;;
     offline) OFFLINE=1 ;;
@@ -149,13 +150,19 @@ is_graph() {
   [[ -e $1 ]]
 }
 
-# Mount what tensorflow_hub has unpacked, for a handle that is a URL.
+# Mount what tensorflow_hub has unpacked, for a handle that is a URL. What loads a module must not be
+# able to change other modules, so only what loads none can write there.
+# Usage: plan_hub_cache SUBCOMMAND
 plan_hub_cache() {
   find_hub_cache
   [[ -n ${HUB_CACHE} ]] || return 0
   place "${HUB_CACHE}"
   HUB_CACHE=${REAL}
-  add_mount ro "${HUB_CACHE}"
+  case $1 in
+  fetch-modules) add_mount rw "${HUB_CACHE}" ;;
+  *) add_mount ro "${HUB_CACHE}" ;;
+  esac
+  [[ $1 != fetch || ! -w ${HUB_CACHE} ]] || HUB_MODULES+=("${TYPED}")
 }
 
 # Mount what a folder of categories, or a category, links to.

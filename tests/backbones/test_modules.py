@@ -1,11 +1,13 @@
 """Modules from anywhere: URLs, folders and archives; failures are one sentence each."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -17,17 +19,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made.hub import of_hub, tensorflow_hub
 from made.place import ROOT, Run
+from made.sites import Hub, served
 from made.strangers import INPUTS, made
 from tensor_guess.backbones import loading
+from tensor_guess.backbones.backbone import Backbone, sides_of
 from tensor_guess.backbones.modules import freeze, key_of, scaling_of
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graphs import shapes
-from tensor_guess.graphs.graph import check, cut, serialise
+from tensor_guess.graphs.graph import array, check, cut, serialise
 from tensor_guess.graphs.network import Network
+from tensor_guess.guessing import loading as classifiers
+from tensor_guess.images import encoded
+from tensor_guess.images.pixels import pixels
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.system import scratch
+from tensor_guess.system import durable, scratch
 
 
 def test_a_module_by_url_is_fetched_frozen_and_checked(
@@ -61,14 +69,197 @@ def test_all_forms_of_a_module_are_the_same_network(modules: Path, tmp_path: Pat
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_tensorflow_hubs_own_cache_is_used(
-    modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+HANDLE = "google/imagenet/mobilenet_v2_100_224/feature_vector/4"
+# A module of TF 1 and one of TF 2, which takes the size in its name.
+KINDS = {"tf1_hub": 64, "called": 224}
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which tensorflow_hub keeps modules."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(folder))
+    return folder
+
+
+def on_hub(folder: Path, module: Path) -> None:
+    """Put a module where the server of `Hub` finds it."""
+    archive = folder / f"storage/{HANDLE}.tar.gz"
+    archive.parent.mkdir(parents=True)
+    _pack(module, archive)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "size"), KINDS.items())
+def test_a_module_that_we_keep_is_found_by_tensorflow_hub(
+    kind: str,
+    size: int,
+    modules: Path,
+    hub_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    handle = "https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/4"
-    kept = tmp_path / "cb6f9b5c866e6537fad904ca1ed532322ee8d524"  # SHA-1 of the handle
-    kept.symlink_to(modules / "tf2")
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    check(freeze(handle), "kept")
+    on_hub(tmp_path, modules / kind)
+    with served(tmp_path, Hub) as address:
+        handle = f"{address}/{HANDLE}"
+        graph = freeze(handle)
+    assert sides_of(graph) == [-1, size, size, 3]
+    digest = hashlib.sha1(handle.encode()).hexdigest()
+    assert names(hub_cache) == [digest, f"{digest}.descriptor.txt"]
+    (said, *_) = (hub_cache / f"{digest}.descriptor.txt").read_text().splitlines()
+    assert said == f"Module: {handle}"
+    hub = tensorflow_hub()
+    monkeypatch.setattr(socket, "socket", None)  # neither of them has the internet now
+    assert hub.resolve(handle) == str(hub_cache / digest)
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    network = Network(graph, Scaling(size, 0, 255), BOTTLENECK, "float32", few=True)
+    ((_, found),) = network.run([(None, image)])
+    np.testing.assert_allclose(found, of_hub(handle, image), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "size"), KINDS.items())
+def test_a_module_that_tensorflow_hub_keeps_is_used(
+    kind: str, size: int, modules: Path, hub_cache: Path, tmp_path: Path
+) -> None:
+    on_hub(tmp_path, modules / kind)
+    with served(tmp_path, Hub) as address:
+        handle = f"{address}/{HANDLE}"
+        kept = Path(tensorflow_hub().resolve(handle))
+    before = names(hub_cache)
+    assert kept.name in before
+    graph = freeze(handle)
+    check(graph, "kept")
+    assert scaling_of(graph) == Scaling(size, 0, 255)
+    assert names(hub_cache) == before
+
+
+@pytest.fixture
+def not_loaded(monkeypatch: pytest.MonkeyPatch, tiny: Backbone) -> None:
+    """What is fetched is not loaded: any folder with a saved_model.pb is a module."""
+    monkeypatch.setattr("tensor_guess.backbones.modules._frozen_apart", lambda *_: tiny.graph)
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module/saved_model.pb").write_bytes(b"not loaded")
+    return tmp_path / "module"
+
+
+@pytest.mark.usefixtures("not_loaded")
+def test_only_whole_modules_are_kept_and_no_secret(
+    site: tuple[Path, str], module: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = site
+    (folder / "page").write_text("<html>not a module</html>")
+    (folder / "empty").mkdir()
+    _pack(folder / "empty", folder / "empty.tar.gz")
+    for path in ("page", "empty.tar.gz"):
+        with pytest.raises(UserError, match="module"):
+            freeze(f"{address}/{path}")
+    assert names(hub_cache) == []
+    _pack(module, folder / "module.tar.gz", "deeper/module")
+    handle = f"{address}/module.tar.gz?key=secret"
+    kept = hub_cache / hashlib.sha1(handle.encode()).hexdigest()
+    kept.mkdir()  # tensorflow_hub fills such a folder too
+    freeze(handle)
+    assert names(kept) == ["saved_model.pb"]
+    assert names(hub_cache) == [kept.name, f"{kept.name}.descriptor.txt"]
+    assert "secret" not in (hub_cache / f"{kept.name}.descriptor.txt").read_text()
+    shutil.rmtree(kept)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # a folder that is only read
+    freeze(handle)
+    assert not kept.exists()
+
+
+@pytest.mark.usefixtures("not_loaded")
+def test_modules_are_fetched_and_not_loaded(
+    site: tuple[Path, str], module: Path, hub_cache: Path, call: Run
+) -> None:
+    folder, address = site
+    _pack(module, folder / "one.tar.gz")
+    _pack(module, folder / "two.tar.gz")
+    loading.fetch(f"{address}/two.tar.gz")  # frozen before
+    shutil.rmtree(hub_cache)
+    hub_cache.mkdir()
+    for _ in range(2):
+        done = call("fetch-modules", f"{address}/one.tar.gz", f"{address}/two.tar.gz")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert len(names(hub_cache)) == 2
+        (folder / "one.tar.gz").unlink(missing_ok=True)
+    done = call("fetch-modules", f"{address}/three.tar.gz")
+    assert done.returncode == 1
+    assert "the answer was 404" in done.stderr.splitlines()[-1]
+    assert len(names(hub_cache)) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "said"),
+    [
+        ("https://example.com/x/1", None, "TFHUB_CACHE_DIR names no folder"),
+        ("https://example.com/x/1", "/no/such", "TFHUB_CACHE_DIR names no folder"),
+        ("x/1", "/", "x/1 is no URL of a module"),
+        ("ftp://x/1", "/", "cannot be downloaded"),
+    ],
+)
+def test_what_no_module_can_be_fetched_from(
+    url: str, place: str | None, said: str, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place:
+        monkeypatch.setenv("TFHUB_CACHE_DIR", place)
+    done = call("fetch-modules", url)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert said in done.stderr
+
+
+@pytest.mark.usefixtures("not_loaded")
+def test_of_two_runs_that_keep_a_module_both_go_on(
+    site: tuple[Path, str], module: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = site
+    _pack(module, folder / "module.tar.gz")
+    publish = durable.publish_made
+
+    def too_late(made: Path, path: Path) -> None:
+        shutil.copytree(made, path)
+        publish(made, path)
+
+    monkeypatch.setattr(durable, "publish_made", too_late)
+    freeze(f"{address}/module.tar.gz")
+    assert len(names(hub_cache)) == 2
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_ten_pictures_a_person(modules: Path, tmp_path: Path, call: Run) -> None:
+    """A feature vector of TF Hub's MobileNet, not trained, fed 224 pixels divided by 255."""
+    tf_files = tmp_path / "tf_files"
+    for person in (ROOT / "tf_files/data").iterdir():
+        shutil.copytree(person, tf_files / "data" / person.name)
+        for path in sorted((tf_files / "data" / person.name).iterdir())[10:]:
+            path.unlink()
+    on_hub(tmp_path, modules / "called")
+    with served(tmp_path, Hub) as address:
+        handle = f"{address}/{HANDLE}"
+        done = call("train", tf_files, "--tfhub_module", handle, "--steps", 100)
+    assert done.returncode == 0, done.stderr
+    assert "20 pictures" in done.stderr
+    known = classifiers.load(tf_files)
+    assert (known.record.backbone, known.record.scaling) == (handle, Scaling(224, 0, 255))
+    photo = ROOT / "test_data/photo01.jpg"
+    done = call("guess", tf_files, photo, "--json")
+    weights = array(known.graph, "final_training_ops/weights")
+    biases = array(known.graph, "final_training_ops/biases")
+    assert weights is not None
+    # The module as it came, in its own library.
+    fed = pixels(encoded.read(photo), known.record.scaling)
+    logits = of_hub(str(modules / "called"), fed) @ weights + biases
+    scores = np.exp(logits) / np.exp(logits).sum()
+    said = json.loads(done.stdout)["scores"]
+    np.testing.assert_allclose([said[each] for each in known.record.labels], scores, atol=1e-4)
 
 
 def test_a_module_that_reads_files_is_refused_by_name(modules: Path) -> None:

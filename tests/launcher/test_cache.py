@@ -122,9 +122,15 @@ def test_tensorflow_hubs_own_cache_is_seen(docker: Launcher) -> None:
     tf = classifier(docker.here / "tf")
     (docker.here / "hub cache").mkdir()
     docker.environ["TFHUB_CACHE_DIR"] = "hub cache"
-    fetch, _ = docker("train", tf, "--tfhub_module", "https://tfhub.dev/x/1").runs
-    assert fetch.mounts[f"{docker.here}/hub cache"] == "ro"
-    assert f"TFHUB_CACHE_DIR={docker.here}/hub cache" in fetch.options("--env")
+    runs = docker("train", tf, "--tfhub_module", "https://tfhub.dev/x/1").runs
+    assert [run.passed[0] for run in runs] == ["fetch-modules", "fetch", "train"]
+    # Where a stranger's module is loaded, the others cannot be changed.
+    assert [run.mounts[f"{docker.here}/hub cache"] for run in runs] == ["rw", "ro", "ro"]
+    for run in runs:
+        assert f"TFHUB_CACHE_DIR={docker.here}/hub cache" in run.options("--env")
+    keep, fetch = docker("fetch", "https://tfhub.dev/x/1", "vgg16").runs
+    assert keep.passed == ["fetch-modules", "--", "https://tfhub.dev/x/1"]
+    assert fetch.passed == ["fetch", "https://tfhub.dev/x/1", "vgg16"]
 
 
 @pytest.mark.parametrize(

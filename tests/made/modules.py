@@ -1,6 +1,7 @@
 """Small hub modules, made by TensorFlow; run as a program: modules.py FOLDER."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +19,16 @@ class Module(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
     def vectors(self, images: tf.Tensor) -> tf.Tensor:
         """[N, 8] of [N, H, W, 3]."""
         return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, self.kernel, 2, "SAME")), [1, 2])
+
+
+class Called(Module):
+    """The same as TF Hub's modules of TF 2: it is called, and trains differently."""
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[N, 8] of [N, H, W, 3]; in training something else."""
+        vectors = self.vectors(inputs)
+        return -vectors if training else vectors
 
 
 class Program(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
@@ -43,8 +54,10 @@ class Program(tf.saved_model.experimental.TrackableResource):  # type: ignore[mi
 
 def save(kind: str, folder: str) -> None:
     """Write a SavedModel of that kind to the folder."""
-    if kind == "tf1":
-        return save_tf1(folder)
+    if kind in ("tf1", "tf1_hub"):
+        return save_tf1(folder, hub=kind == "tf1_hub")
+    if kind in ("called", "trains"):
+        return save_called(folder, (True, False) if kind == "called" else (True,))
     module = Module()
     if kind == "floods":
         module.program = Program()
@@ -66,18 +79,34 @@ def save(kind: str, folder: str) -> None:
     return None
 
 
-def save_tf1(folder: str) -> None:
-    """Write a hub module as TF 1 made them: no tags."""
+def save_called(folder: str, training: tuple[bool, ...]) -> None:
+    """Write a module of TF 2 that has no signature, only `__call__`, for images of any size."""
+    module = Called()
+    for each in training:
+        module.__call__.get_concrete_function(tf.TensorSpec((None, None, None, 3)), each)
+    tf.saved_model.save(module, folder)
+
+
+def save_tf1(folder: str, *, hub: bool) -> None:
+    """Write a module of TF 1: without tags; as a hub's with another for training, tagged so."""
     v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3))
-        kernel = v1.get_variable("kernel", (3, 3, 3, 8))
-        vectors = tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, kernel, 2, "SAME")), [1, 2])
-        session.run(v1.global_variables_initializer())
-        signature = v1.saved_model.predict_signature_def({"images": images}, {"default": vectors})
-        builder = v1.saved_model.Builder(folder)
-        builder.add_meta_graph_and_variables(session, [], signature_def_map={"default": signature})
-        builder.save()
+    builder = v1.saved_model.Builder(folder)
+    for tags in ([], ["train"]) if hub else ([],):
+        with tf.Graph().as_default(), v1.Session() as session:
+            images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3))
+            kernel = v1.get_variable("kernel", (3, 3, 3, 8))
+            vectors = tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images, kernel, 2, "SAME")), [1, 2])
+            outputs = {"default": -vectors if tags else vectors}
+            signature = v1.saved_model.predict_signature_def({"images": images}, outputs)
+            if tags:
+                builder.add_meta_graph(tags, {"default": signature})
+            else:
+                session.run(v1.global_variables_initializer())
+                builder.add_meta_graph_and_variables(session, tags, {"default": signature})
+    builder.save()
+    if hub:
+        # ModuleDef: its format is FORMAT_V3 (tensorflow_hub/module_def.proto).
+        Path(folder, "tfhub_module.pb").write_bytes(b"\x08\x03")
 
 
 def _writing(vectors: tf.Tensor) -> tf.Tensor:
@@ -86,5 +115,8 @@ def _writing(vectors: tf.Tensor) -> tf.Tensor:
 
 
 if __name__ == "__main__":
-    for each in ("tf1", "tf2", "any_size", "map", "writes", "floods", "text"):
+    for each in (
+        *("tf1", "tf1_hub", "tf2", "called", "trains"),
+        *("any_size", "map", "writes", "floods", "text"),
+    ):
         save(each, f"{sys.argv[1]}/{each}")

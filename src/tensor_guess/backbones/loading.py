@@ -9,7 +9,7 @@ import hashlib
 import multiprocessing
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -151,6 +151,18 @@ def fetch(name: str, weights: Path | None = None) -> None:
     _keep(key, keras_networks.freeze(name, source.scaling.size, path))
     if weights is None:
         path.unlink()
+
+
+def fetch_modules(urls: Sequence[str]) -> None:
+    """Download the modules that are not frozen yet to where tensorflow_hub keeps them.
+
+    Raise WrongUsage if TFHUB_CACHE_DIR names no folder, or if one is no URL.
+    """
+    for url in urls:
+        modules.check_kept(url)
+    for url in urls:
+        if not any(_files(modules.key_of(url))):
+            modules.keep(url)
 
 
 def _download(name: str, weights: KerasWeights, path: Path) -> None:

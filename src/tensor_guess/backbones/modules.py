@@ -6,6 +6,10 @@ neither the internet nor files loads and freezes it, and the result is checked o
 
 import hashlib
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,11 +18,11 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensor_guess.backbones import handles, unpacking
 from tensor_guess.backbones.backbone import check_backbone, sides_of
 from tensor_guess.config import cache_folder
-from tensor_guess.errors import Unreadable, UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.graph import parse
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.system import apart, archive, download, reading, scratch
+from tensor_guess.system import apart, archive, download, durable, reading, scratch
 from tensor_guess.system.durable import make_folder
 
 SECONDS = 600
@@ -51,12 +55,45 @@ def freeze(handle: str) -> GraphDef:
 
     Raise UserError if that fails. Nothing is left behind.
     """
-    with scratch.folder() as place:
-        folder = _folder(handle, place)
+    with _folder(handle) as folder:
         size = sum(path.stat().st_size for path in _files(folder, shown(handle)))
         graph = _frozen_apart(folder, handle, min(graphs.MAX_BYTES, archive.most(size)))
     check_backbone(graph, shown(handle))
     return graph
+
+
+def check_kept(url: str) -> None:
+    """Raise WrongUsage if it is no URL, or if there is no folder to keep the module in."""
+    if not handles.is_url(url):
+        raise WrongUsage(f"{shown(url)} is no URL of a module")
+    handles.check_handle(url)
+    if _kept(url) is None:
+        raise WrongUsage("TFHUB_CACHE_DIR names no folder; set it to the one for modules")
+
+
+def keep(url: str) -> None:
+    """Download the module to where tensorflow_hub keeps it, unless it is there; load nothing.
+
+    That is a folder in TFHUB_CACHE_DIR, beside its descriptor. Raise UserError if it cannot be
+    downloaded or written, or is no module; nothing is left behind then.
+    """
+    kept = _kept(url)
+    if kept is None or _is_filled(kept):
+        return
+    durable.sweep(kept.parent)
+    with durable.draft(kept) as made:
+        module = _fetched(url, made)
+        _files(module, shown(url))
+        try:
+            durable.publish_made(module, kept)
+        except UserError:
+            if not _is_filled(kept):  # by another run, or by tensorflow_hub
+                raise
+    said = (
+        f"Module: {handles.recorded(url)}\nDownload Time: {datetime.now()}\n"
+        f"Downloader Hostname: {socket.gethostname()} (PID:{os.getpid()})"
+    )
+    durable.publish(kept.with_name(f"{kept.name}.descriptor.txt"), said.encode())
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -92,16 +129,41 @@ def _files(folder: Path, name: str) -> list[Path]:
     return sorted(found)
 
 
-def _folder(handle: str, place: Path) -> Path:
-    """Return the module's folder: as given, unpacked, or downloaded and unpacked."""
+@contextmanager
+def _folder(handle: str) -> Iterator[Path]:
+    """Yield the module's folder: as given, as tensorflow_hub keeps it, or unpacked for now."""
+    is_url = handles.is_url(handle)
+    kept = _kept(handle) if is_url else None
+    if kept and os.access(kept.parent, os.W_OK):
+        keep(handle)
+    if kept and _is_filled(kept):
+        yield kept
+    elif not is_url and os.path.isdir(handle):
+        yield Path(handle)
+    else:
+        with scratch.folder() as place:
+            yield _fetched(handle, place)
+
+
+def _kept(url: str) -> Path | None:
+    """Return where tensorflow_hub keeps the module: in a folder with the SHA-1 of its URL."""
+    place = os.environ.get("TFHUB_CACHE_DIR")
+    digest = hashlib.sha1(url.encode(errors="surrogateescape"), usedforsecurity=False)
+    return Path(place, digest.hexdigest()) if place and os.path.isdir(place) else None
+
+
+def _is_filled(folder: Path) -> bool:
+    """Return whether there is a module, as tensorflow_hub sees it."""
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
+
+
+def _fetched(handle: str, place: Path) -> Path:
+    """Unpack the module below `place`, after downloading it if it is a URL; return its folder."""
     if not handles.is_url(handle):
-        path = Path(handle)
-        return path if path.is_dir() else _unpacked(path, place, shown(handle))
-    # tensorflow_hub keeps a module unpacked under the SHA-1 of its handle.
-    kept = os.environ.get("TFHUB_CACHE_DIR")
-    folder = Path(kept or "/", hashlib.sha1(handle.encode(errors="surrogateescape")).hexdigest())
-    if kept and folder.is_dir():
-        return folder
+        return _unpacked(Path(handle), place, shown(handle))
     downloads = cache_folder() / "downloads"
     make_folder(downloads)
     downloaded = downloads / f"{key_of(handle)}.tar.gz"

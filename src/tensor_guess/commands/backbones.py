@@ -1,4 +1,4 @@
-"""The commands about backbones: list them, fetch them, freeze a module."""
+"""The commands about backbones: list them, fetch them and modules, freeze a module."""
 
 import json
 import sys
@@ -19,6 +19,18 @@ def fetch(backbone: tuple[str, ...]) -> None:
         loading.check_name(name)
     for name in backbone:
         click.echo(f"{name} {loading.load(name).sha256}")
+
+
+@click.command("fetch-modules", cls=Command)
+@click.argument("url", nargs=-1, required=True)
+def fetch_modules(url: tuple[str, ...]) -> None:
+    """Download TF Hub's module at each URL to where tensorflow_hub keeps it; load none.
+
+    That is the folder TFHUB_CACHE_DIR. A module that was frozen already is not needed any more.
+    """
+    from tensor_guess.backbones import loading
+
+    loading.fetch_modules(url)
 
 
 @click.command("backbones", cls=Command)
@@ -69,4 +81,4 @@ def freeze_module(folder: Path, size: int) -> None:
     sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))
 
 
-COMMANDS = (fetch, list_backbones, freeze_module)
+COMMANDS = (fetch, fetch_modules, list_backbones, freeze_module)

@@ -244,7 +244,10 @@ def test_the_tutorial_of_ten_pictures_a_person(modules: Path, tmp_path: Path, ca
     on_hub(tmp_path, modules / "called")
     with served(tmp_path, Hub) as address:
         handle = f"{address}/{HANDLE}"
-        done = call("train", tf_files, "--tfhub_module", handle, "--steps", 100)
+        done = call(
+            *("train", tf_files, "--tfhub_module", handle),
+            *("--epochs", 5, "--train_batch_size", 32),
+        )
     assert done.returncode == 0, done.stderr
     assert "20 pictures" in done.stderr
     known = classifiers.load(tf_files)

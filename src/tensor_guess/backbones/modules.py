@@ -53,7 +53,7 @@ def scaling_of(module: GraphDef) -> Scaling:
 def freeze(handle: str) -> GraphDef:
     """Return the frozen graph of a module, from NETWORK_INPUT to BOTTLENECK, checked op by op.
 
-    Raise UserError if that fails. Nothing is left behind.
+    Raise UserError if that fails. Nothing is left behind but what `keep` keeps.
     """
     with _folder(handle) as folder:
         size = sum(path.stat().st_size for path in _files(folder, shown(handle)))

@@ -97,7 +97,7 @@ def test_novelty_grows_with_distance_and_with_doubt() -> None:
     near, far = np.array([[0.9, 0.1]], np.float32), np.array([[0.3, 0.1]], np.float32)
     least = unknown.novelty(near, near, sure)
     assert least == pytest.approx(0.1)
-    assert unknown.novelty(near, near, unsure) == pytest.approx(0.1 + np.log(2) / 2)
+    assert unknown.novelty(near, near, unsure) == pytest.approx(0.1 + 0.4 * np.log(2))
     assert unknown.novelty(far, near, sure) > least
     assert unknown.novelty(near, far, sure) > least
 

@@ -71,9 +71,8 @@ def is_video(path: Path) -> bool:
         start.startswith(_STARTS)
         or start[4:8] in (b"moov", b"mdat", b"wide")
         or (start.startswith(b"RIFF") and start[8:12] == b"AVI ")
-        or (
-            start[:1] == start[188:189] == start[376:377] == b"G"
-        )  # MPEG-TS has one every 188 bytes
+        # MPEG-TS has one every 188 bytes.
+        or start[:1] == start[188:189] == start[376:377] == b"G"
     )
 
 

@@ -134,10 +134,9 @@ def train(job: Job) -> Trained:
     doubtful = _doubtful(job.tf_files, examples, near)
     _say_wrong(job, examples, doubtful, extractor)
     record = _record(data, extractor, job.final_tensor)
-    looks: list[Look] = []
     folds = folds_of(examples, near, job.options)
     versions = _versions(job, source, examples, extractor)
-    fitted = _steps(job, examples, bottlenecks, versions, folds, extractor.backbone, record, looks)
+    fitted, looks = _steps(job, examples, bottlenecks, versions, folds, extractor.backbone, record)
     if fitted.step < job.options.steps:
         progress.say(f"kept the head after step {fitted.step}: validation was best there")
     head, judged = fitted.head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), fitted.out_of_fold)
@@ -173,10 +172,9 @@ def _steps(
     folds: NDArray[np.intp],
     backbone: Backbone,
     record: Record,
-    looks: list[Look],
-) -> Fitted:
-    """Return the head, and what the heads of the folds make of what they did not see."""
-    summaries = Summaries(job.summaries_dir)
+) -> tuple[Fitted, list[Look]]:
+    """Return the head, what the heads of the folds make of what they did not see, and the looks."""
+    summaries, looks = Summaries(job.summaries_dir), list[Look]()
     with progress.bar("Training", job.options.steps) as show, summaries:
 
         def look(at: Look, head: Head) -> None:
@@ -195,7 +193,7 @@ def _steps(
         bottlenecks, training, folds = with_versions(bottlenecks, versions, training, folds)
         fit = deep_head.train_with_folds if job.options.hidden else heads.train_with_folds
         fitted = fit(bottlenecks, training, validation, job.options, look, folds)
-        return replace(fitted, out_of_fold=fitted.out_of_fold[:, : len(examples.truth)])
+        return replace(fitted, out_of_fold=fitted.out_of_fold[:, : len(examples.truth)]), looks
 
 
 def _versions(

@@ -68,6 +68,9 @@ train
   --zoom value
   --shift value
   --versions value
+  --fine-tune value
+  --fine-tune-epochs value
+  --fine-tune-rate value
 train,guess,classify-dir,evaluate,study
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share

@@ -85,6 +85,18 @@ AUGMENT = Augmentation(flip=True, brightness=20, rotation=10, zoom=0.15, shift=0
 
 
 @dataclass(frozen=True)
+class FineTuning:
+    """How to train the last blocks of the backbone, after the head."""
+
+    # How many; None is all of them.
+    blocks: int | None
+    epochs: int = 20
+    # The highest one: it rises in the first epoch and then falls along a cosine. AdamW's.
+    learning_rate: float = 0.001
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
 class Training:
     """How to train the head; names and values are those of TensorFlow's `retrain.py`."""
 
@@ -98,6 +110,8 @@ class Training:
     dropout: float = 0.2
     # Never applied to what is validated or tested on.
     augmentation: Augmentation | None = None
+    # If there is any, it is on versions by AUGMENT, unless `augmentation` says otherwise.
+    fine_tuning: FineTuning | None = None
     # Images drawn for a step: a category at random, then one of its images.
     train_batch_size: int = 100
     # Images drawn for each validation; -1 is the whole split.
@@ -112,6 +126,10 @@ class Training:
     # All random draws depend on it: the same pictures and options give the same graph.
     seed: int = 0
 
+
+# With fewer validation images than this, the last head and backbone are kept: the best would be
+# found by chance, perhaps before anything was learned.
+FEWEST_CHECKED = 20
 
 # What a head with hidden layers has instead, unless told otherwise: Keras' rate for Adam, and steps
 # enough to draw as many pictures as so many times the training split has.

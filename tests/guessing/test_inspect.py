@@ -101,7 +101,7 @@ def test_the_layers_of_a_backbone_a_classifier_and_a_graph(
     assert found["parameters"] == sum(each["parameters"] for each in found["layers"])
     done = call("inspect", folder / "g.pb", "--layers")
     head_, first, *_, last = done.stdout.splitlines()
-    assert head_.split() == ["name", "type", "shape", "parameters"]
+    assert head_.split() == ["name", "type", "shape", "parameters", "block"]
     assert first.split() == ["input", "input", "32", "x", "32", "x", "3"]
     assert last == f"{found['count']} layers, {found['parameters']} parameters"
 

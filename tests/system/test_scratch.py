@@ -106,3 +106,36 @@ def test_no_place_for_it_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -
         scratch.folder(),
     ):
         pass
+
+
+def test_a_kept_folder_goes_when_all_is_done_and_stays_otherwise(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), scratch.kept(tmp_path / "place", "a") as folder:
+        (folder / "half").write_text("half")
+        raise KeyboardInterrupt
+    with scratch.kept(tmp_path / "place", "b") as other:
+        assert other != folder
+    with scratch.kept(tmp_path / "place", "a") as again:
+        assert again == folder
+        assert (again / "half").read_text() == "half"
+        assert again.stat().st_mode & 0o777 == 0o700
+    assert not list((tmp_path / "place").iterdir())
+
+
+def test_a_kept_folder_is_one_runs_alone(tmp_path: Path) -> None:
+    with (
+        scratch.kept(tmp_path, "a"),
+        pytest.raises(UserError, match="another run is at work in"),
+        scratch.kept(tmp_path, "a"),
+    ):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not make"), scratch.kept(tmp_path / "file", "a"):
+        pass
+
+
+def test_a_kept_folder_goes_after_a_day(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), scratch.kept(tmp_path, "a") as folder:
+        raise KeyboardInterrupt
+    aged(folder)
+    with scratch.kept(tmp_path, "b"):
+        assert not folder.exists()

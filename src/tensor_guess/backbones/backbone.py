@@ -28,12 +28,14 @@ class Backbone:
     """A frozen network: NETWORK_INPUT -> BOTTLENECK (and IMAGENET).
 
     `name`: from the catalogue, or a handle. `sha256`: of all nodes that compute the bottleneck.
+    `fine_tuned`: how many blocks were trained for a classifier's pictures.
     """
 
     name: str
     scaling: Scaling
     sha256: str
     graph: GraphDef
+    fine_tuned: int = 0
 
 
 def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
@@ -51,7 +53,8 @@ def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
 def of_file(path: str, bottleneck: str | None) -> Backbone:
     """Return the backbone that `read` finds. Raise as it does."""
     name, graph, scaling = read(path, bottleneck)
-    return of_graph(name, scaling, graph)
+    fine_tuned = record_of(graph, name).fine_tuned if is_ours(graph) else 0
+    return replace(of_graph(name, scaling, graph), fine_tuned=fine_tuned)
 
 
 def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:

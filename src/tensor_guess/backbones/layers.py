@@ -48,13 +48,15 @@ _LEARNT = frozenset([DT_BFLOAT16, DT_FLOAT, DT_HALF, DT_QUINT8])
 class Layer:
     """A layer: the name of its main node, the shape it gives for one image, its parameters.
 
-    `parameters`: how many numbers are stored for it, scalars left out.
+    `parameters`: how many numbers are stored for it, scalars left out. `block`: the smallest N with
+    which --fine_tune N trains it; None if it is not in the backbone.
     """
 
     name: str
     type: str
     shape: Shape
     parameters: int
+    block: int | None = None
 
 
 def layers_of(nodes: Sequence[NodeDef]) -> list[Layer]:

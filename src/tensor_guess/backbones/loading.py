@@ -96,15 +96,26 @@ def choose(
     if own.exists():
         try:
             # The graph contains its whole backbone, so nothing has to be fetched.
-            return of_file(str(own), None), ""
+            found = of_file(str(own), None)
         except UserError as error:
             if isinstance(error.__cause__, Unreadable):
                 raise  # the graph may be intact, and readable for another run
             progress.say(f"{error}; it is replaced when training is done")
+        else:
+            return _untuned(found, offline) if found.fine_tuned else found, ""
     backbone, instead = load_default(offline=offline)
     if instead:
         progress.say(instead)
     return backbone, instead
+
+
+def _untuned(found: Backbone, offline: bool) -> Backbone:
+    """Return the backbone as it was before it was fine-tuned to a classifier's pictures."""
+    progress.say(f"training starts from {shown(found.name)} as it was before it was fine-tuned")
+    try:
+        return load(found.name, offline=offline)
+    except UserError as error:
+        raise UserError(f"{error}; name it by --backbone") from error
 
 
 def is_here(name: str) -> bool:

@@ -91,7 +91,7 @@ class Computer:
             for path, key, own in zip(paths, keys, wanted, strict=True)
         ]
         missing = [each for each in missing if each[2]]
-        pairs = self._distorted(missing, how)
+        pairs = _rows_of(missing, self.extractor.backbone.scaling, how)
         total = sum(len(own) for _, _, own in missing)
         probe = list(islice(pairs, _PROBE))
         if probe:
@@ -113,23 +113,6 @@ class Computer:
             for each in own
         ]
         return pass_.cache.rows(found).reshape(len(keys), how.versions, -1)
-
-    def _distorted(
-        self, missing: Sequence[tuple[Path, bytes, list[bytes]]], how: Augmentation
-    ) -> Iterator[tuple[bytes, Pixels]]:
-        scaling = self.extractor.backbone.scaling
-
-        def made(job: tuple[Path, bytes, list[bytes]]) -> list[Pixels]:
-            path, key, own = job
-            picture = encoded.read(path)
-            if picture.key != key:
-                raise Unreadable("was changed meanwhile")
-            return augment.versions(picture, scaling, how, own)
-
-        looked = encoded.ahead(made, missing, weigh=lambda job: encoded.size_of(job[0]))
-        for (_, _, own), images in looked:
-            if not isinstance(images, Unreadable):
-                yield from zip(own, images, strict=True)
 
     def peek(self, files: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
         """Return the bottleneck of each readable file as `rows` does; add none to the cache."""
@@ -205,6 +188,33 @@ class _Pass:
             image = pixels(picture, self.scaling) if row is None else None
         self.seen.remember(path, picture)
         return picture.key, row, image
+
+
+# A picture's file, its key, and the keys of the versions that are wanted of it.
+Wanted = tuple[Path, bytes, list[bytes]]
+
+
+def distorted(
+    wanted: Sequence[Wanted], scaling: Scaling, how: Augmentation
+) -> Iterator[tuple[Wanted, list[Pixels] | Unreadable]]:
+    """Yield each picture with its versions, or why it can no longer be read as it was."""
+
+    def made(each: Wanted) -> list[Pixels]:
+        path, key, own = each
+        picture = encoded.read(path)
+        if picture.key != key:
+            raise Unreadable("was changed meanwhile")
+        return augment.versions(picture, scaling, how, own)
+
+    return encoded.ahead(made, wanted, weigh=lambda each: encoded.size_of(each[0]))
+
+
+def _rows_of(
+    missing: Sequence[Wanted], scaling: Scaling, how: Augmentation
+) -> Iterator[tuple[bytes, Pixels]]:
+    for (_, _, own), images in distorted(missing, scaling, how):
+        if not isinstance(images, Unreadable):
+            yield from zip(own, images, strict=True)
 
 
 def _chain(

@@ -116,13 +116,20 @@ def _lines(found: Any) -> Iterator[str]:
 
 def _table(listed: Any) -> Iterator[str]:
     """Yield the layers as a table, and how many there are."""
-    rows = [("name", "type", "shape", "parameters")] + [
-        (shown(each.name), each.type, " x ".join(map(str, each.shape)), str(each.parameters or ""))
+    rows = [("name", "type", "shape", "parameters", "block")] + [
+        (
+            shown(each.name),
+            each.type,
+            " x ".join(map(str, each.shape)),
+            str(each.parameters or ""),
+            str(each.block or ""),
+        )
         for each in listed.layers
     ]
     name, kind, shape = (min(80, max(len(row[i]) for row in rows)) for i in range(3))
     for row in rows:
-        yield f"{row[0]:<{name}}  {row[1]:<{kind}}  {row[2]:<{shape}}  {row[3]:>10}".rstrip()
+        line = f"{row[0]:<{name}}  {row[1]:<{kind}}  {row[2]:<{shape}}  {row[3]:>10}  {row[4]:>5}"
+        yield line.rstrip()
     if listed.count > len(listed.layers):
         yield f"... and {listed.count - len(listed.layers)} more"
     yield f"{counted(listed.count, 'layer')}, {counted(listed.parameters, 'parameter')}"

@@ -48,6 +48,10 @@ class Finite(click.FloatRange):
         return found if isfinite(found) else self.fail(f"{value} is no finite number", *others)
 
 
+# What --fine-tune takes instead of a number.
+ALL = "all"
+
+
 class Widths(click.ParamType[Any]):
     """Widths of layers, separated by commas; converted to a tuple."""
 
@@ -60,6 +64,15 @@ class Widths(click.ParamType[Any]):
         if len(parts) > _MOST_LAYERS:
             self.fail(f"{len(parts)} layers are too many; at most {_MOST_LAYERS}", *others)
         return tuple(click.IntRange(1, _WIDEST).convert(part, *others) for part in parts)
+
+
+class Blocks(click.ParamType[Any]):
+    """How many of the last blocks, or ALL; converted to a number, or left as ALL."""
+
+    name = f"n|{ALL}"
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        return value if value == ALL else click.IntRange(1).convert(value, *others)
 
 
 class MinScore(click.ParamType[Any]):

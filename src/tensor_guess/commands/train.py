@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from tensor_guess.commands.options import LEFT_OUT, PATH, Command, Finite, Widths, at_least
+from tensor_guess.commands.options import (
+    ALL,
+    LEFT_OUT,
+    PATH,
+    Blocks,
+    Command,
+    Finite,
+    Widths,
+    at_least,
+)
 from tensor_guess.config import (
     AUGMENT,
     BF16,
@@ -25,11 +34,13 @@ from tensor_guess.config import (
     PRECISIONS,
     REPORT,
     Augmentation,
+    FineTuning,
     Training,
 )
 from tensor_guess.errors import shown
 
 _DEFAULTS = Training()
+_TUNING = FineTuning(None)
 _LARGEST_BATCH = 1_000_000
 _PERCENT, _SHARE = click.IntRange(0, 100), Finite(0, 0.9)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -160,6 +171,24 @@ def _distortion(
 @_distortion("--shift", "shift", _SHARE, "Most shift, in sides of the picture.")
 @_distortion("--versions", "versions", click.IntRange(1, 100), "Versions of each picture.", True)
 @click.option(
+    "--fine-tune",
+    "blocks",
+    type=Blocks(),
+    help="Train the last N blocks of the backbone too, or all. `inspect --layers` lists them.",
+)
+@click.option(
+    "--fine-tune-epochs",
+    "tuning_epochs",
+    type=at_least(1),
+    help=f"Most epochs of that.  [default: {_TUNING.epochs}]",
+)
+@click.option(
+    "--fine-tune-rate",
+    "tuning_rate",
+    type=Finite(min=0, min_open=True),
+    help=f"Its highest learning rate.  [default: {_TUNING.learning_rate:g}]",
+)
+@click.option(
     "--backbone",
     "--architecture",
     "--tfhub-module",
@@ -226,6 +255,7 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
 
     names = Training.__dataclass_fields__
     given["augmentation"] = _augmentation(given)
+    given["fine_tuning"] = _fine_tuning(given)
     options = _defaulted(Training(**{name: given.pop(name) for name in names}))
     if options.testing_percentage + options.validation_percentage > MOST_HELD_OUT:
         raise click.UsageError(
@@ -249,6 +279,19 @@ def _augmentation(given: dict[str, Any]) -> Augmentation | None:
     return None if replace(found, versions=start.versions) == Augmentation() else found
 
 
+def _fine_tuning(given: dict[str, Any]) -> FineTuning | None:
+    """Take the options of it out of those given, and return it; None if none is meant."""
+    blocks, epochs, rate = (given.pop(each) for each in ("blocks", "tuning_epochs", "tuning_rate"))
+    if blocks is None:
+        if epochs or rate:
+            raise click.UsageError(
+                "--fine-tune-epochs and --fine-tune-rate say how to fine-tune; give --fine-tune too"
+            )
+        return None
+    count = None if blocks == ALL else blocks
+    return FineTuning(count, epochs or _TUNING.epochs, rate or _TUNING.learning_rate)
+
+
 def _defaulted(options: Training) -> Training:
     """Return the options, with the defaults that depend on others."""
     context = click.get_current_context()
@@ -263,4 +306,22 @@ def _defaulted(options: Training) -> Training:
     return options
 
 
-COMMANDS = (train,)
+@click.command("fine-tune", hidden=True)
+@click.argument("folder", type=PATH)
+def fine_tune(folder: Path) -> int:
+    """Do the task in FOLDER, in a process that sees nothing else."""
+    from tensor_guess.finetuning import task
+    from tensor_guess.system import confinement, progress
+
+    with progress.silence():  # TensorFlow talks about its kernels
+        confinement.see_only(folder)
+        from tensor_guess.finetuning import tuning
+
+    try:
+        tuning.tune(folder)
+    except MemoryError:
+        return task.NO_MEMORY
+    return 0
+
+
+COMMANDS = (train, fine_tune)

@@ -60,8 +60,9 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
     try:
         model = json.loads(data)
         own = json.loads(json.dumps(asdict(record)))
-        if record.unknown is None:  # older versions did not write it
-            del own["unknown"]
+        for key in ("unknown", "fine_tuned"):  # older versions did not write them
+            if not own[key]:
+                del own[key]
         if {key: model[key] for key in own} != own or model["graph_sha256"] != digest:
             raise UserError(
                 f"{name} was not written with the graph beside it; train again, "

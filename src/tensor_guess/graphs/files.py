@@ -18,7 +18,7 @@ _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "g
 _LABELS = (LABELS, "output_labels.txt", "labels.txt", "graph_label_strings.txt")
 MAX_LABELS_BYTES = 10_000_000
 # Not read by name: the labels are elsewhere, and older versions wrote none of the other.
-_LACKED = ("labels", "unknown")
+_LACKED = ("labels", "unknown", "fine_tuned")
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
 
 
@@ -27,6 +27,7 @@ class Record:
     """What a frozen graph of ours says about itself; kept inside it as JSON.
 
     `unknown`: the novelty above which a picture is like nothing in training; None if not known.
+    `fine_tuned`: how many blocks of the backbone were trained too.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +40,7 @@ class Record:
     thresholds: dict[str, float] = field(default_factory=dict)
     format: int = 1
     unknown: float | None = None  # older graphs lack it
+    fine_tuned: int = 0  # other graphs lack it
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def of_json(said: Any, labels: tuple[str, ...]) -> Record:
     kept = {each.name: said[each.name] for each in fields(Record) if each.name not in _LACKED}
     kept["scaling"] = Scaling(**kept["scaling"])
     kept["categories"] = tuple(kept["categories"])
-    record = Record(labels=labels, unknown=said.get("unknown"), **kept)
+    fine_tuned = said.get("fine_tuned", 0)
+    record = Record(labels=labels, unknown=said.get("unknown"), fine_tuned=fine_tuned, **kept)
     _check_types(record)
     return record
 
@@ -165,7 +168,7 @@ def _check_types(record: Record) -> None:
     sound = (
         all(isinstance(each, str) for each in (*record.categories, *texts))
         and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
-        and type(scaling.size) is type(record.format) is int
+        and type(scaling.size) is type(record.format) is type(record.fine_tuned) is int
         and type(scaling.classic) is bool
         and record.precision in PRECISIONS
     )

@@ -95,6 +95,8 @@ def with_head(
     builder.floats("Softmax", record.final_tensor, (logits,))
     builder.const(GRAPH_LABELS, record.labels)
     kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    if not record.fine_tuned:
+        kept.pop("fine_tuned")
     if familiar is None:
         kept.pop("unknown")
     else:

@@ -1,14 +1,17 @@
 """Evaluate a classifier on labelled pictures: images -> scores -> accuracy, confusion."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess.backbones import loading as backbones
+from tensor_guess.bottlenecks.computing import Computer
+from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.inside import Inside
-from tensor_guess.config import DATA
+from tensor_guess.config import BOTTLENECKS, DATA
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.evaluation import accuracy as evaluation
 from tensor_guess.evaluation.accuracy import Accuracy, AtThreshold, confusion
@@ -135,8 +138,11 @@ def evaluate(which: Given | Imagenet, labelled: Path, precision: str | None = No
     reasons = [""] * len(keys)
     try:
         seen = trained_on.find(which, known)
-        note = seen.note
-        reasons = _not_counted(keys, truth, run, seen)
+        own, note = run.bottlenecks, seen.note
+        if known.record.fine_tuned:
+            paths = [found.pictures[key][0] for key in keys]
+            own, seen, note = _by_plain_backbone(known.record, which, keys, paths, seen)
+        reasons = _not_counted(keys, truth, own, seen)
     except NotKnown as error:
         unknown = str(error)
     table = np.stack([scores[key] for key in keys])
@@ -247,8 +253,37 @@ class _Run:
                 found.torn.add(key)
 
 
+def _by_plain_backbone(
+    record: Record,
+    which: Given | Imagenet,
+    keys: Sequence[bytes],
+    paths: Sequence[Path],
+    seen: TrainedOn,
+) -> tuple[dict[bytes, NDArray[np.float32]], TrainedOn, str]:
+    """Return bottlenecks, what was trained on, and the note, by the backbone before fine-tuning.
+
+    The one after it makes pictures of a category so alike that it cannot tell near copies. There
+    are no bottlenecks if the one before is not on this machine.
+    """
+    assert isinstance(which, Given)
+    try:
+        backbone = backbones.load(record.backbone, offline=True)
+    except UserError as error:
+        note = f"near copies of training pictures cannot be told, and are counted: {error}"
+        return {}, seen, f"{seen.note}; {note}" if seen.note else note
+    extractor = Extractor(backbone, record.precision)
+    computer = Computer(which.path / BOTTLENECKS, extractor, readonly=True)
+    rows = computer.peek([*seen.paths, *paths])
+    table = np.stack([rows[path] for path in seen.paths])
+    seen = replace(seen, pictures=Pictures(table, seen.pictures.truth))
+    return {key: rows[path] for key, path in zip(keys, paths, strict=True)}, seen, seen.note
+
+
 def _not_counted(
-    keys: Sequence[bytes], truth: NDArray[np.intp], run: _Run, seen: TrainedOn
+    keys: Sequence[bytes],
+    truth: NDArray[np.intp],
+    bottlenecks: Mapping[bytes, NDArray[np.float32]],
+    seen: TrainedOn,
 ) -> list[str]:
     """Return for each picture why it does not count, or "".
 
@@ -256,8 +291,8 @@ def _not_counted(
     a wrong label or a mistake.
     """
     copies, known = np.zeros(len(keys), bool), set(seen.keys)
-    if run.bottlenecks:
-        rows = np.stack([run.bottlenecks[key] for key in keys])
+    if bottlenecks:
+        rows = np.stack([bottlenecks[key] for key in keys])
         copies = near_copies(Pictures(rows, truth), seen.pictures).own
     return [
         TRAINED_ON if key in known else NEAR_COPY if copy else ""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -13,9 +14,11 @@ from tensorboard.compat.proto.types_pb2 import DataType
 
 from tensor_guess.backbones import handles
 from tensor_guess.backbones import loading as backbones
+from tensor_guess.backbones.backbone import sides_of
 from tensor_guess.backbones.layers import Layer, layers_of
 from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.finetuning.blocks import blocks_of
 from tensor_guess.graphs import foreign, shapes
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.conversion import check_row
@@ -97,23 +100,38 @@ def list_layers(given: Given) -> Layers:
     of none, and UserError if it is not on this machine, or if the graph would be refused.
     """
     if os.path.exists(given.path) or handles.is_handle(str(given.path)):
-        name, nodes, start = _opened(given)
+        name, nodes, start, bottleneck = _opened(given)
     else:
         backbone = backbones.load_here(str(given.path))
         nodes = cut(backbone.graph, backbone.scaling, BOTTLENECK)
-        name, start = backbone.name, NETWORK_INPUT
+        name, start, bottleneck = backbone.name, NETWORK_INPUT, BOTTLENECK
     first, *others = layers_of(nodes)
+    blocks = _blocks(nodes, bottleneck)
     found = [
         replace(first, name=start),
-        *(replace(each, name=each.name.removeprefix(UNDER)) for each in others),
+        *(
+            replace(each, name=each.name.removeprefix(UNDER), block=blocks.get(each.name))
+            for each in others
+        ),
     ]
     return Layers(name, len(found), sum(each.parameters for each in found), found[:_LAYERS])
 
 
-def _opened(given: Given) -> tuple[str, list[NodeDef], str]:
-    """Return the graph's path, its nodes from the image to the scores, its own name of the input.
+def _blocks(nodes: Sequence[NodeDef], bottleneck: str) -> dict[str, int]:
+    """Return the block of each node up to the bottleneck, counted from the last, which is 1."""
+    graph = GraphDef(node=nodes)
+    if all(node.name != bottleneck for node in nodes):
+        return {}
+    scaling = Scaling(sides_of(graph)[1], 0, 1)
+    blocks = blocks_of(cut(graph, scaling, bottleneck))
+    return {name: len(blocks) - i for i, each in enumerate(blocks) for name in each.nodes}
 
-    Raise as `list_layers` does.
+
+def _opened(given: Given) -> tuple[str, list[NodeDef], str, str]:
+    """Return the graph's path, its nodes from the image to the scores, and two of their names.
+
+    These are its own name of the input, and its bottleneck ("" if not known). Raise as
+    `list_layers` does.
     """
     path = loading.graph_path(given.path)
     name = shown(path)
@@ -121,19 +139,22 @@ def _opened(given: Given) -> tuple[str, list[NodeDef], str]:
     graphs.check(graph, name)
     if is_ours(graph):
         record = record_of(graph, name)
-        return str(path), cut(graph, record.scaling, record.final_tensor), NETWORK_INPUT
+        nodes = cut(graph, record.scaling, record.final_tensor)
+        return str(path), nodes, NETWORK_INPUT, BOTTLENECK
     flavour = foreign.flavour_of(graph, name, given.fed)
     if flavour.output is None:
         raise UserError(f"the last layer of {name} is not known; name it with --output_layer")
     nodes = cut(foreign.renamed(graph, flavour), flavour.scaling, f"{UNDER}{flavour.output}")
-    return str(path), nodes, flavour.input
+    bottleneck = f"{UNDER}{flavour.bottleneck}" if flavour.bottleneck else ""
+    return str(path), nodes, flavour.input, bottleneck
 
 
 def _look_into(found: Inspection, graph: GraphDef, given: Given) -> None:
     """Add what is known about a graph that contains only what is allowed."""
     if is_ours(graph):
         record = record_of(graph, shown(found.path))
-        found.made_by = f"tensor-guess, with {record.backbone}"
+        tuned = f", its last {counted(record.fine_tuned, 'block')} fine-tuned"
+        found.made_by = f"tensor-guess, with {record.backbone}{tuned * bool(record.fine_tuned)}"
         found.fed, found.fed_to, found.bottleneck = record.scaling, NETWORK_INPUT, BOTTLENECK
         nodes, tensors = graph, (BOTTLENECK, record.final_tensor)
         count: int | None = len(record.labels)

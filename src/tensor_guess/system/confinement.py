@@ -76,6 +76,19 @@ def confine(
     hide(readable, writable, internet=internet)
 
 
+def see_only(folder: Path) -> None:
+    """Let this process see only the system and `folder`, where it may write; not the internet.
+
+    It ends with the process that STARTED_BY names. Call it before any thread is started. Where the
+    system cannot hide files and the internet, they stay in sight: for the program's own code only.
+    """
+    if STARTED_BY in os.environ:
+        end_with(int(os.environ[STARTED_BY]))
+    if CAN_HIDE:
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+        hide([], folder)
+
+
 def hide(readable: Sequence[Path], writable: Path | None = None, *, internet: bool = False) -> None:
     """Put out of reach what `confine` does, of this thread and those that it starts.
 

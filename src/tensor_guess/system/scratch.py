@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tensor_guess.errors import UserError, reason_of
+from tensor_guess.errors import UserError, reason_of, shown
 
 # Names that nobody gives to files of their own.
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
@@ -36,6 +36,30 @@ def folder() -> Iterator[Path]:
             yield Path(name)
         finally:
             os.close(held)
+
+
+@contextmanager
+def kept(place: Path, name: str) -> Iterator[Path]:
+    """Yield the folder of that name in `place`; it is removed when all is done.
+
+    Otherwise it stays for a day, so that the next run with this name can go on. Raise UserError if
+    it cannot be made, or if another run uses it.
+    """
+    folder = place / f"{_PREFIX}{name}{_SUFFIX}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        held = _held(folder)
+    except BlockingIOError as error:
+        raise UserError(f"another run is at work in {shown(folder)}; wait for it") from error
+    except OSError as error:
+        raise UserError(f"could not make the folder {shown(folder)}: {reason_of(error)}") from error
+    try:
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(held)
 
 
 def _held(folder: str | Path) -> int:

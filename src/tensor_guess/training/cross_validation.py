@@ -57,7 +57,7 @@ def folds_of(examples: Examples, near: copies.Pairs | None, options: Training) -
     repeats = _repeats(len(examples.data.categories), few)
     if options.hidden:
         repeats = int(few)  # such heads are trained one after the other, not side by side
-    if near is None or not repeats:
+    if near is None or not repeats or options.fine_tuning:
         return np.full((0, len(truth)), -1, np.intp)
     found = np.full((repeats, len(truth)), -1, np.intp)
     groups = copies.chains(len(truth), near)[trained_on]

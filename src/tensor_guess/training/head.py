@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tensor_guess.config import Training
+from tensor_guess.config import FEWEST_CHECKED, Training
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.folds import FOLDS
@@ -23,9 +23,8 @@ _DRAWN = 5_000_000
 # How many rows of a batch are computed at one time. This bounds the memory.
 _PIECE = 10_000
 _HUGE = 1e20
-# So many validation images decide which head is the best, if there are more; fewer would decide by
-# chance, perhaps for a head that has learned nothing yet.
-_MOST_CHECKED, _FEWEST_CHECKED = 1000, 20
+# So many validation images decide which head is the best, if there are more.
+_MOST_CHECKED = 1000
 
 Kept = TypeVar("Kept")
 
@@ -165,7 +164,7 @@ class Best(Generic[Kept]):
     def see(self, step: int, head: Head, keep: Callable[[], Kept]) -> None:
         """Keep what `keep` returns if the head is as good as the best before, or better."""
         badness = 0.0, 0.0
-        if len(self._rows) >= _FEWEST_CHECKED:
+        if len(self._rows) >= FEWEST_CHECKED:
             scores = softmax(head.logits(self._rows))
             wrong = scores.argmax(axis=1) != self._truth
             loss = cross_entropy(scores[np.arange(len(scores)), self._truth])

@@ -22,6 +22,7 @@ from tensor_guess.bottlenecks.examples import Examples, arrange
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.gathering import Source
 from tensor_guess.config import (
+    AUGMENT,
     BF16,
     FINAL_TENSOR,
     FLOAT32,
@@ -35,6 +36,7 @@ from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
 from tensor_guess.evaluation.calibration import temperature as temperature_of
 from tensor_guess.evaluation.folds import FOLDS
+from tensor_guess.finetuning import finetune
 from tensor_guess.graphs import classifier
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.files import Record
@@ -117,20 +119,25 @@ def train(job: Job) -> Trained:
         job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
     )
     check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
+    if job.options.fine_tuning:
+        finetune.blocks_to_train(backbone, job.options.fine_tuning.blocks)
     if source.data:
         _say_found(source.data)
     gathered = gathering.gather(source, Extractor(backbone, job.precision))
     data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
-    if are_few(examples):
+    tuning = job.options.fine_tuning
+    # Heads of folds would not be trained without what the backbone was trained on.
+    few = are_few(examples) and not tuning
+    if few:
         job = replace(job, options=replace(job.options, testing_percentage=0))
         examples = arrange(data, rows, job.options)
     if job.options.epochs:
         steps = _steps_of(job.options, examples)
         job = replace(job, options=replace(job.options, steps=steps))
     _say_parts(examples, rows)
-    bottlenecks = rows.bottlenecks[examples.rows]
-    near = copies.pairs_soon(bottlenecks)
+    bottlenecks = plain = rows.bottlenecks[examples.rows]
+    near = copies.pairs_soon(plain)
     doubtful = _doubtful(job.tf_files, examples, near)
     _say_wrong(job, examples, doubtful, extractor)
     record = _record(data, extractor, job.final_tensor)
@@ -139,17 +146,26 @@ def train(job: Job) -> Trained:
     fitted, looks = _steps(job, examples, bottlenecks, versions, folds, extractor.backbone, record)
     if fitted.step < job.options.steps:
         progress.say(f"kept the head after step {fitted.step}: validation was best there")
+    if tuning:
+        extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted)
+        looks += tuned
+        bottlenecks = _again(source, examples, extractor)
+        record = replace(
+            _record(data, extractor, job.final_tensor), fine_tuned=extractor.backbone.fine_tuned
+        )
+        _say_validated(examples, bottlenecks, fitted.head)
     head, judged = fitted.head, Judged(np.flatnonzero((folds >= 0).any(axis=0)), fitted.out_of_fold)
     head, temperature = calibrated(head, examples, bottlenecks, judged)
-    if are_few(examples):
+    if few:
         result, metrics = _cross_validated(examples, judged)
     else:
-        result, metrics = _test(job.options, examples, bottlenecks, head, judged)
+        result, metrics = _test(job.options, examples, (plain, bottlenecks), head, judged)
     metrics |= {"temperature": temperature, "kept_step": fitted.step}
     logits = judged.logits[:, judged.rows] / np.float32(temperature)
     record, familiar = unknown.learned(record, examples, bottlenecks, head, (judged.rows, logits))
     graph = with_head(extractor.backbone.graph, head, record, familiar)
-    result_of = temperature, result.tested, job.options.augmentation
+    augmentation = job.options.augmentation or (AUGMENT if tuning else None)
+    result_of = temperature, result.tested, augmentation
     taught = Taught(record, examples, bottlenecks, doubtful, looks, head, judged, *result_of)
     _write(job, graph, taught, _story(job, examples, instead, metrics))
     progress.say(f"wrote {shown(job.outputs.graph)}")
@@ -196,6 +212,47 @@ def _steps(
         return replace(fitted, out_of_fold=fitted.out_of_fold[:, : len(examples.truth)]), looks
 
 
+def _fine_tuned(
+    job: Job, source: Source, examples: Examples, extractor: Extractor, fitted: Fitted
+) -> tuple[Extractor, Fitted, list[Look]]:
+    """Return the extractor, the head and the looks after the last blocks were trained too."""
+    _check_pictures(source, "fine-tune on")
+    training, validation = (
+        _pictures(examples, part) for part in (Split.TRAINING, Split.VALIDATION)
+    )
+    given = finetune.fine_tune(
+        extractor, fitted.head, training, validation, job.options, source.cache
+    )
+    count = len(validation.paths)
+    steps = job.options.steps
+    looks = [
+        Look(
+            steps + at.epoch * given.steps,
+            at.train_accuracy,
+            at.cross_entropy,
+            at.validation_accuracy,
+            count,
+        )
+        for at in given.epochs
+    ]
+    progress.say(f"kept epoch {given.best} of {len(looks)}")
+    return given.extractor, replace(fitted, head=given.head, step=looks[given.best - 1].step), looks
+
+
+def _again(source: Source, examples: Examples, extractor: Extractor) -> NDArray[np.float32]:
+    """Return the examples' bottlenecks by another extractor, [N, D]."""
+    rows = Computer(source.cache, extractor).rows(examples.paths)
+    if rows.keys != tuple(examples.keys):
+        raise UserError(f"a picture in {shown(source.photos)} was changed meanwhile; train again")
+    return rows.bottlenecks
+
+
+def _pictures(examples: Examples, part: Split) -> finetune.Pictures:
+    own = np.concatenate(examples.of(part)).tolist()
+    lists = examples.paths, examples.keys, examples.truth
+    return finetune.Pictures(*([of[i] for i in own] for of in lists))
+
+
 def _versions(
     job: Job, source: Source, examples: Examples, extractor: Extractor
 ) -> NDArray[np.float32]:
@@ -204,13 +261,16 @@ def _versions(
     how = job.options.augmentation
     if how is None:
         return np.empty((len(own), 0, extractor.length), np.float32)
-    if source.data is None:
-        raise UserError(
-            f"there are bottlenecks but no pictures to augment; put them into "
-            f"{shown(source.photos)}"
-        )
+    _check_pictures(source, "augment")
     paths, keys = ([of[i] for i in own] for of in (examples.paths, examples.keys))
     return Computer(source.cache, extractor).versions(paths, keys, how)
+
+
+def _check_pictures(source: Source, to: str) -> None:
+    if source.data is None:
+        raise UserError(
+            f"there are bottlenecks but no pictures to {to}; put them into {shown(source.photos)}"
+        )
 
 
 def with_versions(
@@ -274,25 +334,27 @@ def _cross_validated(examples: Examples, judged: Judged) -> tuple[Trained, dict[
 def _test(
     options: Training,
     examples: Examples,
-    bottlenecks: NDArray[np.float32],
+    bottlenecks: tuple[NDArray[np.float32], NDArray[np.float32]],
     head: Head,
     judged: Judged,
 ) -> tuple[Trained, dict[str, object]]:
     """Return the accuracy on the testing split, and the metrics for model.json.
 
-    Near copies of training images are not counted.
+    Near copies of training images are not counted. bottlenecks: by the backbone as it was before
+    fine-tuning, which tells near copies, and as it is now.
     """
+    plain, now = bottlenecks
     training = np.concatenate(examples.of(Split.TRAINING))
     held_out = np.concatenate(examples.of(Split.TESTING))
     truth = np.array(examples.truth, np.intp)
     found_again = copies.near_copies(
-        *(copies.Pictures(bottlenecks[each], truth[each]) for each in (held_out, training))
+        *(copies.Pictures(plain[each], truth[each]) for each in (held_out, training))
     )
     tested = held_out[~found_again.own]
     if 0 <= options.test_batch_size < len(tested):
         random = np.random.default_rng(options.seed)
         tested = np.sort(random.choice(tested, options.test_batch_size, replace=False))
-    found = heads.found_of(bottlenecks, tested, head)
+    found = heads.found_of(now, tested, head)
     _say_copies(examples, held_out, found_again)
     if len(judged.rows):
         right = judged.scores().argmax(axis=1) == truth[judged.rows]
@@ -417,6 +479,13 @@ def _say_wrong(
         lines[-1] += f" (for more, run `./tensor-guess doctor {shown(job.tf_files)}`)"
     for line in lines:
         progress.say(line)
+
+
+def _say_validated(examples: Examples, bottlenecks: NDArray[np.float32], head: Head) -> None:
+    rows = np.concatenate(examples.of(Split.VALIDATION))
+    if len(rows):
+        right = heads.found_of(bottlenecks, rows, head) == np.array(examples.truth)[rows]
+        progress.say(f"validation accuracy: {Accuracy(int(right.sum()), len(right))}")
 
 
 def _say_copies(examples: Examples, held_out: NDArray[np.intp], found: copies.NearCopies) -> None:

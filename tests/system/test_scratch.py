@@ -108,10 +108,18 @@ def test_no_place_for_it_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -
         pass
 
 
+def killed(place: Path) -> Path:
+    """A kept folder, `a`, whose run was killed half-way."""
+    kept = scratch.kept(place, "a")
+    folder = kept.__enter__()
+    (folder / "half").write_text("half")
+    with pytest.raises(KeyboardInterrupt):
+        kept.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    return folder
+
+
 def test_a_kept_folder_goes_when_all_is_done_and_stays_otherwise(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), scratch.kept(tmp_path / "place", "a") as folder:
-        (folder / "half").write_text("half")
-        raise KeyboardInterrupt
+    folder = killed(tmp_path / "place")
     with scratch.kept(tmp_path / "place", "b") as other:
         assert other != folder
     with scratch.kept(tmp_path / "place", "a") as again:
@@ -134,8 +142,7 @@ def test_a_kept_folder_is_one_runs_alone(tmp_path: Path) -> None:
 
 
 def test_a_kept_folder_goes_after_a_day(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), scratch.kept(tmp_path, "a") as folder:
-        raise KeyboardInterrupt
+    folder = killed(tmp_path)
     aged(folder)
     with scratch.kept(tmp_path, "b"):
         assert not folder.exists()

@@ -1,0 +1,164 @@
+"""Measure how good and how quick fine-tuning is, compared with a script that uses Keras.
+
+    python bench/fine_tuning.py TRAIN TEST [--blocks N|all] [--seeds N] [--recipe-seeds N] [--head]
+                                [--option OPTION]...
+
+TRAIN and TEST contain a folder per category each. Both programs start from the same ImageNet
+weights of EfficientNet-Lite0. The script trains all layers, batch normalisation frozen, by AdamW
+0.001 with a cosine, light augmentation, dropout 0.2, 20 epochs of batches of 32, on all pictures in
+TRAIN; ours keeps a tenth of them for validation. The programs take turns. Seconds are of whole
+processes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from train_and_guess import PROGRAM, ROOT
+
+RECIPE = f"""
+import sys; sys.path.insert(0, {str(ROOT / "src")!r})
+import keras, numpy as np
+from keras import layers
+from pathlib import Path
+from tensor_guess.backbones import torch_weights
+from tensor_guess.backbones.catalogue import CATALOGUE
+from tensor_guess.backbones.efficientnet_lite import _STRIDES
+from tensor_guess.system import packages
+
+train, test, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+keras.utils.set_random_seed(seed)
+packaged = CATALOGUE["efficientnet_lite0"].weights
+weights = torch_weights.read(packages.find(packaged.package, packaged.file).read_bytes(), "lite0")
+own = []
+
+def conv(x, name, norm, stride=1, relu=True):
+    kernel = weights[name + ".weight"].transpose(2, 3, 1, 0)
+    how = dict(strides=stride, padding="same", use_bias=False)
+    if "depthwise" in name:
+        kernel = kernel.transpose(0, 1, 3, 2)
+        layer = layers.DepthwiseConv2D(kernel.shape[0], **how)
+    else:
+        layer = layers.Conv2D(kernel.shape[3], kernel.shape[0], **how)
+    x = layer(x)
+    own.append((layer, [kernel]))
+    still = layers.BatchNormalization(epsilon=1e-3, trainable=False)
+    x = still(x)
+    parts = ("weight", "bias", "running_mean", "running_var")
+    own.append((still, [weights[norm + "." + part] for part in parts]))
+    return layers.ReLU(6)(x) if relu else x
+
+pictures = keras.Input((224, 224, 3))
+x = conv(layers.Rescaling(1 / 128, -127 / 128)(pictures), "_conv_stem", "_bn0", 2)
+before, strides = 0, iter(_STRIDES)
+for i in range(16):
+    key, start = f"_blocks.{{i}}.", x
+    filters = len(weights[key + "_project_conv.weight"])
+    first = filters != before
+    if key + "_expand_conv.weight" in weights:
+        x = conv(x, key + "_expand_conv", key + "_bn0")
+    x = conv(x, key + "_depthwise_conv", key + "_bn1", next(strides) if first else 1)
+    x = conv(x, key + "_project_conv", key + "_bn2", relu=False)
+    x = x if first else layers.Add()([x, start])
+    before = filters
+x = layers.GlobalAveragePooling2D()(conv(x, "_conv_head", "_bn1"))
+
+load = lambda folder, **how: keras.utils.image_dataset_from_directory(
+    folder, image_size=(224, 224), batch_size=32, **how)
+images, asked = load(train, seed=seed), load(test, shuffle=False)
+names = images.class_names
+light = keras.Sequential([
+    layers.RandomRotation(0.03), layers.RandomZoom(0.15), layers.RandomTranslation(0.1, 0.1),
+    layers.RandomBrightness(0.2, (0, 255))])
+scores = layers.Dense(len(names), activation="softmax")(layers.Dropout(0.2)(x))
+network = keras.Model(pictures, scores)
+for layer, values in own:
+    layer.set_weights(values)
+steps, epochs = len(images), 20
+rate = keras.optimizers.schedules.CosineDecay(1e-3, steps * epochs)
+network.compile(keras.optimizers.AdamW(rate), "sparse_categorical_crossentropy", ["accuracy"])
+kept = images.cache().shuffle(13, seed=seed).map(lambda x, y: (light(x, training=True), y))
+network.fit(kept.prefetch(2), epochs=epochs, verbose=0)
+print(network.evaluate(asked, verbose=0)[1])
+"""
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--blocks", default="12")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--recipe-seeds", type=int, default=1)
+    parser.add_argument("--head", action="store_true", help="train the head only")
+    parser.add_argument("--option", action="append", default=[], help="another option for train")
+    given = parser.parse_args()
+    train, test = given.train.resolve(), given.test.resolve()
+    tuned = () if given.head else (f"--fine_tune={given.blocks}",)
+    print(f"{'':<10}{'seed':>5} {'right':>8} {'accuracy':>9} {'seconds':>8}", flush=True)
+    found: dict[str, list[tuple[float, float]]] = {"ours": [], "Keras": []}
+    count = sum(1 for _ in test.glob("*/*"))
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TENSOR_GUESS_CACHE"] = cache
+        for seed in range(max(given.seeds, given.recipe_seeds)):
+            if seed < given.seeds:
+                found["ours"].append(ours(train, test, seed, (*tuned, *given.option)))
+                say("ours", seed, *found["ours"][-1], count)
+            if seed < given.recipe_seeds:
+                found["Keras"].append(recipe(train, test, seed))
+                say("Keras", seed, *found["Keras"][-1], count)
+    for name, rows in found.items():
+        if rows:
+            accuracy = statistics.mean(each for each, _ in rows)
+            seconds = statistics.median(each for _, each in rows)
+            print(f"{name:<10} mean {'':>8} {accuracy:9.3f} {seconds:8.1f} (median)")
+
+
+def ours(train: Path, test: Path, seed: int, options: Sequence[str]) -> tuple[float, float]:
+    """Train and guess; return the accuracy on TEST, and how many seconds training took."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(train, Path(folder, "data"))
+        how = ("--backbone=efficientnet_lite0", "--testing_percentage=0", f"--seed={seed}")
+        started = time.monotonic()
+        ran([*PROGRAM, "train", folder, *how, *options])
+        seconds = time.monotonic() - started
+        pictures = sorted(map(str, test.glob("*/*")))
+        lines = ran([*PROGRAM, "guess", folder, *pictures, "--json"]).splitlines()
+    guesses = [json.loads(line) for line in lines]
+    right = sum(each["category"] == Path(each["image"]).parent.name for each in guesses)
+    return right / len(pictures), seconds
+
+
+def recipe(train: Path, test: Path, seed: int) -> tuple[float, float]:
+    """Run the script; return the accuracy on TEST, and how many seconds it took."""
+    started = time.monotonic()
+    said = ran([sys.executable, "-X", "utf8", "-c", RECIPE, str(train), str(test), str(seed)])
+    return float(said.splitlines()[-1]), time.monotonic() - started
+
+
+def ran(command: Sequence[str]) -> str:
+    """Run the command, and return what it printed."""
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, env=quiet, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return done.stdout
+
+
+def say(name: str, seed: int, accuracy: float, seconds: float, count: int) -> None:
+    """Print a row."""
+    right = f"{round(accuracy * count)}/{count}"
+    print(f"{name:<10}{seed:>5} {right:>8} {accuracy:9.3f} {seconds:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

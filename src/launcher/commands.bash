@@ -49,6 +49,7 @@ train
   --from handle
   --bottleneck-tensor-name value
   --precision value
+  --fit value
   --final-tensor-name value
   --intermediate-store-frequency value
   --print-misclassified-test-images flag

@@ -56,8 +56,10 @@ GRAPH_LABELS = "tensor_guess/labels"
 GRAPH_RECORD = "tensor_guess/record"
 GRAPH_FAMILIAR = "tensor_guess/familiar"
 
-# The first is the default.
+# Of these and of FITS, the first is the default.
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
+# How a picture becomes a square: it loses its shape, its ends, or neither and gets borders.
+FITS = SQUEEZE, CROP, PAD = ("squeeze", "crop", "pad")
 # With fewer images than this, it is faster to compile the network for one image at a time.
 FEW = 8
 

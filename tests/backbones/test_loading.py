@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 import tensor_guess.backbones
+from made.graphs import head_for, record_for
 from made.place import ROOT
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
@@ -20,6 +22,7 @@ from tensor_guess.backbones.catalogue import CATALOGUE, PackagedWeights
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.graph import check, serialise
+from tensor_guess.graphs.own import with_head
 from tensor_guess.system import packages
 
 LITE = "efficientnet_lite0"
@@ -213,6 +216,18 @@ def processes(own: Path) -> Iterator[list[subprocess.Popen[str]]]:
     for each in started:
         each.kill()
         each.wait()
+
+
+@pytest.mark.parametrize("fine_tuned", [0, 2])
+def test_a_classifiers_backbone_keeps_its_fit(
+    tmp_path: Path, lite0: Backbone, fine_tuned: int
+) -> None:
+    record = replace(record_for(lite0.fitted("crop")), fine_tuned=fine_tuned)
+    graph = tmp_path / "x.pb"
+    graph.write_bytes(serialise(with_head(lite0.graph, head_for(1280), record)))
+    found, instead = loading.choose(None, graph, offline=True)
+    assert (found.scaling, instead) == (lite0.scaling.fitted("crop"), "")
+    assert (found.sha256, found.fine_tuned) == (lite0.sha256, 0)
 
 
 @pytest.mark.slow

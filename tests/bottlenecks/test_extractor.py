@@ -4,7 +4,7 @@ import numpy as np
 
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.bottlenecks.extractor import Extractor
-from tensor_guess.config import BF16, FLOAT32
+from tensor_guess.config import BF16, FITS, FLOAT32
 from tensor_guess.images.scaling import Scaling
 
 
@@ -23,6 +23,12 @@ def test_another_network_size_or_precision_has_rows_of_its_own(tiny: Backbone) -
 
 def test_a_bottleneck_is_as_long_as_the_network_gives_it(tiny: Backbone, lite0: Backbone) -> None:
     assert (Extractor(tiny).length, Extractor(lite0).length) == (12, 1280)
+
+
+def test_each_fit_has_rows_of_its_own(tiny: Backbone) -> None:
+    names = {Extractor(tiny.fitted(fit)).fingerprint for fit in FITS}
+    assert len(names) == len(FITS)
+    assert Extractor(tiny).fingerprint in names
 
 
 def test_a_fingerprint_is_a_folders_name_and_stays(tiny: Backbone) -> None:

@@ -236,6 +236,24 @@ def test_anothers_bottlenecks_are_not_used_and_that_is_said(
 
 
 @pytest.mark.tensorflow
+@pytest.mark.parametrize("before", [False, True])
+def test_bottlenecks_of_squeezed_pictures_are_for_no_other_fit(
+    before: bool, old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = old_run("mobilenet")
+    if before:
+        again(folder)  # now it is a classic classifier of ours
+    again(folder, fit="crop")
+    log = capsys.readouterr().err
+    assert log.count("not used: the bottlenecks in") == 1
+    assert "they are of squeezed pictures, not of --fit crop" in log
+    assert "bottlenecks: 30 computed, 0 from the cache" in log
+    assert json.loads((folder / RECORD).read_text())["scaling"] == {
+        "classic": False, "fit": "crop", "mean": 127.5, "size": SIZE, "std": 127.5
+    }  # fmt: skip
+
+
+@pytest.mark.tensorflow
 def test_of_two_generations_the_one_that_fits_is_taken(
     old_run: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,6 +272,7 @@ def test_of_two_generations_the_one_that_fits_is_taken(
     [
         ({"backbone": "efficientnet_lite0"}, "those of efficientnet_lite0 1280"),
         ({"backbone": "{old}", "precision": "bf16"}, "in float32, not bf16"),
+        ({"backbone": "{old}", "fit": "pad"}, "of squeezed pictures, not of --fit pad"),
     ],
 )
 def test_without_photos_anothers_bottlenecks_are_an_error(

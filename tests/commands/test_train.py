@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from made.place import ROOT
 from tensor_guess.commands import train as command
-from tensor_guess.config import AUGMENT, BF16, DATA, GRAPH, LABELS, Augmentation, Training
+from tensor_guess.config import AUGMENT, BF16, CROP, DATA, GRAPH, LABELS, Augmentation, Training
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.images.files import LeftOut
 from tensor_guess.training import train as training
@@ -40,11 +40,12 @@ def test_without_options_it_is_the_defaults(jobs: list[Job]) -> None:
 
 def test_options_of_either_spelling_reach_the_job(jobs: list[Job]) -> None:
     given = ["cars", "--how_many_training_steps=7", "--testing-percentage", "20", "--offline",
-             "--precision", BF16, "--output_graph", "g.pb", "--architecture", "m.pb"]  # fmt: skip
+             "--precision", BF16, "--fit", CROP, "--output_graph", "g.pb",
+             "--architecture", "m.pb"]  # fmt: skip
     done = CliRunner().invoke(command.train, given, standalone_mode=False)
     options = Training(steps=7, testing_percentage=20)
-    graph = Path("g.pb")
-    job = Job(Path("cars"), options, "m.pb", precision=BF16, offline=True, output_graph=graph)
+    said = {"precision": BF16, "fit": CROP, "offline": True, "output_graph": Path("g.pb")}
+    job = Job(Path("cars"), options, "m.pb", **said)  # type: ignore[arg-type]
     assert (done.return_value, jobs) == (3, [job])  # one was left out
 
 
@@ -83,7 +84,7 @@ def test_the_defaults_in_the_docs_are_those_of_the_options() -> None:
             told = rows[option.opts[0]].replace("`", "")
             more = f"else the {default.removeprefix('its ')}"
             assert told == default or told.endswith(more), option.opts[0]
-    assert len(compared) == 23
+    assert len(compared) == 24
 
 
 def test_the_help_names_what_is_written() -> None:

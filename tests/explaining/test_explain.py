@@ -9,16 +9,21 @@ import pytest
 from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
+from made.graphs import head_for, record_for
 from made.place import ROOT
-from tensor_guess.config import DATA, GRAPH
+from tensor_guess.backbones.backbone import Backbone
+from tensor_guess.config import CROP, DATA, FITS, GRAPH, SQUEEZE
 from tensor_guess.errors import UserError, WrongUsage
+from tensor_guess.evaluation import maps
 from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.explaining import explain as module
 from tensor_guess.explaining.explain import CAM, OCCLUSION, Subject, check, explain
 from tensor_guess.graphs.graph import serialise
+from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images import decoding, encoded
+from tensor_guess.images.scaling import BORDER
 
 PHOTO = ROOT / "test_data/photo11.jpg"
 
@@ -90,6 +95,27 @@ def test_where_no_map_is_averaged_patches_are_blurred(
     assert how == OCCLUSION
     assert [share.shape for share in shares] == [(8, 8), (8, 8)]
     assert explain(small, PHOTO, tmp_path / "why.png")[0].endswith(f"shows: {OCCLUSION}")
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_what_is_shown_is_what_the_network_saw(tiny: Backbone, tmp_path: Path, fit: str) -> None:
+    graph = with_head(tiny.graph, head_for(12), record_for(tiny.fitted(fit)))
+    (tmp_path / "small.pb").write_bytes(serialise(graph))
+    image = Image.new("RGB", (300, 100), "red")
+    image.paste("blue", (100, 0, 200, 100))
+    image.save(tmp_path / "wide.png")
+    subject = Subject(Given(tmp_path / "small.pb"), tmp_path / "wide.png", True)
+    _, shares = subject.evidence()
+    view = subject.view(90)
+    drawn = maps.overlay(view, shares[0])
+    # The map lies on the square that was seen, and the view shows that square.
+    assert drawn.shape == view.shape == ((30, 90, 3) if fit == SQUEEZE else (90, 90, 3))
+    if fit == CROP:
+        assert (view[:, 2:-2] == [0, 0, 255]).all()  # the filter reaches beyond the edge
+    else:
+        assert view[len(view) // 2, 5].tolist() == [255, 0, 0]
+        assert view[0, 45].tolist() == ([0, 0, 255] if fit == SQUEEZE else [BORDER] * 3)
+    explain(Given(tmp_path / "small.pb"), tmp_path / "wide.png", tmp_path / "why.png")
 
 
 def test_another_programs_graph_is_shown_as_it_is_fed(shared: Path, tmp_path: Path) -> None:

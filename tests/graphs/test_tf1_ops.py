@@ -15,7 +15,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 import list_tf1_ops
 from made.graphs import copy_of, head_for, record_for
 from tensor_guess.backbones.backbone import Backbone, of_graph
-from tensor_guess.config import NETWORK_INPUT
+from tensor_guess.config import FITS, NETWORK_INPUT
 from tensor_guess.errors import UserError
 from tensor_guess.graphs.allowed import ALLOWED_OPS
 from tensor_guess.graphs.builder import Builder
@@ -149,8 +149,11 @@ def test_a_backbone_is_the_same_one_in_a_classifier_and_however_it_was_written(
     assert loud.sha256 == of_graph("x", tiny.scaling, graph).sha256
 
 
-def test_a_classifier_s_graph_says_nothing_that_goes_without_saying(tiny: Backbone) -> None:
-    graph = with_head(noisy(tiny.graph), head_for(12), record_for(tiny))
+@pytest.mark.parametrize("fit", FITS)
+def test_a_classifier_s_graph_says_nothing_that_goes_without_saying(
+    tiny: Backbone, fit: str
+) -> None:
+    graph = with_head(noisy(tiny.graph), head_for(12), record_for(tiny.fitted(fit)))
     kept = [each.name for each in graph.node if set(plain(each).attr) != set(each.attr)]
     assert kept == []
     assert graph.versions.producer == 134

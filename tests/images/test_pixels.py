@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
+from tensor_guess.config import AUGMENT, CROP, FITS, PAD, SQUEEZE
 from tensor_guess.errors import Unreadable
-from tensor_guess.images import decoding, encoded
-from tensor_guess.images.pixels import pixels, resize_bilinear
-from tensor_guess.images.scaling import Scaling
+from tensor_guess.images import augment, decoding, encoded
+from tensor_guess.images.pixels import Pixels, fitted, pixels, resize_bilinear
+from tensor_guess.images.scaling import BORDER, Scaling
 
 OURS, CLASSIC = Scaling(32, 0, 255), Scaling(32, 0, 255, classic=True)
 
@@ -110,3 +111,130 @@ def test_what_a_crop_does_not_find_is_the_reason(tmp_path: Path) -> None:
 
     with pytest.raises(Unreadable, match="no face found"):
         pixels(_saved(Image.new("RGB", (9, 9)), tmp_path / "a.png"), OURS, nothing)
+
+
+SMOOTH = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+LENGTHS = st.integers(1, 300)
+# EXIF's orientations, and what turns a picture so that its orientation turns it back.
+TURNED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def drawn(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    random = np.random.default_rng([width, height])
+    return Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8)).convert(mode)
+
+
+def in_each_fit(image: Image.Image, size: int) -> dict[str, Pixels]:
+    """What Pillow's own functions make of it; for padding, only what is shown."""
+    how = Image.Resampling.BILINEAR
+    across, down = (
+        size - 2 * min(round(size * (1 - side / max(image.size)) / 2 + 1e-9), (size - 1) // 2)
+        for side in image.size
+    )
+    return {
+        SQUEEZE: np.asarray(image.resize((size, size), how)),
+        CROP: np.asarray(ImageOps.fit(image, (size, size), how)),
+        PAD: np.asarray(image.resize((across, down), how)),
+    }
+
+
+def shown_in(square: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """The middle of the square; around it there is nothing but the borders' colour."""
+    top, left = ((len(square) - side) // 2 for side in shape[:2])
+    middle = square[top : top + shape[0], left : left + shape[1]].copy()
+    around = square.copy()
+    around[top : top + shape[0], left : left + shape[1]] = BORDER
+    assert (around == BORDER).all()
+    return middle
+
+
+@given(LENGTHS, LENGTHS, st.integers(1, 64), st.sampled_from(sorted(TURNED)))
+@SMOOTH
+def test_a_fit_is_that_of_the_upright_picture(
+    tmp_path: Path, width: int, height: int, size: int, orientation: int
+) -> None:
+    image = drawn(width, height)
+    turn = TURNED[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = _saved(image if turn is None else image.transpose(turn), tmp_path / "a.png", exif)
+    for fit, expected in in_each_fit(image, size).items():
+        found = shown_in(pixels(stored, Scaling(size, 0, 1, fit=fit)), expected.shape)
+        # Pillow resizes down first or across first, and rounds in between.
+        assert np.abs(found.astype(int) - expected).max() <= 1
+        if orientation == 1:
+            assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1000), (1000, 1), (1, 1), (2, 3)])
+@pytest.mark.parametrize("size", [1, 2, 33, 224])
+def test_tiny_and_thin_pictures_are_fitted_too(
+    tmp_path: Path, shape: tuple[int, int], size: int
+) -> None:
+    stored = _saved(drawn(*shape), tmp_path / "a.png")
+    for fit, expected in in_each_fit(drawn(*shape), size).items():
+        found = pixels(stored, Scaling(size, 0, 1, fit=fit))
+        assert np.array_equal(shown_in(found, expected.shape), expected)
+
+
+@pytest.mark.parametrize("shape", [(2400, 1000), (1000, 2400)])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK"])
+def test_what_is_resized_in_strips_is_fitted_in_the_same_way(
+    tmp_path: Path, shape: tuple[int, int], mode: str
+) -> None:
+    image = drawn(*shape, mode)
+    stored = _saved(image, tmp_path / ("a.tif" if mode == "CMYK" else "a.png"))
+    for fit, expected in in_each_fit(image.convert("RGB"), 40).items():
+        found = shown_in(pixels(stored, Scaling(40, 0, 1, fit=fit)), expected.shape)
+        assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("fit", "scale"), [(SQUEEZE, 2), (CROP, 2), (PAD, 8)])
+@pytest.mark.parametrize("shape", [(1600, 720), (720, 1601)])
+def test_a_jpeg_is_decoded_at_a_scale_that_does_for_what_is_shown(
+    tmp_path: Path, shape: tuple[int, int], fit: str, scale: int
+) -> None:
+    image = drawn(8, 8).resize(shape, Image.Resampling.BICUBIC)
+    stored = _saved(image, tmp_path / "a.jpg")
+    # Squeezed or cropped, 720 pixels become 100; padded, 1600 do.
+    with Image.open(tmp_path / "a.jpg") as smaller:
+        smaller.draft(None, (shape[0] // scale, shape[1] // scale))
+        assert smaller.size == tuple(-(-side // scale) for side in shape)
+        expected = in_each_fit(smaller.convert("RGB"), 100)[fit]
+    found = pixels(stored, Scaling(100, 0, 1, fit=fit))
+    assert np.array_equal(shown_in(found, expected.shape), expected)
+
+
+def test_a_crop_a_frame_and_versions_are_fitted_too(tmp_path: Path) -> None:
+    image = drawn(90, 60)
+    stored = _saved(image, tmp_path / "a.png")
+    for fit, expected in in_each_fit(image, 32).items():
+        scaling = Scaling(32, 0, 1, fit=fit)
+        assert np.array_equal(
+            shown_in(fitted(np.asarray(image), scaling), expected.shape), expected
+        )
+        whole = pixels(stored, scaling, lambda upright: upright)
+        assert np.array_equal(whole, fitted(np.asarray(image), scaling))
+    # The middle of a version is the middle of the fitted picture.
+    black = _saved(Image.new("RGB", (90, 30)), tmp_path / "black.png")
+    for fit, share in ((SQUEEZE, 1.0), (CROP, 1.0), (PAD, 1 / 3)):
+        scaling = Scaling(60, 0, 1, fit=fit)
+        found = augment.versions(black, scaling, AUGMENT, [bytes(32)])[0]
+        assert (np.asarray(found) == 0).mean() == pytest.approx(share, rel=0.3)
+
+
+def test_classic_pictures_are_squeezed_only() -> None:
+    assert set(FITS) == {SQUEEZE, CROP, PAD}
+    for fit in (CROP, PAD):
+        assert not CLASSIC.fitted(fit).classic

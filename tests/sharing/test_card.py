@@ -58,6 +58,18 @@ def test_everything_that_is_known_is_said(record: Record) -> None:
     assert card == model_card.written(record, DIGEST, STORY, AUTHOR)
 
 
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ("crop", "16 x 16, cropped to the central square and resized by antialiased"),
+        ("pad", "16 x 16, padded to a square with grey (127) and resized by antialiased"),
+    ],
+)
+def test_how_pictures_become_square_is_said(record: Record, fit: str, said: str) -> None:
+    record = replace(record, scaling=record.scaling.fitted(fit))
+    assert said in model_card.written(record, DIGEST, STORY, AUTHOR)
+
+
 def test_what_is_not_known_is_said_to_be_so(record: Record) -> None:
     classic = replace(record.scaling, classic=True)
     record = replace(record, thresholds={}, backbone_sha256="", scaling=classic)

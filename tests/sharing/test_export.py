@@ -1,5 +1,6 @@
 """An export is there whole and with the scores of a guess, or not at all."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,15 +10,18 @@ import pytest
 from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from made.graphs import copy_of
+from made.graphs import copy_of, head_for, record_for
 from made.place import ROOT, Run
 from made.strangers import LABELS as THEIRS
 from made.strangers import made
-from tensor_guess.config import EXPORTS, GRAPH, RECORD
+from made.tflite import children, described, text
+from tensor_guess.backbones.backbone import Backbone
+from tensor_guess.config import CROP, EXPORTS, GRAPH, PAD, RECORD
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.evaluation import story
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import serialise
+from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.loading import Given, load
 from tensor_guess.sharing import export as exporting
 from tensor_guess.sharing import portable
@@ -52,6 +56,20 @@ def test_every_format_takes_labels_of_any_script(small: Path, tmp_path: Path, fo
     everything = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
     inside = b"".join(path.read_bytes() for path in everything if path.is_file())
     assert "東京".encode() in inside or b"\\u6771\\u4eac" in inside
+
+
+@TENSORFLOW
+@pytest.mark.parametrize("fit", [CROP, PAD])
+def test_a_fit_goes_along(small: Path, tiny: Backbone, tmp_path: Path, fit: str) -> None:
+    fitting = tiny.fitted(fit)
+    graph = with_head(tiny.graph, head_for(12), record_for(fitting))
+    (small / GRAPH).write_bytes(serialise(graph))
+    # It is compared with guesses, so it fits the pictures as they do.
+    assert export(Job(Given(small), tmp_path / "saved", "saved_model")).worst <= 1e-4
+    assert json.loads((tmp_path / "saved/record.json").read_text())["scaling"]["fit"] == fit
+    export(Job(Given(small), tmp_path / "m.tflite", "tflite"))
+    (pixels,) = children(described(tmp_path / "m.tflite"), 2)
+    assert text(pixels, 1) == f"The picture, {fitting.scaling.how}.".encode()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from made.place import ROOT, Run
 from made.terminal import on_terminal
@@ -285,6 +286,39 @@ def test_training_again_keeps_the_classifiers_own_backbone(tf_files: Path, call:
     done = call("train", tf_files, "--steps", 10, "--offline")
     assert done.returncode == 0
     assert "using" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_fit_is_trained_recorded_and_guessed_with(
+    tf_files: Path, tmp_path: Path, call: Run
+) -> None:
+    # Two wide pictures that are the same but for their ends, which cropping cuts off.
+    for colour in ("red", "blue"):
+        image = Image.new("RGB", (240, 60), colour)
+        image.paste(Image.effect_mandelbrot((80, 60), (-2, -1, 1, 1), 50), (80, 0))
+        image.save(tmp_path / f"{colour}.png")
+    for fit in ("crop", "pad", "squeeze"):
+        # The last one is the default, to which training again goes back.
+        done = call("train", tf_files, *FEW, *(() if fit == "squeeze" else ("--fit", fit)))
+        assert done.returncode == 0, done.stderr
+        assert " 0 from the cache" in done.stderr
+        model = json.loads((tf_files / RECORD).read_text())
+        assert model["scaling"].get("fit", "squeeze") == fit
+        red, blue = (call("guess", tf_files, tmp_path / f"{x}.png").stdout for x in ("red", "blue"))
+        assert (red == blue) == (fit == "crop")
+        assert red.count("score = ") == 2
+        # By the network that was kept, and by one for many pictures.
+        assert call("guess", tf_files, tmp_path / "red.png").stdout == red
+        assert call("classify-dir", tf_files, tf_files / "data", tmp_path / fit).returncode == 0
+        said = call("inspect", tf_files).stdout
+        assert ("cropped to the central square\n" in said) == (fit == "crop")
+        assert ("padded to a square with grey (127)\n" in said) == (fit == "pad")
+        report = (tf_files / REPORT).read_text()
+        assert ("pixels, cropped to the central square, float32" in report) == (fit == "crop")
+    assert "bottlenecks: 0 computed" in call("train", tf_files, *FEW, "--fit", "pad").stderr
+    wrong = call("train", tf_files, "--fit", "stretch")
+    assert wrong.returncode == 2
+    assert "'stretch' is not one of 'squeeze', 'crop', 'pad'" in wrong.stderr
 
 
 @pytest.mark.slow

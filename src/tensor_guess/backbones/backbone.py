@@ -37,6 +37,10 @@ class Backbone:
     graph: GraphDef
     fine_tuned: int = 0
 
+    def fitted(self, fit: str) -> "Backbone":
+        """Return the backbone for pictures that become square in that way (FITS)."""
+        return replace(self, scaling=self.scaling.fitted(fit))
+
 
 def of_graph(name: str, scaling: Scaling, graph: GraphDef) -> Backbone:
     """Return the backbone in `graph`, which may be a classifier's graph.

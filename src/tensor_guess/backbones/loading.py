@@ -113,7 +113,7 @@ def _untuned(found: Backbone, offline: bool) -> Backbone:
     """Return the backbone as it was before it was fine-tuned to a classifier's pictures."""
     progress.say(f"training starts from {shown(found.name)} as it was before it was fine-tuned")
     try:
-        return load(found.name, offline=offline)
+        return load(found.name, offline=offline).fitted(found.scaling.fit)
     except UserError as error:
         raise UserError(f"{error}; name it by --backbone") from error
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tensor_guess.backbones.backbone import Backbone
@@ -27,7 +27,7 @@ class Extractor:
         """Return the name of the folder for its rows: 32 hexadecimal digits."""
         what = {
             "backbone": self.backbone.sha256,
-            "scaling": asdict(self.backbone.scaling),
+            "scaling": self.backbone.scaling.plain(),
             "precision": self.precision,
             "preprocessing": PREPROCESSING,
         }

@@ -7,7 +7,7 @@ from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.backbones.catalogue import CATALOGUE
 from tensor_guess.bottlenecks.classic import Group
 from tensor_guess.bottlenecks.extractor import Extractor
-from tensor_guess.config import BOTTLENECK, FLOAT32
+from tensor_guess.config import BOTTLENECK, FLOAT32, SQUEEZE
 from tensor_guess.errors import shown
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.foreign import mean_and_std
@@ -35,6 +35,8 @@ def reason_against(group: Group, extractor: Extractor) -> str:
         return f"they are of {group.size} x {group.size} pixels, not {size} x {size}"
     if group.is_inception_2015 and backbone.name in CATALOGUE:
         return f"{backbone.name} is another network"
+    if backbone.scaling.fit != SQUEEZE:
+        return f"they are of squeezed pictures, not of --fit {backbone.scaling.fit}"
     if extractor.precision != FLOAT32:
         return f"they were computed in {FLOAT32}, not {extractor.precision}"
     return ""

@@ -100,6 +100,7 @@ def _lines(found: Any) -> Iterator[str]:
     yield "outputs: " + (", ".join(found.outputs) or "none")
     if found.fed:
         how = "decoded and resized as retrain.py did" if found.fed.classic else "antialiased"
+        how += f", {found.fed.how}" if found.fed.how else ""
         yield (
             f"fed: {shown(found.fed_to)}:0, {found.fed.size} x {found.fed.size} pixels, "
             f"(x - {found.fed.mean:g}) / {found.fed.std:g}, {how}"

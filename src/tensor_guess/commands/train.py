@@ -25,6 +25,7 @@ from tensor_guess.config import (
     DATA,
     DEFAULT_BACKBONES,
     FINAL_TENSOR,
+    FITS,
     FLOAT32,
     GRAPH,
     HIDDEN_EPOCHS,
@@ -33,6 +34,7 @@ from tensor_guess.config import (
     MOST_HELD_OUT,
     PRECISIONS,
     REPORT,
+    SQUEEZE,
     Augmentation,
     FineTuning,
     Training,
@@ -208,6 +210,13 @@ def _distortion(
     default=FLOAT32,
     show_default=True,
     help=f"{BF16} is twice as fast if the CPU supports it.",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    default=SQUEEZE,
+    show_default=True,
+    help="How a picture becomes square: squeezed, its middle cut out, or all of it with borders.",
 )
 @click.option(
     "--final-tensor-name",

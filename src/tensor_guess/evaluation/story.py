@@ -3,14 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tensor_guess.config import RECORD
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.evaluation.accuracy import Accuracy
-from tensor_guess.graphs.files import Record
+from tensor_guess.graphs.files import Record, to_json
 from tensor_guess.images.dataset import Split
 from tensor_guess.system import reading
 
@@ -48,7 +48,7 @@ class Story:
 
 def written(record: Record, digest: str, facts: Mapping[str, object]) -> bytes:
     """Return the bytes of model.json for the graph whose SHA-256 is `digest`."""
-    model = {**asdict(record), "graph_sha256": digest, **facts}
+    model = {**to_json(record), "graph_sha256": digest, **facts}
     return (json.dumps(model, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
@@ -59,7 +59,7 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
     """
     try:
         model = json.loads(data)
-        own = json.loads(json.dumps(asdict(record)))
+        own = json.loads(json.dumps(to_json(record)))
         for key in ("unknown", "fine_tuned"):  # older versions did not write them
             if not own[key]:
                 del own[key]

@@ -121,12 +121,12 @@ class Subject:
         return OCCLUSION, [costs[:, i].reshape(_GRID, _GRID) for i in range(len(two))]
 
     def view(self, side: int) -> NDArray[np.uint8]:
-        """Return the picture as the network sees it, in its own shape; the longer side is `side`.
+        """Return what the network sees of the picture, not squeezed; the longer side is `side`.
 
         That is upright, except for a graph that was never fed upright pictures.
         """
         if not self.record.scaling.classic:
-            return decoding.decode_within(self._picture, side)
+            return decoding.decode_within(self._picture, side, self.record.scaling.fit)
         whole = decoding.decode_whole(self._picture)
         small = resize_bilinear(whole, side).round().astype(np.uint8)
         height, width = (max(1, round(n * side / max(whole.shape[:2]))) for n in whole.shape[:2])
@@ -183,7 +183,7 @@ def explain(
     subject = Subject(which, path, True, precision)
     how, shares = subject.evidence()
     view = subject.view(_SIDE)
-    columns: list[list[Block]] = [["the picture", view, _legend(how)]]
+    columns: list[list[Block]] = [[_caption(subject), view, _legend(how)]]
     for k, share in zip(subject.best, shares, strict=False):
         label = f"{shown(subject.record.labels[k])} (score = {subject.scores[k]:.5f})"
         columns.append([label, maps.overlay(view, share), *_like(subject, k)])
@@ -192,6 +192,11 @@ def explain(
     if subject.unknown:
         remarks.append(f"its training pictures are not known: {subject.unknown}")
     return remarks
+
+
+def _caption(subject: Subject) -> str:
+    fit = subject.record.scaling.how
+    return f"the picture, {fit}" if fit else "the picture"
 
 
 def _legend(how: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tensor_guess.config import PAD
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.evaluation import maps
 from tensor_guess.explaining import patches, study_page
@@ -129,8 +130,10 @@ def _found(trial: _Trial) -> _Part:
     for k, share in zip((trial.a, trial.b), shares, strict=True):
         caption = f"speaks for {trial.label(k)}: bright (score {subject.scores[k]:.5f})"
         figures.append(Figure(maps.overlay(trial.view, share), caption, f"the picture; {caption}"))
-    backbone = f"backbone: {subject.record.backbone}"
-    return [f"guessed: {scores}"], Section("What was guessed", [f"{how}; {backbone}"], figures)
+    about = f"{how}; backbone: {subject.record.backbone}"
+    if fit := subject.record.scaling.how:
+        about += f"; the picture is {fit}, and this is what is changed below"
+    return [f"guessed: {scores}"], Section("What was guessed", [about], figures)
 
 
 def _patches(trial: _Trial) -> _Part:
@@ -187,7 +190,8 @@ def _ground(trial: _Trial) -> _Part:
         findings.append("it has no plain ground to change: colours and edges reach its border")
     else:
         is_white = float(np.asarray(subject.image)[trial.ground].mean()) >= _WHITE
-        of = f"its ground, {100 * share:.0f}% of the picture,"
+        borders = " with the borders" if subject.record.scaling.fit == PAD else ""
+        of = f"its ground{borders}, {100 * share:.0f}% of the picture,"
         if is_white:
             findings.append(f"{of} is white already")
         for colour, image, scores in (

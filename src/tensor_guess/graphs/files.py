@@ -4,11 +4,11 @@ All of this can be read without any library.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from tensor_guess.config import FINAL_TENSOR, GRAPH, LABELS, PRECISIONS
+from tensor_guess.config import FINAL_TENSOR, FITS, GRAPH, LABELS, PRECISIONS, SQUEEZE
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress, reading
@@ -135,6 +135,11 @@ def of_json(said: Any, labels: tuple[str, ...]) -> Record:
     return record
 
 
+def to_json(record: Record) -> dict[str, Any]:
+    """Return the record as plain values, with its labels; `of_json` reads it."""
+    return {**asdict(record), "scaling": record.scaling.plain()}
+
+
 def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> Path | None:
     for name in names:
         if _is_candidate(folder / name):
@@ -170,6 +175,7 @@ def _check_types(record: Record) -> None:
         and all(type(each) in (int, float) and abs(each) < _HUGE for each in numbers)
         and type(scaling.size) is type(record.format) is type(record.fine_tuned) is int
         and type(scaling.classic) is bool
+        and scaling.fit in ((SQUEEZE,) if scaling.classic else FITS)
         and record.precision in PRECISIONS
     )
     if not sound:

@@ -2,29 +2,32 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING, DT_UINT8
+from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_STRING, DT_UINT8
 
 from tensor_guess.config import (
     BOTTLENECK,
+    CROP,
     FINAL_TENSOR,
     GRAPH_FAMILIAR,
     GRAPH_LABELS,
     GRAPH_RECORD,
     IMAGE_BYTES,
     NETWORK_INPUT,
+    PAD,
+    SQUEEZE,
 )
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.graphs.builder import INT32, Builder
-from tensor_guess.graphs.files import Record, of_json
+from tensor_guess.graphs.files import Record, of_json, to_json
 from tensor_guess.graphs.graph import array, cut
 from tensor_guess.graphs.tf1_ops import plain
-from tensor_guess.images.scaling import Scaling
+from tensor_guess.images.scaling import BORDER, Scaling
 
 # TensorFlow's own rule for names (node_def_util.cc).
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
@@ -94,7 +97,7 @@ def with_head(
     logits = builder.floats("BiasAdd", "final_training_ops/logits", (product, biases))
     builder.floats("Softmax", record.final_tensor, (logits,))
     builder.const(GRAPH_LABELS, record.labels)
-    kept = {key: value for key, value in asdict(record).items() if key != "labels"}
+    kept = {key: value for key, value in to_json(record).items() if key != "labels"}
     if not record.fine_tuned:
         kept.pop("fine_tuned")
     if familiar is None:
@@ -188,25 +191,80 @@ def _decode_stage(builder: Builder, scaling: Scaling) -> None:
 def _antialiased(builder: Builder, batch: str, size: str, scaling: Scaling) -> str:
     """Resize the images by ScaleAndTranslate (TensorFlow 1.13 and newer); return the node's name.
 
-    Antialiased, which is its default, it is TensorFlow's nearest to Pillow's resizing.
+    Antialiased, which is its default, it is TensorFlow's nearest to Pillow's resizing. Around the
+    picture it gives 0.
     """
-    shape = builder.floats("Shape", "resize/shape", (batch,))
-    bounds = [
-        builder.const(f"resize/{end}", np.array([value], np.int32))
-        for end, value in (("begin", 1), ("end", 3), ("stride", 1))
-    ]
-    sides = builder.op("StridedSlice", "resize/sides", (shape, *bounds), T=INT32, Index=INT32)
-    types = {"SrcT": INT32, "DstT": AttrValue(type=DT_FLOAT)}
-    sides = builder.op("Cast", "resize/float_sides", (sides,), **types)
-    target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
-    scale = builder.floats("RealDiv", "resize/scale", (target, sides))
-    none = builder.const("resize/translation", np.zeros(2, np.float32))
-    return builder.floats(
-        "ScaleAndTranslate",
-        "ScaleAndTranslate",
-        (batch, size, scale, none),
-        kernel_type="triangle",
+    place = _place(builder, builder.floats("Shape", "resize/shape", (batch,)), scaling)
+    if scaling.fit == PAD:
+        colour = builder.const("resize/border_colour", np.float32(BORDER))
+        batch = builder.floats("Sub", "resize/less_colour", (batch, colour))
+    found = builder.floats(
+        "ScaleAndTranslate", "ScaleAndTranslate", (batch, size, *place), kernel_type="triangle"
     )
+    if scaling.fit == PAD:
+        found = builder.floats("Add", "resize/add_colour", (found, colour))
+    return found
+
+
+def _place(builder: Builder, shape: str, scaling: Scaling) -> tuple[str, str]:
+    """Add what places images of that shape on the square, down and across, float32 [2] each.
+
+    Return the names: by what they are scaled, and then moved.
+    """
+    whole = _sides(builder, "", shape, begin=1, end=3, stride=1)
+    to_float = {"SrcT": INT32, "DstT": AttrValue(type=DT_FLOAT)}
+    sides = builder.op("Cast", "resize/float_sides", (whole,), **to_float)
+    target = builder.const("resize/float_size", np.array([scaling.size] * 2, np.float32))
+    if scaling.fit == SQUEEZE:
+        scale = builder.floats("RealDiv", "resize/scale", (target, sides))
+        return scale, builder.const("resize/translation", np.zeros(2, np.float32))
+    turned = _sides(builder, "turned_", shape, begin=2, end=0, stride=-1)
+    if scaling.fit == CROP:
+        shorter = builder.op("Minimum", "resize/shorter", (whole, turned), T=INT32)
+        shorter = builder.op("Cast", "resize/float_shorter", (shorter,), **to_float)
+        scale = builder.floats("RealDiv", "resize/scale", (target, shorter))
+        scaled = builder.floats("Mul", "resize/scaled", (sides, scale))
+        spare = builder.floats("Sub", "resize/spare", (target, scaled))
+        half = builder.const("resize/half", np.float32(0.5))
+        return scale, builder.floats("Mul", "resize/translation", (spare, half))
+    border = _border(builder, whole, turned, scaling.size)
+    start = builder.op("Cast", "resize/translation", (border,), **to_float)
+    both = builder.floats("Add", "resize/borders", (start, start))
+    shown_as = builder.floats("Sub", "resize/shown_as", (target, both))
+    return builder.floats("RealDiv", "resize/scale", (shown_as, sides)), start
+
+
+def _sides(builder: Builder, kind: str, shape: str, **bounds: int) -> str:
+    """Take lengths out of a shape, an int32 vector; return the node's name."""
+    ends = [
+        builder.const(f"resize/{kind}{end}", np.array([value], np.int32))
+        for end, value in bounds.items()
+    ]
+    return builder.op("StridedSlice", f"resize/{kind}sides", (shape, *ends), T=INT32, Index=INT32)
+
+
+def _border(builder: Builder, whole: str, turned: str, size: int) -> str:
+    """Add the borders above and left of the picture, int32 [2]; return the node's name.
+
+    They are those of `shown_as`: whole numbers, and a division that is exact.
+    """
+
+    def ints(op: str, name: str, *inputs: str) -> str:
+        return builder.op(op, f"resize/{name}", inputs, T=INT32)
+
+    def cast(name: str, of: str, start: AttrValue, end: AttrValue) -> str:
+        return builder.op("Cast", f"resize/{name}", (of,), SrcT=start, DstT=end)
+
+    double = AttrValue(type=DT_DOUBLE)
+    longest = ints("Maximum", "longest", whole, turned)
+    missing = ints("Sub", "missing", longest, whole)
+    side = builder.const("resize/side", np.int32(size))
+    share = ints("Mul", "share", missing, side)
+    share = cast("double_share", ints("Add", "rounded", share, longest), INT32, double)
+    twice = cast("double_longest", ints("Add", "twice", longest, longest), INT32, double)
+    border = builder.op("RealDiv", "resize/border", (share, twice), T=double)
+    most = builder.const("resize/most", np.int32((size - 1) // 2))
+    return ints("Minimum", "bounded", cast("whole_border", border, double, INT32), most)
 
 
 def _check_record(graph: GraphDef, record: Record, name: str) -> None:

@@ -267,7 +267,7 @@ def _by_plain_backbone(
     """
     assert isinstance(which, Given)
     try:
-        backbone = backbones.load(record.backbone, offline=True)
+        backbone = backbones.load(record.backbone, offline=True).fitted(record.scaling.fit)
     except UserError as error:
         note = f"near copies of training pictures cannot be told, and are counted: {error}"
         return {}, seen, f"{seen.note}; {note}" if seen.note else note

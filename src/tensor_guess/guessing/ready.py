@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import files
-from tensor_guess.graphs.files import AS_FOUND, Record, of_json
+from tensor_guess.graphs.files import AS_FOUND, Record, of_json, to_json
 from tensor_guess.guessing import besides as extras
 from tensor_guess.guessing import kept, loading
 from tensor_guess.guessing.besides import NOTHING, TRAIN_AGAIN, Besides, Layout
@@ -91,7 +91,7 @@ class Ready:
         said = {
             "runtime": runtime(),
             "ours": is_ours(self._made.graph),
-            "record": asdict(self.record),
+            "record": to_json(self.record),
             "layout": asdict(self.layout),
             "batch": network.batch,
         }

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from tensor_guess.config import SQUEEZE
 from tensor_guess.errors import Unreadable, lacks_memory, words_of
 from tensor_guess.images import pieces
 from tensor_guess.images.encoded import Picture
+from tensor_guess.images.scaling import BORDER, shown_as, shown_part
 from tensor_guess.images.tiff import Tiff
 from tensor_guess.system import limited
 
@@ -70,24 +72,25 @@ _Room = Callable[[int], AbstractContextManager[None]]
 _Make = Callable[[Image.Image, _Room], NDArray[Any]]
 
 
-def decode(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """Return the picture upright, in RGB, resized to uint8 [size, size, 3].
+def decode(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]:
+    """Return the picture upright, in RGB, made uint8 [size, size, 3] as `fit` says (FITS).
 
-    A JPEG is decoded at the smallest scale that is at least twice `size`. Resizing is antialiased
-    bilinear. Transparency becomes white, and only the first frame of an animation is used. In
-    16-bit grey, white is the maximum that the file declares, else that of 10, 12, 14 or 16 bits.
-
-    Raise Unreadable if it is damaged or too large.
-    """
-    return _decoded(picture, partial(_small, size=size))
-
-
-def decode_within(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """Return the picture as `decode` does, but in its own shape: [H, W, 3], the longer side `size`.
+    A JPEG is decoded at the smallest scale that is at least twice what is shown. Resizing is
+    antialiased bilinear. Transparency becomes white, and only the first frame of an animation is
+    used. In 16-bit grey, white is the maximum that the file declares, else that of 10, 12, 14 or 16
+    bits.
 
     Raise Unreadable if it is damaged or too large.
     """
-    return _decoded(picture, partial(_within, size=size))
+    return _decoded(picture, partial(_small, size=size, fit=fit))
+
+
+def decode_within(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]:
+    """Return the picture as `decode` does, but not squeezed: [H, W, 3], the longer side `size`.
+
+    It is square if it is cropped or padded. Raise Unreadable if it is damaged or too large.
+    """
+    return _decoded(picture, partial(_within, size=size, fit=fit))
 
 
 def decode_upright(picture: Picture, longest: int) -> NDArray[np.uint8]:
@@ -120,6 +123,12 @@ def same_in_tensorflow(picture: Picture) -> bool:
     if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
         return False
     return bool(_decoded(picture, partial(_same, kind=picture.kind)))
+
+
+def squared(image: Pixels, size: int, fit: str) -> Pixels:
+    """Return the upright RGB image [H, W, 3] as `decode` returns a picture."""
+    whole = Image.fromarray(image)
+    return np.asarray(_squared(whole, size, fit, shown_as(*whole.size, size, fit)))
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
@@ -233,14 +242,28 @@ def _room(wanted: int) -> Iterator[None]:
 # --- the results
 
 
-def _small(image: Image.Image, room: _Room, *, size: int) -> Pixels:
+def _small(image: Image.Image, room: _Room, *, size: int, fit: str = SQUEEZE) -> Pixels:
     _check_size(image)
-    image.draft(None, (2 * size, 2 * size))
+    width, height = shown_as(*image.size, size, fit)
+    image.draft(None, (2 * width, 2 * height))
     with room(4 * size * image.height):
         image.load()
         orientation = _orientation(image)
-        small = _resized(image, (size, size))
+        small = _squared(image, size, fit, (width, height))
     return _turned(small, orientation)
+
+
+def _squared(image: Image.Image, size: int, fit: str, shown: tuple[int, int]) -> Image.Image:
+    """Return the picture on a square of `size`, what is shown of it as large as `shown`.
+
+    That depends on the picture's own size, and this one may have been decoded at a smaller scale.
+    """
+    small = _resized(image, shown, shown_part(*image.size, fit))
+    if shown == (size, size):
+        return small
+    square = Image.new("RGB", (size, size), (BORDER,) * 3)
+    square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
+    return square
 
 
 def _upright(image: Image.Image, room: _Room, *, longest: int) -> Pixels:
@@ -259,7 +282,9 @@ def _turned(image: Image.Image, orientation: int) -> Pixels:
     return np.asarray(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
 
 
-def _within(image: Image.Image, room: _Room, *, size: int) -> Pixels:
+def _within(image: Image.Image, room: _Room, *, size: int, fit: str) -> Pixels:
+    if fit != SQUEEZE:
+        return _small(image, room, size=size, fit=fit)
     shape = [max(1, round(side * size / max(image.size))) for side in image.size]
     small = Image.fromarray(_small(image, room, size=size))
     if _orientation(image) in _TURNED:
@@ -314,24 +339,31 @@ def _exif(image: Image.Image) -> Iterator[bytes]:
     yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _resized(
+    image: Image.Image, size: tuple[int, int], part: tuple[float, float, float, float] | None = None
+) -> Image.Image:
     """Return the picture in RGB, of `size` (width, height), antialiased bilinear.
+
+    `part`: left, top, right and bottom of what is wanted of it, which need not be whole pixels.
 
     A large picture that is not RGB yet is converted and resized horizontally, strip by strip, and
     then vertically. The result is what Pillow makes of the whole picture; it can differ by one
     level of rounding if Pillow resizes vertically first.
     """
     how = Image.Resampling.BILINEAR
+    left, top, right, bottom = part or (0, 0, *image.size)
     if image.mode == "RGB" and not image.has_transparency_data:
-        return image.resize(size, how)
+        return image.resize(size, how, (left, top, right, bottom))
     grey = _grey(image)
     if image.width * image.height <= _STRIP_PIXELS:
-        return _on_white(grey(image) if grey else image).resize(size, how)
+        plain = _on_white(grey(image) if grey else image)
+        return plain.resize(size, how, (left, top, right, bottom))
     narrow = Image.new("RGB", (size[0], image.height))
-    for top, strip in _strips(image):
+    for row, strip in _strips(image):
         plain = _on_white(grey(strip) if grey else strip)
-        narrow.paste(plain.resize((size[0], strip.height), how), (0, top))
-    return narrow.resize(size, how)
+        across = plain.resize((size[0], strip.height), how, (left, 0, right, strip.height))
+        narrow.paste(across, (0, row))
+    return narrow.resize(size, how, (0, top, size[0], bottom))
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -1,10 +1,9 @@
-"""Turn a picture into the pixels that a network expects, resized as its classifier needs them."""
+"""Turn a picture into the pixels that a network expects, fitted as its classifier needs them."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tensor_guess.images import decoding
 from tensor_guess.images.encoded import Picture
@@ -28,15 +27,14 @@ def pixels(picture: Picture, scaling: Scaling, crop: Crop | None = None) -> Pixe
         return fitted(crop(decoding.decode_upright(picture, LONGEST)), scaling)
     if scaling.classic:
         return resize_bilinear(decoding.decode_whole(picture), scaling.size)
-    return decoding.decode(picture, scaling.size)
+    return decoding.decode(picture, scaling.size, scaling.fit)
 
 
 def fitted(image: NDArray[np.uint8], scaling: Scaling) -> Pixels:
     """Return upright RGB pixels [H, W, 3] as `pixels` returns a picture's."""
     if scaling.classic:
         return resize_bilinear(image, scaling.size)
-    size = (scaling.size, scaling.size)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    return decoding.squared(image, scaling.size, scaling.fit)
 
 
 def resize_bilinear(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

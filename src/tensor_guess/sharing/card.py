@@ -115,7 +115,8 @@ def _or_not_known(text: str | None, otherwise: str) -> str:
 def _resized(scaling: Scaling) -> str:
     if scaling.classic:
         return "resized as `retrain.py` did (TensorFlow 1's resize_bilinear, no antialias)"
-    return "resized by antialiased bilinear interpolation"
+    fit = f"{scaling.how} and " if scaling.how else ""
+    return f"{fit}resized by antialiased bilinear interpolation"
 
 
 def _plain(text: str) -> str:

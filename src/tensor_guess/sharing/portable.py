@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensor_guess.config import NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.graphs.files import Record
+from tensor_guess.graphs.files import Record, to_json
 from tensor_guess.graphs.graph import copied, cut
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.pixels import Pixels
@@ -62,7 +62,7 @@ def labels_text(record: Record) -> str:
 
 def record_text(record: Record) -> str:
     """Return the record as JSON, including the labels."""
-    return json.dumps(asdict(record), ensure_ascii=False, sort_keys=True)
+    return json.dumps(to_json(record), ensure_ascii=False, sort_keys=True)
 
 
 def _plain(node: NodeDef) -> NodeDef:

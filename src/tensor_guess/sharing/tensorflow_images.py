@@ -4,11 +4,13 @@ It has the same decoder, and Pillow's arithmetic (src/libImaging/Resample.c of P
 pixels are equal, not merely close: one level of one pixel moves a score by more than 0.0001.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from tensor_guess.images.scaling import Scaling
+from tensor_guess.config import CROP, PAD
+from tensor_guess.images.scaling import BORDER, Scaling
 
 # Weights are whole numbers of 1 / 2^22.
 _ONE = 1 << 22
@@ -22,27 +24,50 @@ def pixels(data: Any, scaling: Scaling) -> Any:
         whole = tf.io.decode_image(data, channels=3, expand_animations=False)
         sides = [scaling.size, scaling.size]
         return tf.compat.v1.image.resize_bilinear(whole[None], sides)[0]
-    decoded = _decoded(data, scaling.size)
-    resized = _resized(tf.cast(decoded, tf.float64), scaling.size)
+    decoded, shown_as = _decoded(data, scaling)
+    resized = _resized(tf.cast(decoded, tf.float64), shown_as, scaling)
     return tf.cast(_upright(resized, _orientation(data)), tf.float32)
 
 
-def _decoded(data: Any, size: int) -> Any:
-    """Return [H, W, 3] uint8; a JPEG at the smallest scale that is at least twice `size`."""
+def _decoded(data: Any, scaling: Scaling) -> tuple[Any, Any]:
+    """Return [H, W, 3] uint8, and the height and width [2] that it gets on the square.
+
+    A JPEG is decoded at the smallest scale that is at least twice that.
+    """
     start = tf.strings.substr(data, 0, 2)
-    return tf.case(
+
+    def whole(decode: Callable[[], Any]) -> Callable[[], tuple[Any, Any]]:
+        def decoded() -> tuple[Any, Any]:
+            image = decode()
+            return image, _shown_as(tf.shape(image)[:2], scaling)
+
+        return decoded
+
+    found: tuple[Any, Any] = tf.case(
         [
-            (start == b"\xff\xd8", lambda: _jpeg(data, 2 * size)),
-            (start == b"\x89P", lambda: _over_white(tf.io.decode_png(data, channels=4))),
-            (start == b"GI", lambda: tf.io.decode_gif(data)[0]),
+            (start == b"\xff\xd8", lambda: _jpeg(data, scaling)),
+            (start == b"\x89P", whole(lambda: _over_white(tf.io.decode_png(data, channels=4)))),
+            (start == b"GI", whole(lambda: tf.io.decode_gif(data)[0])),
         ],
-        default=lambda: tf.io.decode_bmp(data, channels=3),
+        default=whole(lambda: tf.io.decode_bmp(data, channels=3)),
     )
+    return found
 
 
-def _jpeg(data: Any, size: int) -> Any:
-    shape = tf.io.extract_jpeg_shape(data)
-    factor = tf.minimum(shape[0], shape[1]) // size
+def _shown_as(sides: Any, scaling: Scaling) -> Any:
+    """Return what `scaling.shown_as` does, height first, of a picture's height and width [2]."""
+    size = scaling.size
+    if scaling.fit != PAD:
+        return tf.constant([size, size])
+    longest = tf.reduce_max(sides)
+    border = (size * (longest - sides) + longest) // (2 * longest)
+    return size - 2 * tf.minimum(border, (size - 1) // 2)
+
+
+def _jpeg(data: Any, scaling: Scaling) -> tuple[Any, Any]:
+    sides = tf.io.extract_jpeg_shape(data)[:2]
+    shown_as = _shown_as(sides, scaling)
+    factor = tf.reduce_min(sides // (2 * shown_as))
 
     def scaled(ratio: int) -> Any:
         # The method that Pillow uses; TensorFlow's default is coarser.
@@ -51,7 +76,7 @@ def _jpeg(data: Any, size: int) -> Any:
         )
 
     which = tf.reduce_sum(tf.cast(factor >= tf.constant([2, 4, 8]), tf.int32))
-    return tf.switch_case(which, [scaled(ratio) for ratio in (1, 2, 4, 8)])
+    return tf.switch_case(which, [scaled(ratio) for ratio in (1, 2, 4, 8)]), shown_as
 
 
 def _over_white(image: Any) -> Any:
@@ -62,11 +87,16 @@ def _over_white(image: Any) -> Any:
     return tf.cast(((blended // 256 + blended) // 256) // 128, tf.uint8)
 
 
-def _resized(image: Any, size: int) -> Any:
-    """Resize as Pillow's antialiased bilinear: one direction at a time, rounded to whole levels."""
-    shape = tf.shape(image)
-    height, width = shape[0], shape[1]
-    down, across = _weights(height, size), _weights(width, size)
+def _resized(image: Any, shown_as: Any, scaling: Scaling) -> Any:
+    """Resize as Pillow's antialiased bilinear: one direction at a time, rounded to whole levels.
+
+    The result is square, with what is shown of the picture in its middle, of height and width
+    `shown_as`.
+    """
+    sides = tf.shape(image)[:2]
+    parts = tf.fill((2,), tf.reduce_min(sides)) if scaling.fit == CROP else sides
+    down, across = (_weights(sides[axis], parts[axis], shown_as[axis]) for axis in (0, 1))
+    (height, width), (high, wide) = tf.unstack(sides), tf.unstack(shown_as)
 
     def vertically(values: Any) -> Any:
         return _rounded(tf.einsum("oh,hwc->owc", down, values))
@@ -74,21 +104,29 @@ def _resized(image: Any, size: int) -> Any:
     def horizontally(values: Any) -> Any:
         return _rounded(tf.einsum("ow,hwc->hoc", across, values))
 
-    return tf.cond(
+    resized = tf.cond(
         # If that is far less work.
-        (height > size) & (height - size > 2 * (width - size)),
+        (height > high) & (height - high > 2 * (width - wide)),
         lambda: horizontally(vertically(image)),
         lambda: vertically(horizontally(image)),
     )
+    if scaling.fit == PAD:
+        borders = (scaling.size - tf.stack([high, wide, scaling.size])) // 2
+        resized = tf.pad(resized, tf.stack([borders, borders], 1), constant_values=BORDER)
+    return tf.ensure_shape(resized, (scaling.size, scaling.size, 3))
 
 
-def _weights(length: Any, size: int) -> Any:
-    """Return [size, length]: how much each pixel counts for each of the `size` new ones."""
-    length = tf.cast(length, tf.float64)
+def _weights(length: Any, part: Any, size: Any) -> Any:
+    """Return [size, length]: how much each pixel counts for each of the `size` new ones.
+
+    These show the middle `part` of the pixels.
+    """
+    length, part = tf.cast(length, tf.float64), tf.cast(part, tf.float64)
     # To divide by a constant, TensorFlow would multiply by its reciprocal: not quite the same.
-    scale = length / tf.where(length > 0, tf.constant(size, tf.float64), 1)
+    scale = part / tf.where(length > 0, tf.cast(size, tf.float64), 1)
     reach = tf.maximum(scale, 1)
-    centre = ((tf.range(size, dtype=tf.float64) + 0.5) * scale)[:, None]
+    new = tf.cast(tf.range(size), tf.float64)
+    centre = ((length - part) / 2 + (new + 0.5) * scale)[:, None]
     pixel = tf.range(length, dtype=tf.float64)[None]
     near = (pixel >= tf.floor(centre - reach + 0.5)) & (pixel < tf.floor(centre + reach + 0.5))
     weight = tf.maximum(1 - tf.abs((pixel - centre + 0.5) * (1 / reach)), 0)

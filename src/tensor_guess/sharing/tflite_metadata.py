@@ -10,6 +10,7 @@ import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from tensor_guess.images.scaling import Scaling
 from tensor_guess.sharing.portable import LABELS_FILE, PIXELS, SCORES
 
 _NAME = b"TFLITE_METADATA"
@@ -24,15 +25,15 @@ _RGB = 1  # ColorSpaceType
 _Field = Callable[[flatbuffers.Builder, int], None]
 
 
-def with_metadata(model: bytes, size: int) -> bytes:
+def with_metadata(model: bytes, scaling: Scaling) -> bytes:
     """Return the model with metadata.
 
-    Its input is an RGB image of size x size that must not be scaled; its output is scores, with
-    their labels in LABELS_FILE.
+    Its input is an RGB image of size x size whose values must not be scaled; its output is scores,
+    with their labels in LABELS_FILE. Libraries squeeze pictures, so another fit is only described.
     """
     found = flatbuffer_utils.convert_bytearray_to_object(model)
     buffer = schema.BufferT()
-    buffer.data = list(_metadata(size))
+    buffer.data = list(_metadata(scaling))
     entry = schema.MetadataT()
     entry.name, entry.buffer = _NAME, len(found.buffers)
     found.buffers.append(buffer)
@@ -40,9 +41,9 @@ def with_metadata(model: bytes, size: int) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(found))
 
 
-def _metadata(size: int) -> bytes:
+def _metadata(scaling: Scaling) -> bytes:
     builder = flatbuffers.Builder()
-    inputs = _vector(builder, [_pixels(builder, size)])
+    inputs = _vector(builder, [_pixels(builder, scaling)])
     outputs = _vector(builder, [_scores(builder)])
     subgraph = _table(builder, {2: _offset(inputs), 3: _offset(outputs)})
     subgraphs = _vector(builder, [subgraph])
@@ -52,19 +53,21 @@ def _metadata(size: int) -> bytes:
     return bytes(builder.Output())
 
 
-def _pixels(builder: flatbuffers.Builder, size: int) -> int:
+def _pixels(builder: flatbuffers.Builder, scaling: Scaling) -> int:
     """Write the TensorMetadata of the input; return its offset."""
-    sides = _table(builder, {0: _uint32(size), 1: _uint32(size)})
+    sides = _table(builder, {0: _uint32(scaling.size), 1: _uint32(scaling.size)})
     image = _table(builder, {0: _int8(_RGB), 1: _offset(sides)})
     content = _table(builder, {0: _uint8(_IMAGE), 1: _offset(image)})
     mean, deviation = _floats(builder, [0.0]), _floats(builder, [1.0])
-    scaling = _table(builder, {0: _offset(mean), 1: _offset(deviation)})
-    unit = _table(builder, {0: _uint8(_NORMALISATION), 1: _offset(scaling)})
+    normalised = _table(builder, {0: _offset(mean), 1: _offset(deviation)})
+    unit = _table(builder, {0: _uint8(_NORMALISATION), 1: _offset(normalised)})
     units = _vector(builder, [unit])
     lowest, highest = _floats(builder, [0.0]), _floats(builder, [255.0])
     stats = _table(builder, {0: _offset(highest), 1: _offset(lowest)})
     name = builder.CreateString(PIXELS)
     fields = {0: name, 3: content, 4: units, 5: stats}
+    if scaling.how:
+        fields[1] = builder.CreateString(f"The picture, {scaling.how}.")
     return _table(builder, {place: _offset(value) for place, value in fields.items()})
 
 

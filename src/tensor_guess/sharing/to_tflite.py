@@ -66,6 +66,6 @@ def _converted(classifier: Classifier, path: Path, change: Callable[[Any], None]
         [module.scores.get_concrete_function()], module
     )
     change(converter)
-    path.write_bytes(with_metadata(converter.convert(), classifier.record.scaling.size))
+    path.write_bytes(with_metadata(converter.convert(), classifier.record.scaling))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(LABELS_FILE, _EPOCH), labels_text(classifier.record))

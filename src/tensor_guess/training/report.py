@@ -157,7 +157,8 @@ def _maps(found: Findings, known: Classifier, size: int) -> report.Maps:
             if seen.map is not None:
                 each = found.examples[i]
                 shares = maps.evidence(seen.map, inside.head.weights)
-                picture = decoding.decode_within(encoded.read(each.path), size)
+                fit = known.record.scaling.fit
+                picture = decoding.decode_within(encoded.read(each.path), size, fit)
                 given, own = (
                     jpeg(maps.overlay(picture, shares[..., k])) for k in (each.given, each.category)
                 )

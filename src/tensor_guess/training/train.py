@@ -28,6 +28,7 @@ from tensor_guess.config import (
     FLOAT32,
     GRAPH,
     LABELS,
+    SQUEEZE,
     Training,
 )
 from tensor_guess.errors import UserError, counted, shown
@@ -67,6 +68,7 @@ class Job:
     backbone: str | None = None  # None: the classifier's own, else the default
     bottleneck_tensor: str | None = None  # only if the backbone is a frozen graph
     precision: str = FLOAT32
+    fit: str = SQUEEZE  # of FITS
     final_tensor: str = FINAL_TENSOR
     offline: bool = False  # never use the internet
     image_dir: Path | None = None
@@ -118,6 +120,7 @@ def train(job: Job) -> Trained:
     backbone, instead = loading.choose(
         job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
     )
+    backbone = backbone.fitted(job.fit)
     check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
     if job.options.fine_tuning:
         finetune.blocks_to_train(backbone, job.options.fine_tuning.blocks)

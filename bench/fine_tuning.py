@@ -84,9 +84,10 @@ for layer, values in own:
     layer.set_weights(values)
 steps, epochs = len(images), 20
 rate = keras.optimizers.schedules.CosineDecay(1e-3, steps * epochs)
-network.compile(keras.optimizers.AdamW(rate), "sparse_categorical_crossentropy", ["accuracy"])
+network.compile(keras.optimizers.AdamW(rate), "sparse_categorical_crossentropy",
+                metrics=["accuracy"])
 kept = images.cache().shuffle(13, seed=seed).map(lambda x, y: (light(x, training=True), y))
-network.fit(kept.prefetch(2), epochs=epochs, verbose=0)
+network.fit(kept.prefetch(2), epochs=epochs, shuffle=False, verbose=0)
 print(network.evaluate(asked, verbose=0)[1])
 """
 

@@ -72,6 +72,8 @@ train
   --fine-tune value
   --fine-tune-epochs value
   --fine-tune-rate value
+  --auto flag
+  --time-budget value
 train,guess,classify-dir,evaluate,study
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share

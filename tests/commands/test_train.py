@@ -84,7 +84,7 @@ def test_the_defaults_in_the_docs_are_those_of_the_options() -> None:
             told = rows[option.opts[0]].replace("`", "")
             more = f"else the {default.removeprefix('its ')}"
             assert told == default or told.endswith(more), option.opts[0]
-    assert len(compared) == 24
+    assert len(compared) == 25
 
 
 def test_the_help_names_what_is_written() -> None:

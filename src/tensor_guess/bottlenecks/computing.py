@@ -58,13 +58,19 @@ class Computer:
     extractor: Extractor
     readonly: bool = False
 
-    def rows(self, files: Sequence[Path], stored: StoredRow | None = None) -> Rows:
+    def rows(
+        self,
+        files: Sequence[Path],
+        stored: StoredRow | None = None,
+        until: float | None = None,
+    ) -> Rows:
         """Return the bottlenecks of the files, and add new ones to the cache.
 
         A row that is not in the cache comes from `stored`, which threads call, or is computed.
-        Files that cannot be read are left out with the reason.
+        Files that cannot be read are left out with the reason. `until`: the time after which no
+        other file is looked at.
         """
-        pass_ = self._pass(stored)
+        pass_ = self._pass(stored, until)
         cache = pass_.cache
         for path, row in pass_.computed(files, lambda: self._network):
             cache.add(pass_.keys[path], row)
@@ -77,12 +83,16 @@ class Computer:
         return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
 
     def versions(
-        self, paths: Sequence[Path], keys: Sequence[bytes], how: Augmentation
+        self,
+        paths: Sequence[Path],
+        keys: Sequence[bytes],
+        how: Augmentation,
+        until: float | None = None,
     ) -> NDArray[np.float32]:
         """Return the bottlenecks [N, V, D] of each picture's versions, and cache new ones.
 
         keys: the pictures' own. A picture that can no longer be read as it was stands for its
-        versions.
+        versions. Raise OutOfTime if they are not there at the time `until`, or will not be.
         """
         pass_ = self._pass()
         wanted = [[augment.key_of(key, how, i) for i in range(how.versions)] for key in keys]
@@ -103,9 +113,12 @@ class Computer:
                 f"augmenting: {how.versions} versions of {counted(len(paths), 'picture')}, "
                 f"{total} of them new: about {seconds:.0f} seconds"
             )
+            if until:
+                progress.check_time(until - seconds)
             rest = network.run(pairs)
             for key, row in progress.track(chain(computed, rest), total, "Versions"):
                 pass_.cache.add(key, row)
+                progress.check_time(until)
             pass_.cache.flush()
         found = [
             each if each in pass_.cache else key
@@ -128,10 +141,11 @@ class Computer:
     def _network(self) -> Network:
         return self.extractor.network()
 
-    def _pass(self, stored: StoredRow | None = None) -> "_Pass":
+    def _pass(self, stored: StoredRow | None = None, until: float | None = None) -> "_Pass":
         own = self.folder / self.extractor.fingerprint
         cache = Cache(own, self.extractor.length, readonly=self.readonly)
-        return _Pass(cache, Seen(self.folder / "seen"), self.extractor.backbone.scaling, stored)
+        scaling = self.extractor.backbone.scaling
+        return _Pass(cache, Seen(self.folder / "seen"), scaling, stored, until)
 
 
 @dataclass
@@ -142,6 +156,7 @@ class _Pass:
     seen: Seen
     scaling: Scaling
     stored: StoredRow | None = None
+    until: float | None = None
     keys: dict[Path, bytes] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     count: int = 0
@@ -163,7 +178,8 @@ class _Pass:
     def _to_compute(self, files: Sequence[Path]) -> Iterator[tuple[Path, Pixels]]:
         claimed = set()
         looked = encoded.ahead(self._look, files, weigh=encoded.size_of)
-        for path, found in progress.track(looked, len(files), "Bottlenecks"):
+        tracked = progress.track(looked, len(files), "Bottlenecks")
+        for path, found in progress.in_time(tracked, self.until):
             if isinstance(found, Unreadable):
                 self.left_out.append(LeftOut(path, str(found)))
                 continue

@@ -64,10 +64,11 @@ def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) ->
     return Source(photos, dataset.find(tf_files, image_dir), stored, own)
 
 
-def gather(source: Source, extractor: Extractor) -> Gathered:
+def gather(source: Source, extractor: Extractor, until: float | None = None) -> Gathered:
     """Return the bottlenecks: stored ones from this extractor, else cached or computed ones.
 
-    Raise UserError if there are only stored ones, and they are from another extractor.
+    Raise UserError if there are only stored ones, and they are from another extractor. Raise
+    OutOfTime if they are not there at the time `until`.
     """
     if source.data is None:
         assert source.stored
@@ -80,7 +81,9 @@ def gather(source: Source, extractor: Extractor) -> Gathered:
             rows = classic.rows(files, taken)
             taken.say(rows.taken)
             return Gathered(source.data, rows, classic.extractor)
-    rows = Computer(source.cache, extractor).rows(files)
+    rows = Computer(source.cache, extractor).rows(files, until=until)
+    if len(rows.paths) + len(rows.left_out) < len(files):
+        raise progress.OutOfTime
     return Gathered(source.data, rows, extractor)
 
 

@@ -1,7 +1,7 @@
 """The command that trains a classifier."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from tensor_guess.commands.options import (
     PATH,
     Blocks,
     Command,
+    Duration,
     Finite,
     Widths,
     at_least,
@@ -46,6 +47,13 @@ _TUNING = FineTuning(None)
 _LARGEST_BATCH = 1_000_000
 _PERCENT, _SHARE = click.IntRange(0, 100), Finite(0, 0.9)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# What --auto chooses, and what is written as one training goes on.
+_CHOSEN = {
+    *(each.name for each in fields(Augmentation)),
+    *("augment", "blocks", "tuning_epochs", "tuning_rate", "fit", "hidden", "dropout", "steps"),
+    *("epochs", "summaries_dir", "intermediate_dir", "intermediate_frequency"),
+}
 
 # Options of retrain.py that have no effect here, with the message to print if one is given.
 _NOTHING_TO_DO = {
@@ -191,6 +199,18 @@ def _distortion(
     help=f"Its highest learning rate.  [default: {_TUNING.learning_rate:g}]",
 )
 @click.option(
+    "--auto",
+    is_flag=True,
+    help="Try several ways, keep the best: fits, versions and, if there is time, fine-tuning.",
+)
+@click.option(
+    "--time-budget",
+    type=Duration(),
+    default="10m",
+    show_default=True,
+    help="With --auto: how long it may take, as in 90s or 10m.",
+)
+@click.option(
     "--backbone",
     "--architecture",
     "--tfhub-module",
@@ -255,13 +275,16 @@ def _distortion(
     help="List the test pictures that were guessed wrong.",
 )
 @_classic_options
-def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
+def train(
+    tf_files: Path, print_misclassified: bool, auto: bool, time_budget: Any, **given: Any
+) -> int:
     """Train a classifier on TF_FILES/data/<category>/*.
 
     The results are TF_FILES/retrained_graph.pb and retrained_labels.txt.
     """
     from tensor_guess.training import train as training
 
+    _check_auto(auto)
     names = Training.__dataclass_fields__
     given["augmentation"] = _augmentation(given)
     given["fine_tuning"] = _fine_tuning(given)
@@ -271,13 +294,34 @@ def train(tf_files: Path, print_misclassified: bool, **given: Any) -> int:
             "--testing-percentage and --validation-percentage leave too little to train on; "
             f"together at most {MOST_HELD_OUT}"
         )
-    result = training.train(training.Job(tf_files=tf_files, options=options, **given))
+    job = training.Job(tf_files=tf_files, options=options, **given)
+    if auto:
+        from tensor_guess.training.auto import train_best
+
+        result = train_best(job, float(time_budget))
+    else:
+        result = training.train(job)
     if print_misclassified:
         click.echo("=== MISCLASSIFIED TEST IMAGES ===")
         for path, label in result.misclassified:
             click.echo(f"{shown(path):>70}  {label}")
     click.echo(f"Final test accuracy = {result.accuracy}")
     return LEFT_OUT if result.left_out else 0
+
+
+def _check_auto(auto: bool) -> None:
+    """Raise UsageError if options are given that --auto chooses, or its own without it."""
+    context = click.get_current_context()
+    given = {
+        option.name: option.opts[0]
+        for option in context.command.params
+        if context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
+    }
+    if not auto and "time_budget" in given:
+        raise click.UsageError("--time-budget is for --auto; give --auto too")
+    chosen = [name for key, name in given.items() if key in _CHOSEN]
+    if auto and chosen:
+        raise click.UsageError(f"--auto does not go with {chosen[0]}; give one of them")
 
 
 def _augmentation(given: dict[str, Any]) -> Augmentation | None:
@@ -330,6 +374,8 @@ def fine_tune(folder: Path) -> int:
         tuning.tune(folder)
     except MemoryError:
         return task.NO_MEMORY
+    except progress.OutOfTime:
+        return task.NO_TIME
     return 0
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -23,7 +24,17 @@ from tensor_guess.config import AUGMENT, BOTTLENECK, NETWORK_INPUT, Augmentation
 from tensor_guess.errors import Unreadable, UserError, counted, shown
 from tensor_guess.finetuning import task as tasks
 from tensor_guess.finetuning.blocks import Block, blocks_of
-from tensor_guess.finetuning.task import BEST, FIRST, GRAPH, INPUTS, LOOKS, NO_MEMORY, Epoch, Task
+from tensor_guess.finetuning.task import (
+    BEST,
+    FIRST,
+    GRAPH,
+    INPUTS,
+    LOOKS,
+    NO_MEMORY,
+    NO_TIME,
+    Epoch,
+    Task,
+)
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.builder import Builder
 from tensor_guess.graphs.graph import cut, node_of, serialise, value_of
@@ -88,12 +99,14 @@ def fine_tune(
     validation: Pictures,
     options: Training,
     place: Path,
+    until: float | None = None,
 ) -> Tuned:
     """Return the extractor and the head after training the last blocks of the backbone too.
 
     `options` has `fine_tuning`. `place`: where the folder is made for what is needed meanwhile. If
-    this is killed, the same call goes on after the last epoch. Raise UserError if a picture can no
-    longer be read, or if there is too little memory or space.
+    this is killed, the same call goes on after the last epoch. `until`: when it must be done. Raise
+    UserError if a picture can no longer be read, or if there is too little memory or space, and
+    OutOfTime if there is too little time.
     """
     backbone, how = extractor.backbone, options.fine_tuning
     assert how
@@ -131,10 +144,10 @@ def fine_tune(
     )
     with scratch.kept(place, _key(task, pictures, (*training.keys, *validation.keys), first)) as at:
         if not (at / INPUTS).exists():
-            pictures.write(at / INPUTS, training, validation)
+            pictures.write(at / INPUTS, training, validation, until)
         (at / GRAPH).write_bytes(serialise(_tail(nodes, start, names)))
         tasks.save(at / FIRST, first)
-        _run(at, task)
+        _run(at, replace(task, until=until))
         found, told = tasks.load(at / BEST)
         epochs = [Epoch(**each) for each in json.loads((at / LOOKS).read_text("utf-8"))]
     graph = _with(backbone.graph, dict(zip(names, found, strict=False)))
@@ -187,8 +200,14 @@ class _Inputs:
         )
         return replace(self, augmentation=replace(self.augmentation, versions=most))
 
-    def write(self, path: Path, training: Pictures, validation: Pictures) -> None:
-        """Write what the blocks are fed for each version, then for each picture to validate."""
+    def write(
+        self, path: Path, training: Pictures, validation: Pictures, until: float | None
+    ) -> None:
+        """Write what the blocks are fed for each version, then for each picture to validate.
+
+        Raise OutOfTime if that takes more than half of the time until then.
+        """
+        half = until and (until + time.monotonic()) / 2
         count = len(training.paths) * self.augmentation.versions
         part = path.with_suffix(".part")
         shape = (count + len(validation.paths), *self.shape)
@@ -197,6 +216,7 @@ class _Inputs:
         run = pairs if self.start == NETWORK_INPUT else self._network().run(pairs)
         for at, row in progress.track(run, len(rows), "Versions"):
             rows[at] = row.reshape(self.shape)
+            progress.check_time(half)
         rows.flush()
         part.replace(path)
 
@@ -268,6 +288,8 @@ def _run(folder: Path, task: Task) -> None:
             raise UserError(f"fine-tuning ended: {error}") from error
         if code == 0:
             return
+        if code == NO_TIME:
+            raise progress.OutOfTime
         if code not in (NO_MEMORY, -signal.SIGKILL, -signal.SIGABRT):
             raise UserError("fine-tuning ended before it was done; the reason is above")
         if size <= _SMALLEST_BATCH:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 TASK, GRAPH, INPUTS = "task.json", "graph.pb", "inputs.npy"
 FIRST, BEST, RESUME, LOOKS = "first.npz", "best.npz", "resume.npz", "looks.json"
-# How the process ends if memory ran out.
-NO_MEMORY = 4
+# How the process ends if memory ran out, or if time would run out too soon.
+NO_MEMORY, NO_TIME = 4, 5
 
 Weights = list[NDArray[np.float32]]
 
@@ -31,7 +31,8 @@ class Task:
 
     `start`: the node that is fed. `mean`, `std`: how inputs are scaled first. `truth`: the
     categories of T images, `validated` those of M. `hidden`: how many hidden layers the head has,
-    whose weights and biases follow the constants in every list of weights.
+    whose weights and biases follow the constants in every list of weights. `until`: when it must be
+    done, by the monotonic clock.
     """
 
     start: str
@@ -48,6 +49,7 @@ class Task:
     learning_rate: float
     dropout: float
     seed: int
+    until: float | None = None
 
     @property
     def steps(self) -> int:

@@ -28,6 +28,10 @@ import tensorflow as tf
 # Hutter 2017, SGDR); kernels shrink by this times the rate (Decoupled Weight Decay, 2019).
 _RISING = 20
 _DECAY = 0.004
+# Fewer epochs than this are not worth it.
+_FEWEST = 3
+# Of the time that is left, so much is planned for, after so many batches showed what one takes.
+_PLANNED, _PROBED = 0.9, 3
 # Training stops when so great a part of the epochs brought nothing better.
 _PATIENCE = 0.4
 
@@ -35,7 +39,8 @@ _PATIENCE = 0.4
 def tune(folder: Path) -> None:
     """Do the task in the folder, from where it was left; see `task` for the files.
 
-    Raise MemoryError if there is too little memory for a batch.
+    Raise MemoryError if there is too little memory for a batch, OutOfTime if there is too little
+    time for a few epochs.
     """
     task = tasks.read(folder)
     try:
@@ -55,7 +60,7 @@ class _Tuning:
         biases = [each for each in self._weights if each.shape.rank == 1]
         self._optimizer.exclude_from_weight_decay(biases)
         self._optimizer.build(self._weights)
-        self._each = task.steps
+        self._each, self._epochs = task.steps, task.epochs
         self._truth = np.array(task.truth, np.int32)
         # Every category counts the same, however many images it has.
         counts = np.maximum(np.bincount(task.truth, minlength=task.classes), 1)
@@ -69,22 +74,39 @@ class _Tuning:
 
     def run(self) -> None:
         self._resume()
-        task, started, since = self._task, time.monotonic(), self._done
-        with progress.bar("Fine-tuning", task.epochs * self._each) as show:
-            for epoch in range(self._done, task.epochs):
+        if self._task.until and not self._done:
+            self._epochs = self._affordable(self._task.until)
+        started, since, total = time.monotonic(), self._done, self._epochs
+        with progress.bar("Fine-tuning", total * self._each) as show:
+            for epoch in progress.in_time(range(self._done, total), self._task.until):
                 note = self._note() if self._looks else ""
                 look = self._epoch(epoch, lambda done, note=note: show(done, note))
                 self._looks.append(asdict(look))
                 spent = time.monotonic() - started
-                left = spent / (epoch + 1 - since) * (task.epochs - epoch - 1)
+                left = spent / (epoch + 1 - since) * (total - epoch - 1)
                 self._done = epoch + 1
                 self._keep()
                 if not progress.on_terminal():
                     progress.say(f"{self._note()}, about {left:.0f} seconds left")
-                if task.epochs > self._done > self._best + _PATIENCE * task.epochs:
+                if total > self._done > self._best + _PATIENCE * total:
                     progress.say(f"stopped: nothing got better since epoch {self._best}")
                     return
-            show(task.epochs * self._each, self._note())
+            show(total * self._each, self._note())
+
+    def _affordable(self, until: float) -> int:
+        """Return how many epochs there is time for. Raise OutOfTime if they are too few."""
+        self._optimizer.learning_rate.assign(0)
+        rows = np.arange(self._task.batch_size) % len(self._truth)
+        self._batch(rows, 0)
+        started = time.monotonic()
+        for step in range(_PROBED):
+            self._batch(rows, step)
+        each = (time.monotonic() - started) / _PROBED
+        batches = self._each + len(self._task.validated) / self._task.batch_size / 2
+        found = int(_PLANNED * (until - time.monotonic()) / (each * batches))
+        if found < _FEWEST:
+            raise progress.OutOfTime
+        return min(found, self._task.epochs)
 
     def _epoch(self, epoch: int, show: Any) -> Epoch:
         task = self._task
@@ -96,21 +118,26 @@ class _Tuning:
             step = epoch * self._each + number
             at = np.arange(number * task.batch_size, (number + 1) * task.batch_size) % len(order)
             rows = np.sort(order[at] * task.versions + versions[at])
-            images = rows // task.versions
             self._optimizer.learning_rate.assign(task.learning_rate * self._rate(step))
-            loss, hits = self._train(
-                tf.constant(self._inputs[rows]),
-                tf.constant(self._truth[images]),
-                tf.constant(self._share[images]),
-                tf.constant([task.seed, step], tf.int32),
-            )
-            losses, right = losses + float(loss), right + float(hits)
+            loss, hits = self._batch(rows, step)
+            losses, right = losses + loss, right + hits
             show(step + 1)
         found = self._validated(epoch + 1)
         return Epoch(epoch + 1, right / self._each, losses / self._each, found)
 
+    def _batch(self, rows: NDArray[np.intp], step: int) -> tuple[float, float]:
+        """Train on a batch of inputs; return its cross entropy, and the share that was right."""
+        images = rows // self._task.versions
+        loss, hits = self._train(
+            tf.constant(self._inputs[rows]),
+            tf.constant(self._truth[images]),
+            tf.constant(self._share[images]),
+            tf.constant([self._task.seed, step], tf.int32),
+        )
+        return float(loss), float(hits)
+
     def _rate(self, step: int) -> float:
-        total = self._task.epochs * self._each
+        total = self._epochs * self._each
         rising = min(1, (step + 1) / min(max(self._each, _RISING), total / 4))
         return float(rising * (1 + np.cos(np.pi * step / total)) / 2)
 
@@ -139,13 +166,14 @@ class _Tuning:
         at = Epoch(**self._looks[-1])
         validated = f", validation accuracy {100 * at.validation_accuracy:.1f}%"
         end = validated if self._task.validated else ""
-        return f"epoch {at.epoch} of {self._task.epochs}: cross entropy {at.cross_entropy:.3f}{end}"
+        return f"epoch {at.epoch} of {self._epochs}: cross entropy {at.cross_entropy:.3f}{end}"
 
     def _keep(self) -> None:
         (self._folder / LOOKS).write_text(json.dumps(self._looks), "utf-8")
         wrong, loss = self._badness
         state = self._numbers([*self._weights, *self._optimizer.variables])
         told = {"done": self._done, "best": self._best, "wrong": wrong, "loss": loss}
+        told["epochs"] = self._epochs
         tasks.save(self._folder / RESUME, state, **told)
 
     def _resume(self) -> None:
@@ -158,6 +186,7 @@ class _Tuning:
         ):
             variable.assign(value)
         self._done, self._best = int(told["done"]), int(told["best"])
+        self._epochs = int(told["epochs"])
         self._badness = told["wrong"], told["loss"]
         self._looks = json.loads((self._folder / LOOKS).read_text("utf-8"))[: self._done]
         progress.say(f"going on after epoch {self._done}")

@@ -2,11 +2,42 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
+
+
+def started() -> float:
+    """Return when this program was started, by the monotonic clock; now, if that is not known."""
+    now = time.monotonic()
+    if sys.platform != "linux":
+        return now
+    # proc(5): the 22nd field, in ticks since the machine was started; the second may have spaces.
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    since = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return now - max(0, time.clock_gettime(time.CLOCK_BOOTTIME) - since)
+
+
+class OutOfTime(Exception):
+    """The time that was given for a job is up."""
+
+
+def check_time(until: float | None) -> None:
+    """Raise OutOfTime if the monotonic clock has passed `until`; None is no limit."""
+    if until is not None and time.monotonic() > until:
+        raise OutOfTime
+
+
+def in_time(items: Iterable[Item], until: float | None) -> Iterator[Item]:
+    """Yield the items, or as many as are asked for before `until`, by the monotonic clock."""
+    for item in items:
+        if until is not None and time.monotonic() > until:
+            return
+        yield item
 
 
 def say(line: str) -> None:

@@ -13,6 +13,7 @@ from tensor_guess.errors import UserError
 from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.graphs.own import Head, Layer
+from tensor_guess.system import progress
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -75,16 +76,17 @@ def train_with_folds(
     options: Training,
     look: Callable[[Look, Head], None],
     folds: Indices,
+    until: float | None = None,
 ) -> Fitted:
     """Return the head, as `train`, and logits [R, N, K] by heads that were not trained on the row.
 
     folds [R, N]: the fold of each row, in each of R repeats (evaluation/folds); -1 for rows that
     are not trained on, whose logits are 0. The head of a fold is trained on the same batches in the
-    same steps, but for the rows of that fold.
+    same steps, but for the rows of that fold. `until`: the time at which training ends early.
     """
     # OpenBLAS sums in another order if it shares a product among threads.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _trained(bottlenecks, training, validation, options, look, folds)
+        return _trained(bottlenecks, training, validation, options, look, folds, until)
 
 
 def _trained(
@@ -94,6 +96,7 @@ def _trained(
     options: Training,
     look: Callable[[Look, Head], None],
     folds: Indices,
+    until: float | None,
 ) -> Fitted:
     random = np.random.default_rng(options.seed)
     classes, left_out = len(training), _Folds(folds)
@@ -109,7 +112,9 @@ def _trained(
     checks = Draws(validation, options.validation_batch_size, random)
     best = Best[Head](bottlenecks, validation)
     batch = np.empty((min(options.train_batch_size, _PIECE), bottlenecks.shape[1]), np.float32)
-    for step in range(options.steps):
+    done = 0
+    for step in progress.in_time(range(options.steps), until):
+        done = step + 1
         rows, truth = drawn.next()
         looking = step % options.eval_step_interval == 0 or step == options.steps - 1
         seen, change = list[tuple[Floats, NDArray[np.bool_]]](), None
@@ -136,8 +141,8 @@ def _trained(
         assert change
         heads.weights[...] -= change.weights
         heads.biases[...] -= change.biases
-    check_weights(heads, options.steps, options)
-    best.see(options.steps, own_head, lambda: heads)
+    check_weights(heads, done, options)
+    best.see(done, own_head, lambda: heads)
     kept = best.kept
     logits = left_out.logits(bottlenecks, kept)
     return Fitted(_lengthened(left_out.head(kept, 0), basis), best.step, logits)

@@ -35,6 +35,7 @@ from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.evaluation import copies
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy, confusion
+from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.evaluation.calibration import temperature as temperature_of
 from tensor_guess.evaluation.folds import FOLDS
 from tensor_guess.finetuning import finetune
@@ -102,11 +103,42 @@ class Trained:
     tested: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What a job starts from: pictures, and a backbone. `instead`: what to report at the end."""
+
+    source: Source
+    backbone: Backbone
+    instead: str
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A classifier that is not written yet, and how it did on pictures that it was not trained on.
+
+    `judged`: the scores [K] of each of these, by its position among the examples.
+    """
+
+    job: Job
+    graph: GraphDef
+    taught: Taught
+    story: dict[str, object]
+    result: Trained
+    judged: dict[int, NDArray[np.float32]]
+
+
 def train(job: Job) -> Trained:
     """Train a classifier, write it to TF_FILES, and return how good it is.
 
     Raise UserError or WrongUsage if that is impossible; nothing is half-written then.
     """
+    start = ready(job)
+    say_found(start.source.data)
+    return finish(make(job, start), start.instead)
+
+
+def ready(job: Job) -> Ready:
+    """Return what the job starts from; no picture is opened. Raise as `train` does."""
     if job.backbone:
         loading.check_name(job.backbone)
     source = gathering.find(job.tf_files, job.image_dir, job.bottleneck_dir)
@@ -120,13 +152,23 @@ def train(job: Job) -> Trained:
     backbone, instead = loading.choose(
         job.backbone, job.outputs.graph, bottleneck=job.bottleneck_tensor, offline=job.offline
     )
-    backbone = backbone.fitted(job.fit)
-    check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling)
+    check_final_tensor(job.final_tensor, backbone.graph, backbone.scaling.fitted(job.fit))
     if job.options.fine_tuning:
         finetune.blocks_to_train(backbone, job.options.fine_tuning.blocks)
-    if source.data:
-        _say_found(source.data)
-    gathered = gathering.gather(source, Extractor(backbone, job.precision))
+    return Ready(source, backbone, instead)
+
+
+def make(
+    job: Job, start: Ready, until: float | None = None, head_until: float | None = None
+) -> Made:
+    """Return the classifier that the job asks for; write nothing but bottlenecks.
+
+    `until`: the time by which it must be made; raise OutOfTime if that is not enough. `head_until`:
+    the time at which the head's training ends, after however many steps.
+    """
+    source = start.source
+    extractor = Extractor(start.backbone.fitted(job.fit), job.precision)
+    gathered = gathering.gather(source, extractor, until)
     data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
     tuning = job.options.fine_tuning
@@ -145,12 +187,15 @@ def train(job: Job) -> Trained:
     _say_wrong(job, examples, doubtful, extractor)
     record = _record(data, extractor, job.final_tensor)
     folds = folds_of(examples, near, job.options)
-    versions = _versions(job, source, examples, extractor)
-    fitted, looks = _steps(job, examples, bottlenecks, versions, folds, extractor.backbone, record)
+    versions = _versions(job, source, examples, extractor, until)
+    fitted, looks = _steps(
+        job, examples, bottlenecks, versions, folds, extractor.backbone, record, head_until or until
+    )
+    progress.check_time(until)
     if fitted.step < job.options.steps:
         progress.say(f"kept the head after step {fitted.step}: validation was best there")
     if tuning:
-        extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted)
+        extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted, until)
         looks += tuned
         bottlenecks = _again(source, examples, extractor)
         record = replace(
@@ -170,11 +215,20 @@ def train(job: Job) -> Trained:
     augmentation = job.options.augmentation or (AUGMENT if tuning else None)
     result_of = temperature, result.tested, augmentation
     taught = Taught(record, examples, bottlenecks, doubtful, looks, head, judged, *result_of)
-    _write(job, graph, taught, _story(job, examples, instead, metrics))
-    progress.say(f"wrote {shown(job.outputs.graph)}")
+    story = _story(job, examples, start.instead, metrics)
+    unseen = dict(zip(judged.rows.tolist(), judged.scores(temperature), strict=True))
+    validation = np.concatenate(examples.of(Split.VALIDATION))
+    unseen |= zip(validation.tolist(), softmax(head.logits(bottlenecks[validation])), strict=True)
+    return Made(job, graph, taught, story, result, unseen)
+
+
+def finish(made: Made, instead: str) -> Trained:
+    """Write the classifier, and return how good it is. Raise as `train` does."""
+    _write(made.job, made.graph, made.taught, made.story)
+    progress.say(f"wrote {shown(made.job.outputs.graph)}")
     if instead:
         progress.say(instead)
-    return result
+    return made.result
 
 
 def _steps_of(options: Training, examples: Examples) -> int:
@@ -191,6 +245,7 @@ def _steps(
     folds: NDArray[np.intp],
     backbone: Backbone,
     record: Record,
+    until: float | None,
 ) -> tuple[Fitted, list[Look]]:
     """Return the head, what the heads of the folds make of what they did not see, and the looks."""
     summaries, looks = Summaries(job.summaries_dir), list[Look]()
@@ -210,13 +265,21 @@ def _steps(
 
         training, validation = examples.of(Split.TRAINING), examples.of(Split.VALIDATION)
         bottlenecks, training, folds = with_versions(bottlenecks, versions, training, folds)
-        fit = deep_head.train_with_folds if job.options.hidden else heads.train_with_folds
-        fitted = fit(bottlenecks, training, validation, job.options, look, folds)
+        what = bottlenecks, training, validation, job.options, look, folds
+        if job.options.hidden:
+            fitted = deep_head.train_with_folds(*what)
+        else:
+            fitted = heads.train_with_folds(*what, until)
         return replace(fitted, out_of_fold=fitted.out_of_fold[:, : len(examples.truth)]), looks
 
 
 def _fine_tuned(
-    job: Job, source: Source, examples: Examples, extractor: Extractor, fitted: Fitted
+    job: Job,
+    source: Source,
+    examples: Examples,
+    extractor: Extractor,
+    fitted: Fitted,
+    until: float | None,
 ) -> tuple[Extractor, Fitted, list[Look]]:
     """Return the extractor, the head and the looks after the last blocks were trained too."""
     _check_pictures(source, "fine-tune on")
@@ -224,7 +287,7 @@ def _fine_tuned(
         _pictures(examples, part) for part in (Split.TRAINING, Split.VALIDATION)
     )
     given = finetune.fine_tune(
-        extractor, fitted.head, training, validation, job.options, source.cache
+        extractor, fitted.head, training, validation, job.options, source.cache, until
     )
     count = len(validation.paths)
     steps = job.options.steps
@@ -257,7 +320,7 @@ def _pictures(examples: Examples, part: Split) -> finetune.Pictures:
 
 
 def _versions(
-    job: Job, source: Source, examples: Examples, extractor: Extractor
+    job: Job, source: Source, examples: Examples, extractor: Extractor, until: float | None
 ) -> NDArray[np.float32]:
     """Return the bottlenecks [T, V, D] of the training split's versions, category by category."""
     own = np.concatenate(examples.of(Split.TRAINING))
@@ -266,7 +329,7 @@ def _versions(
         return np.empty((len(own), 0, extractor.length), np.float32)
     _check_pictures(source, "augment")
     paths, keys = ([of[i] for i in own] for of in (examples.paths, examples.keys))
-    return Computer(source.cache, extractor).versions(paths, keys, how)
+    return Computer(source.cache, extractor).versions(paths, keys, how, until)
 
 
 def _check_pictures(source: Source, to: str) -> None:
@@ -440,7 +503,10 @@ def _write(job: Job, classifier_graph: GraphDef, taught: Taught, story: dict[str
     outputs.publish_classifier(job.outputs, graph, labels, model, page)
 
 
-def _say_found(data: Dataset) -> None:
+def say_found(data: Dataset | None) -> None:
+    """Report how many files each category has."""
+    if data is None:
+        return
     for category in data.categories:
         count = len(category.files)
         few = f" (fewer than {_FEW_IMAGES}: more would help)" if count < _FEW_IMAGES else ""

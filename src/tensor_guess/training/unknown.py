@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensor_guess.bottlenecks.examples import Examples
+from tensor_guess.errors import counted
 from tensor_guess.evaluation import unknown
 from tensor_guess.evaluation.calibration import softmax
 from tensor_guess.graphs.files import Record
@@ -52,7 +53,7 @@ def learned(
     least = min(map(len, own))
     if least < _FEW:
         progress.say(
-            f"the threshold for --unknown is rough: a category has only {least} training pictures "
-            f"(from {_FEW} on it is better)"
+            "the threshold for --unknown is rough: a category has only "
+            f"{counted(least, 'training picture')} (from {_FEW} on it is better)"
         )
     return replace(record, unknown=unknown.threshold(found)), familiar.packed()

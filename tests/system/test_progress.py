@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -75,3 +76,34 @@ def test_a_job_that_fails_under_the_bar_says_its_own_error() -> None:
 
     with pytest.raises(ZeroDivisionError):
         work()
+
+
+def test_items_end_with_the_time() -> None:
+    assert list(progress.in_time([1, 2, 3], None)) == [1, 2, 3]
+    assert list(progress.in_time([1, 2, 3], time.monotonic() + 1000)) == [1, 2, 3]
+    assert list(progress.in_time([1, 2, 3], time.monotonic() - 1)) == []
+
+
+def test_the_time_is_up_or_it_is_not() -> None:
+    progress.check_time(None)
+    progress.check_time(time.monotonic() + 1000)
+    with pytest.raises(progress.OutOfTime):
+        progress.check_time(time.monotonic() - 1)
+
+
+def test_the_program_knows_when_it_was_started() -> None:
+    code = (
+        "import time; from tensor_guess.system import progress; "
+        "print(progress.started(), time.monotonic())"
+    )
+    before = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    started, said = map(float, done.stdout.split())
+    # Ticks are a hundredth of a second.
+    assert before - 0.02 <= started <= said

@@ -152,6 +152,22 @@ def test_training_guessing_and_sorting(person: Person, umask: int) -> None:
     assert not [path for path in written if path.name.startswith(".tensor-guess-")]
 
 
+@pytest.mark.long
+def test_fine_tuning_and_choosing_a_way(me: Person) -> None:
+    shutil.copytree(ROOT / "tf_files" / "data", me.folder / "tf_files" / "data")
+    lite = ("--backbone", "efficientnet_lite0", "--steps", "50")
+    tuned = ("--fine_tune", "1", "--fine_tune_epochs", "2", "--augment", "--versions", "1")
+    done = me.run("train.sh", "tf_files", *lite, *tuned)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2 of 2: " in done.stderr
+    assert me.run("guess.sh", "tf_files", PHOTOS[0]).returncode == 0
+    # Training again starts from the backbone as it was, which is in the image.
+    done = me.run("train.sh", "tf_files", "--auto", "--time_budget", "2s")
+    assert done.returncode == 0, done.stderr
+    assert "as it was before it was fine-tuned\n" in done.stderr
+    assert "kept: " in done.stderr
+
+
 def test_faces_are_collected_in_an_image_with_opencv_that_is_made_when_needed(me: Person) -> None:
     write_video(me.folder / "me.mp4", [scene((face(), 40, 40)), scene()])
     done = replace(me, image="").run("collect_faces.sh", "new/tf", "me", "me.mp4")

@@ -23,7 +23,7 @@ JOBS = {
     "guessing.evaluate",
     "explaining.explain",
     "guessing.guess",
-    "guessing.sort",
+    "sorting.sort",
     "guessing.inspect",
     "explaining.study",
     "sharing.export",

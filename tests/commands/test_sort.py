@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from tensor_guess.commands.sort import classify_dir
-from tensor_guess.guessing import sort as sorting
-from tensor_guess.guessing.sort import Sorted
 from tensor_guess.images.files import LeftOut
+from tensor_guess.sorting import sort as sorting
+from tensor_guess.sorting.sort import Sorted
 
 LEFT_OUT = [LeftOut(Path("x"), "is empty")]
 REST = "2 known already, 1 left out"

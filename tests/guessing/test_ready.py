@@ -24,7 +24,7 @@ from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing import kept, loading
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import Given
-from tensor_guess.guessing.sort import sort
+from tensor_guess.sorting.sort import sort
 from tensor_guess.system import durable
 
 PHOTOS = [ROOT / "test_data" / name for name in ("photo01.jpg", "photo02.png", "photo07.gif")]

@@ -46,7 +46,7 @@ def classify_dir(
     (also another program's), or the word imagenet.
     """
     which = classifier(**named)
-    from tensor_guess.guessing import sort as sorting
+    from tensor_guess.sorting import sort as sorting
 
     done = sorting.sort(which, src, dest, precision, min_scores, asked(unknown, both), faces=face)
     parts = [f"{done.copied} copied to {shown(dest)}"]

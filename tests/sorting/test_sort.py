@@ -22,11 +22,11 @@ from made.place import ROOT, Run
 from made.raw_pictures import RAW
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.guessing import sort as sorting
 from tensor_guess.guessing.guess import Guess, guess
-from tensor_guess.guessing.sort import file_name, sort
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
+from tensor_guess.sorting import sort as sorting
+from tensor_guess.sorting.sort import file_name, sort
 
 PHOTOS = ROOT / "test_data"
 HOSTILE_NAMES = (

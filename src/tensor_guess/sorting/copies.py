@@ -18,10 +18,10 @@ from typing import Self
 
 from tensor_guess.config import REVIEW
 from tensor_guess.errors import Unreadable, UserError, reason_of, shown
-from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import LeftOut
+from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import make_folder, stage, sweep, sync_folder
 

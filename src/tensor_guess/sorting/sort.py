@@ -9,10 +9,8 @@ from pathlib import Path
 from tensor_guess.config import UNKNOWN
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.guessing.besides import NOTHING, Besides
-from tensor_guess.guessing.copies import Copies
 from tensor_guess.guessing.guess import MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
-from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.guessing.shots import cropping
 from tensor_guess.images import encoded
@@ -20,6 +18,8 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.sorting.copies import Copies
+from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder, sweep
 from tensor_guess.system.reading import real

@@ -13,9 +13,9 @@ import pytest
 from made.steps import die_at, ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
-from tensor_guess.guessing.copies import Copies
-from tensor_guess.guessing.manifest import Manifest
 from tensor_guess.images.encoded import Picture
+from tensor_guess.sorting.copies import Copies
+from tensor_guess.sorting.manifest import Manifest
 
 SCORES = {"elsa": 1.0, "darth vader": 0.0}
 

@@ -12,7 +12,7 @@ import pytest
 from made.steps import ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
-from tensor_guess.guessing.manifest import Manifest
+from tensor_guess.sorting.manifest import Manifest
 
 SCORES = {"elsa": 0.75, "darth vader": 0.25}
 KEY = "ab" * 32

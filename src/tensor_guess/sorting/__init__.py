@@ -1,0 +1,5 @@
+"""Folders of pictures, sorted by a classifier.
+
+In: a classifier and a folder. Out: its pictures in another folder, named by what they show, and a
+manifest of what was done.
+"""

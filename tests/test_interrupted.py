@@ -53,7 +53,10 @@ HOWS: dict[str, Callable[[int], None]] = {
     "bad": bad_at,
 }
 # In temporary names, and in a run's header: another one each time.
-RANDOM = re.compile(rb"(?<=\.tensor-guess-)[0-9a-f]{16}|(?<=\"run\": \")[0-9a-f]{16}")
+RANDOM = re.compile(
+    rb"(?<=\.tensor-guess-)[0-9a-f]+|(?<=\"run\": \")[0-9a-f]{16}"
+    rb"|(?<=\"by\": \")[0-9a-f]{16}|(?<=\"ended\": \")[0-9a-f]{16}"
+)
 NUMBER = re.compile(r"(-\d\.\d{5})-\d+(?=\.)")
 
 State = dict[str, bytes]

@@ -16,6 +16,7 @@
 #   backbone    the name of a backbone; no path
 #   offline     no path: the option itself, which forbids every download
 #   moves       no path: the option itself, with which pictures are moved
+#   plans       no path: the option itself, with which nothing is written
 #   source      a folder or a video, which is read, or a camera
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
@@ -95,7 +96,7 @@ guess,classify-dir
 guess,classify-dir,evaluate,study
   --precision value
   --backbone backbone
-guess,evaluate,inspect,backbones,doctor
+guess,classify-dir,evaluate,inspect,backbones,doctor
   --json flag
 inspect
   --layers flag
@@ -115,6 +116,10 @@ guess
 classify-dir
   SRC read
   DEST folder
+  --layout value
+  --keep-tree flag
+  --dry-run plans
+  --csv file
 evaluate
   LABELLED_FOLDER pictures
   --csv file
@@ -178,7 +183,7 @@ parse() {
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ${KIND} == flag || ${KIND} == offline || ${KIND} == moves || ${KIND} == face ]]; then
+      elif [[ ' flag offline moves plans face ' == *" ${KIND} "* ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return

@@ -52,14 +52,16 @@ plan() {
     train) plan_classifier "${TYPED}" rw ;;
     examined)
       # Between two mounts, a file could not be renamed.
-      if [[ " ${KINDS[*]} " == *' moves '* ]]; then MOVES=1; fi
+      if has moves; then MOVES=1; fi
       plan_classifier "${TYPED}" rw
       ;;
     pictures)
       plan_read "${TYPED}"
       plan_categories "${ABSOLUTE}"
       ;;
-    folder) plan_folder "${TYPED}" ;;
+    folder)
+      if has plans; then plan_read "${TYPED}"; else plan_folder "${TYPED}"; fi
+      ;;
     source) plan_source "${TYPED}" ;;
     file)
       plan_file "${TYPED}"
@@ -75,6 +77,12 @@ plan() {
   esac
   [[ -z ${pictures} || -z ${CLASSIFIER} ]] || plan_categories "${CLASSIFIER}/data"
   [[ -z ${BUILTIN} || -n ${BACKBONE} ]] || default_backbone
+}
+
+# Succeed if an argument or option of this kind is given.
+# Usage: has KIND
+has() {
+  [[ " ${KINDS[*]} " == *" $1 "* ]]
 }
 
 # Set BACKBONE to the one that is used if none was asked for, which config.py alone names.

@@ -44,6 +44,9 @@ MOST_HELD_OUT = 90
 MANIFEST = "manifest.jsonl"
 UNKNOWN = "unknown"  # what pictures like nothing in training are sorted as
 REVIEW = "review"  # a folder for what a person should look at
+# How pictures come there; the first is the default. And how their names are made.
+WAYS = COPY, MOVE, LINK, SYMLINK = ("copy", "move", "link", "symlink")
+LAYOUTS = FLAT, FOLDERS = ("flat", "folders")
 
 # Tensors that old programs and our own use (retrain.py's names).
 IMAGE_BYTES = "DecodeJpeg/contents"

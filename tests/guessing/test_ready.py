@@ -80,7 +80,7 @@ def test_a_graph_seen_before_gives_the_same_scores(
     # For many pictures it is another network.
     done = [sort(trained, ROOT / "test_data", tmp_path / name) for name in "ab"]
     assert len(anew) == len(list(folder.iterdir())) == 2
-    assert done[0].copied == done[1].copied > 5
+    assert done[0].sorted == done[1].sorted > 5
     assert names(tmp_path / "a") == names(tmp_path / "b")
 
 

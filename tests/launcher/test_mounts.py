@@ -32,6 +32,28 @@ def test_sorting_writes_to_dest_only(docker: Launcher) -> None:
     assert done.options("--memory") == ["2g"]
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_dry_run_writes_nowhere_and_makes_nothing(docker: Launcher, there: bool) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    if there:
+        (docker.here / "dest").mkdir()
+    done = docker("tf", "src", "dest", "--dry_run", script="classify_dir.sh")
+    inside = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    names = ("tf", "src", "dest")[: 3 if there else 2]
+    assert inside == {f"{docker.here}/{name}": "ro" for name in names}
+    assert (docker.here / "dest").exists() == there
+
+
+def test_a_csv_is_written_to_its_folder(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    for name in ("src", "tables"):
+        (docker.here / name).mkdir()
+    done = docker("tf", "src", "dest", "--csv", "tables/x.csv", script="classify_dir.sh")
+    assert done.mounts[f"{docker.here}/tables"] == "rw"
+    assert done.mounts[f"{docker.here}/src"] == "ro"
+
+
 def test_collecting_faces_writes_to_its_folders_and_reads_the_video(docker: Launcher) -> None:
     (docker.here / "films").mkdir()
     (docker.here / "films" / "me.mp4").touch()

@@ -29,9 +29,12 @@ from typing import Any, TypeVar
 from tensor_guess.system import reading
 
 # All calls by which durable files are made. An open() is a step where it may make a file.
-STEPS = ("open", "write", "fsync", "utime", "replace", "rename", "link", "unlink", "mkdir", "close")
+STEPS = (
+    "open", "write", "fsync", "fchmod", "utime", "replace", "rename", "link", "symlink", "unlink",
+    "mkdir", "rmdir", "close",
+)  # fmt: skip
 # Those that take room on a disk.
-_GROWING = {"open", "write", "fsync", "replace", "rename", "link", "mkdir"}
+_GROWING = {"open", "write", "fsync", "replace", "rename", "link", "symlink", "mkdir"}
 
 Result = TypeVar("Result")
 

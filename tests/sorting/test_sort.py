@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from made.faces import face, scene
@@ -26,7 +25,8 @@ from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.sorting import sort as sorting
-from tensor_guess.sorting.sort import file_name, sort
+from tensor_guess.sorting.plan import Way
+from tensor_guess.sorting.sort import sort
 
 PHOTOS = ROOT / "test_data"
 HOSTILE_NAMES = (
@@ -45,7 +45,7 @@ HOSTILE_NAMES = (
 
 def test_every_picture_is_copied_byte_for_byte(trained: Path, tmp_path: Path) -> None:
     done = sort(trained, PHOTOS, tmp_path / "new" / "sorted")
-    assert (done.copied, done.left_out) == (12, [])
+    assert (done.sorted, done.left_out) == (12, [])
     assert _digests(tmp_path / "new" / "sorted") == _digests(PHOTOS)
 
 
@@ -73,7 +73,7 @@ def test_running_again_copies_nothing_twice_whatever_the_name(
     (source / "photo01.jpg").rename(source / "renamed.jpg")
     shutil.copy(source / "photo02.png", source / "copy.png")
     done = sort(trained, source, tmp_path / "sorted")
-    assert (done.copied, done.known) == (0, 13)
+    assert (done.sorted, done.known) == (0, 13)
     assert _state(tmp_path / "sorted") == before
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_ever_overwritten(trained: Path, tmp_path: Path) -> None:
     for path in _files(tmp_path / "first"):
         (tmp_path / "sorted" / path.name).write_bytes(b"somebody's own")
     done = sort(trained, PHOTOS, tmp_path / "sorted")
-    assert done.copied == 12
+    assert done.sorted == 12
     own = [p for p in _files(tmp_path / "sorted") if p.read_bytes() == b"somebody's own"]
     assert len(own) == 12
     assert all("-2." in line["copied_to"] for line in _copied(tmp_path / "sorted"))
@@ -116,7 +116,7 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on(trained: Path, tmp_pat
     (source / "leaves.jpg").symlink_to(ROOT / "tf_files/data/snow_queen/snow_queen_01.jpg")
     (source / ".DS_Store").touch()
     done = sort(trained, source, tmp_path / "sorted")
-    assert (done.copied, done.hidden) == (12, 1)
+    assert (done.sorted, done.hidden) == (12, 1)
     reasons = {each.path.name: each.reason for each in done.left_out}
     assert reasons.keys() == {"notes.txt", "empty.jpg", "pipe.jpg", "leaves.jpg"}
     assert reasons["pipe.jpg"] == "is not a regular file"
@@ -131,7 +131,7 @@ def test_one_hostile_picture_costs_only_itself(trained: Path, tmp_path: Path, na
     source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
     (source / name).write_bytes(RAW["DNG"] if name == "raw.tif" else LEFT_OUT[name]())
     done = sort(trained, source, tmp_path / "sorted")
-    assert done.copied == 12
+    assert done.sorted == 12
     assert [each.path.name for each in done.left_out] == [name]
 
 
@@ -150,7 +150,7 @@ def test_a_large_file_that_changes_meanwhile_is_left_out(
     digest = encoded.read(source / "photo01.jpg").key
     monkeypatch.setattr(encoded, "let_go", changes)
     done = sort(trained, source, tmp_path / "sorted")
-    assert done.copied == 11
+    assert done.sorted == 11
     reasons = {each.path.name: each.reason for each in done.left_out}
     assert reasons == {"photo01.jpg": "was changed while it was looked at"}
     assert len(_files(tmp_path / "sorted")) == 11
@@ -199,7 +199,7 @@ def test_with_faces_only_pictures_with_one_are_sorted_whole(trained: Path, tmp_p
     for name, image in (("face", scene((face(), 40, 40))), ("none", scene())):
         Image.fromarray(image).save(tmp_path / "photos" / f"{name}.png")
     done = sort(trained, tmp_path / "photos", tmp_path / "sorted", faces=True)
-    assert (done.copied, [each.reason for each in done.left_out]) == (1, ["no face found"])
+    assert (done.sorted, [each.reason for each in done.left_out]) == (1, ["no face found"])
     (copy,) = _files(tmp_path / "sorted")
     assert copy.read_bytes() == (tmp_path / "photos" / "face.png").read_bytes()
     # The score is that of the face alone.
@@ -251,7 +251,7 @@ def test_what_is_below_its_min_score_goes_into_review(trained: Path, tmp_path: P
     asked = (("dark_knight", 0.9999), ("snow_queen", 0.99))
     out = tmp_path / "sorted"
     done = sort(trained, PHOTOS, out, min_scores=asked)
-    assert done.copied == 12
+    assert done.sorted == 12
     lines = _copied(out)
     for line in lines:
         least = dict(asked)[line["label"].replace(" ", "_")]
@@ -260,7 +260,7 @@ def test_what_is_below_its_min_score_goes_into_review(trained: Path, tmp_path: P
         assert (out / line["copied_to"]).read_bytes() == (PHOTOS / line["image"]).read_bytes()
     assert 0 < done.reviewed == len(list((out / "review").iterdir())) < 12
     again = sort(trained, PHOTOS, out, min_scores=asked)
-    assert (again.copied, again.known) == (0, 12)
+    assert (again.sorted, again.known) == (0, 12)
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_nothing_in_review_is_overwritten_and_a_lost_line_is_written_again(
     (out / MANIFEST).unlink()
     (out / "review" / names[0]).write_bytes(b"somebody's own")
     done = sort(trained, PHOTOS, out, min_scores=((None, 1),))
-    assert done.copied == 12
+    assert done.sorted == 12
     assert (out / "review" / names[0]).read_bytes() == b"somebody's own"
     assert len(list((out / "review").iterdir())) == 13
 
@@ -293,34 +293,6 @@ def test_a_review_that_is_not_a_folder_is_left_alone(
     with pytest.raises(UserError, match="review is not a folder of its own; move it away"):
         sort(trained, PHOTOS, out, min_scores=((None, 1),))
     assert list(other.iterdir()) == []
-
-
-@pytest.mark.slow
-@given(st.text(max_size=300))
-def test_any_category_becomes_a_safe_file_name(category: str) -> None:
-    name = file_name(category)
-    assert 0 < len(name.encode()) <= 220
-    assert not set(name) & set('<>:"/\\|?*\0\n')
-    assert not name.startswith(("-", ".", " "))
-    assert not name.endswith((".", " "))
-    assert file_name(name) == name
-
-
-@pytest.mark.parametrize(
-    ("category", "name"),
-    [
-        ("darth_vader", "darth_vader"),
-        ("cereal_box ", "cereal_box"),
-        ("東京", "東京"),
-        ("a/b:c", "a_b_c"),
-        ("CON", "_CON"),
-        ("nul.txt", "_nul.txt"),
-        ("--help", "help"),
-        ("...", "_"),
-    ],
-)
-def test_file_names_of_odd_categories(category: str, name: str) -> None:
-    assert file_name(category) == name
 
 
 def _files(folder: Path) -> list[Path]:
@@ -367,13 +339,78 @@ def test_the_unknown_get_their_own_name_and_two_things_are_reviewed(
     assert "3 known already" in again.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_tree", [False, True])
+def test_folders_keep_the_names_and_numbers_the_taken_ones(
+    trained: Path, tmp_path: Path, keep_tree: bool
+) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    photos = sorted(PHOTOS.iterdir())
+    names = ["IMG 1.jpg", "2017/IMG 1.jpg", "2017/-may/IMG 1.jpg", "2018/b.PNG"]
+    for name, photo in zip(names, photos, strict=False):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, source / name)
+    way = Way(layout="folders", keep_tree=keep_tree)
+    sort(trained, source, out, way=way)
+    found = {line["image"]: line["copied_to"] for line in _copied(out)}
+    assert found.keys() == set(names)
+    for name, to in found.items():
+        assert (out / to).read_bytes() == (source / name).read_bytes()
+        category, _, rest = to.partition("/")
+        assert category in ("dark_knight", "snow_queen")
+        if keep_tree:
+            assert rest == name
+        else:
+            assert re.fullmatch(r"IMG 1(-2)?\.jpg|b\.PNG", rest)
+    assert sort(trained, source, out, way=way).known == 4
+    assert sort(trained, source, out).known == 4  # whatever the layout
+
+
+def test_copies_keep_time_and_permissions(trained: Path, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    for mode, photo in zip((0o400, 0o644, 0o755), sorted(PHOTOS.iterdir()), strict=False):
+        shutil.copy(photo, source)
+        (source / photo.name).chmod(mode)
+        os.utime(source / photo.name, ns=(1, 1_234_567_890_123_456_789 + mode))
+    sort(trained, source, tmp_path / "sorted")
+    for line in _copied(tmp_path / "sorted"):
+        one, other = source / line["image"], tmp_path / "sorted" / line["copied_to"]
+        assert one.stat().st_mode == other.stat().st_mode
+        assert one.stat().st_mtime_ns == other.stat().st_mtime_ns
+
+
 @pytest.mark.parametrize(
-    ("categories", "name"),
+    ("source", "way", "refused"),
     [
-        (["elsa"], "unknown"),
-        (["Unknown", "elsa"], "unknown_"),
-        (["unknown", "unknown_"], "unknown__"),
+        ("out/photos", Way(), False),
+        ("out/photos", Way(layout="folders"), True),
+        ("out/photos", Way(keep_tree=True), True),
+        ("out/review", Way(), True),
+        ("out/review/a", Way(), True),
     ],
 )
-def test_a_category_called_unknown_is_no_unknown_picture(categories: list[str], name: str) -> None:
-    assert sorting._unknown(categories) == name
+def test_src_inside_dest_is_refused_if_its_folders_are_written_to(
+    trained: Path, tmp_path: Path, source: str, way: Way, refused: bool
+) -> None:
+    (tmp_path / source).mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    if refused:
+        with pytest.raises(WrongUsage, match="whose folders are written to; choose another DEST"):
+            sort(trained, tmp_path / source, tmp_path / "out", way=way)
+        assert sorted(tmp_path.rglob("*")) == before
+    else:
+        assert sort(trained, tmp_path / source, tmp_path / "out", way=way).sorted == 0
+
+
+@pytest.mark.slow
+def test_any_name_of_a_photo_is_kept_in_folders(trained: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    source.mkdir()
+    data = (PHOTOS / "photo01.jpg").read_bytes()
+    for number, name in enumerate(HOSTILE_NAMES):
+        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(data + bytes([number]))
+    done = sort(trained, source, out, way=Way(layout="folders"))
+    assert done.sorted == len(HOSTILE_NAMES)
+    names = {os.fsencode(Path(line["copied_to"]).name) for line in _copied(out)}
+    assert names == set(HOSTILE_NAMES)

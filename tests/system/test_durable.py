@@ -1,6 +1,7 @@
 """A file under its final name is complete, whatever happens while it is written."""
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -8,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,21 @@ import pytest
 
 from made.place import ROOT
 from made.steps import STEPS, die_at, ended_of, full_from
-from tensor_guess.errors import UserError
+from tensor_guess.errors import Unreadable, UserError
 from tensor_guess.system.durable import (
+    Journal,
     check_writable,
     draft,
+    is_same,
     make_folder,
+    make_folder_in,
     move,
     publish,
     publish_made,
     stage,
+    stage_clone,
+    stage_link,
+    stage_symlink,
     sweep,
 )
 
@@ -38,10 +45,21 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("replace", [True, False])
 def test_what_is_published_is_there_and_nothing_else(tmp_path: Path, replace: bool) -> None:
-    publish(tmp_path / "a.pb", NEW, replace=replace, mtime_ns=1_234_567_890_000_000_000)
+    publish(tmp_path / "a.pb", NEW, replace=replace)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
     assert (tmp_path / "a.pb").read_bytes() == NEW
-    assert (tmp_path / "a.pb").stat().st_mtime == 1_234_567_890
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o4755, 0o640])
+def test_a_copy_has_the_time_and_the_permissions_of_its_original(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "photo").write_bytes(OLD)
+    (tmp_path / "photo").chmod(mode)
+    os.utime(tmp_path / "photo", ns=(1, 1_234_567_890_123_456_789))
+    with stage(tmp_path / "a", OLD, like=(tmp_path / "photo").stat()) as staged:
+        staged.commit(replace=False)
+    found = (tmp_path / "a").stat()
+    assert found.st_mtime_ns == (tmp_path / "photo").stat().st_mtime_ns
+    assert stat.S_IMODE(found.st_mode) == mode & 0o777
 
 
 def test_the_old_file_is_replaced_only_where_that_is_wanted(tmp_path: Path) -> None:
@@ -81,7 +99,7 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new(
 
     def write(nth: int) -> None:
         die_at(nth, after=after)
-        publish(path, NEW, replace=replace, mtime_ns=0)
+        publish(path, NEW, replace=replace)
 
     seen = set()
     for nth in range(1, 100):
@@ -151,13 +169,14 @@ def test_an_error_at_any_step_is_said_and_leaves_nothing_half_written(
 
         monkeypatch.setattr(os, step, fail)
         try:
-            publish(path, NEW, replace=replace, mtime_ns=0)
+            publish(path, NEW, replace=replace)
         except UserError as error:
             said.add(str(error))
         monkeypatch.undo()
         found = path.read_bytes() if path.exists() else None
         assert found in {OLD if replace else None, NEW}
-    unused = {"link" if replace else "replace", "rename", "mkdir", "unlink"}
+    unused = {"link" if replace else "replace", "rename", "mkdir", "unlink", "rmdir", "symlink"}
+    unused |= {"fchmod", "utime"}
     assert said == (set() if step in unused else {f"could not write {path}: input/output error"})
 
 
@@ -326,26 +345,145 @@ def test_a_folder_is_made_with_its_parents_or_it_is_said_why_not(tmp_path: Path)
             make_folder(path)
 
 
-def test_only_what_a_killed_run_left_a_day_ago_is_swept(tmp_path: Path) -> None:
+def test_only_what_a_killed_run_left_a_day_ago_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A child that dies while it writes leaves a real temporary name.
     def write() -> None:
         die_at(1, after=True)
         publish(tmp_path / "a", NEW)
 
-    assert [ended_of(write), ended_of(write)] == [-signal.SIGKILL] * 2
-    old, recent = (tmp_path / name for name in leftovers(tmp_path))
-    two_days_ago = time.time() - 2 * 24 * 3600
+    assert ended_of(write) == -signal.SIGKILL
+    (left,) = (tmp_path / name for name in leftovers(tmp_path))
+    draft = left.with_name(f"{left.stem}-folder{left.suffix}")
+    (draft / "model").mkdir(parents=True)
     theirs = tmp_path / ".somebody's.tmp"
     theirs.touch()
-    draft = old.with_name(f"{old.stem}-folder{old.suffix}")
-    (draft / "model").mkdir(parents=True)
-    for path in (old, theirs, draft):
-        os.utime(path, (two_days_ago, two_days_ago))
-    odd = old.with_name(f"{old.stem}-link{old.suffix}")
+    odd = left.with_name(f"{left.stem}-link{left.suffix}")
     odd.symlink_to(tmp_path / "nothing")
+    # The time of a photo that is being copied is no sign of age.
+    for path in (left, theirs, draft):
+        os.utime(path, (0, 0))
     sweep(tmp_path)
-    # What cannot be looked at (here a link to nothing) does not stop the run.
-    assert sorted(tmp_path.iterdir()) == sorted([recent, theirs, odd])
+    assert sorted(tmp_path.iterdir()) == sorted([left, draft, theirs, odd])
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 2 * 24 * 3600)
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
+def test_a_run_sweeps_at_once_what_is_its_own(tmp_path: Path) -> None:
+    for run in ("0" * 16, "1" * 16):
+        stage(tmp_path / "a", NEW, run=run)
+    sweep(tmp_path, "1" * 16)
+    assert ["0" * 16 in name for name in leftovers(tmp_path)] == [True]
+
+
+@pytest.mark.parametrize("step", ["fchmod", "utime"])
+def test_what_cannot_be_like_its_original_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(UserError, match="input/output error"):
+        stage(tmp_path / "a", NEW, like=tmp_path.stat())
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_name_of_a_file_is_staged_or_the_reason_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photo").write_bytes(OLD)
+    with stage_link(tmp_path / "a", tmp_path / "photo", run="") as staged:
+        staged.commit(replace=False)
+    assert is_same(tmp_path / "a", tmp_path / "photo")
+    with pytest.raises(Unreadable, match="no such file"):
+        stage_link(tmp_path / "b", tmp_path / "missing", run="")
+    for number in (errno.EXDEV, errno.EPERM):
+        monkeypatch.setattr(os, "link", refusing(number))
+        with pytest.raises(Unreadable, match="cannot get another name"):
+            stage_link(tmp_path / "b", tmp_path / "photo", run="")
+    monkeypatch.setattr(os, "link", refusing(errno.ENOSPC))
+    with pytest.raises(UserError, match="no space left"):
+        stage_link(tmp_path / "b", tmp_path / "photo", run="")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "photo"]
+
+
+def test_a_symbolic_link_is_staged_and_never_replaces_a_file(tmp_path: Path) -> None:
+    for name, there in (("a", False), ("photo", True)):
+        (tmp_path / "photo").write_bytes(OLD)
+        with stage_symlink(tmp_path / name, "nowhere", run="") as staged:
+            if there:
+                with pytest.raises(FileExistsError):
+                    staged.commit(replace=False)
+            else:
+                staged.commit(replace=False)
+    assert os.readlink(tmp_path / "a") == "nowhere"
+    assert (tmp_path / "photo").read_bytes() == OLD
+    assert leftovers(tmp_path) == []
+
+
+def refusing(number: int) -> Callable[..., None]:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this call")
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL])
+def test_where_no_blocks_can_be_shared_nothing_is_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(fcntl, "ioctl", refusing(number))
+    (tmp_path / "photo").write_bytes(OLD)
+    with (tmp_path / "photo").open("rb") as file:
+        like = os.fstat(file.fileno())
+        assert stage_clone(tmp_path / "a", file.fileno(), like=like, run="") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["photo"]
+
+
+def test_a_move_that_was_killed_between_its_names_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(OLD)
+    os.link(tmp_path / "a", tmp_path / "b")
+    move(tmp_path / "a", tmp_path / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def journal(path: Path) -> list[dict[str, Any]]:
+    with Journal(path, read_only=True) as found:
+        return list(found.lines())
+
+
+def test_a_journal_gives_its_lines_back_whatever_was_killed(tmp_path: Path) -> None:
+    path, names = tmp_path / "j", ["new\nline", "\udcff", "x" * 70_000]
+    with Journal(path) as first:
+        for name in names:
+            first.add(name=name, sync=True)
+    with path.open("ab") as file:
+        file.write(b'{"half a li')
+    with Journal(path) as second:
+        assert [line["name"] for line in second.lines()] == names
+        assert second.damaged == 1
+        second.add(name="last")
+    assert [line["name"] for line in journal(path)] == [*names, "last"]
+    with Journal(path, read_only=True) as third, pytest.raises(UserError, match="could not write"):
+        third.add(name="no")
+
+
+def test_a_journal_that_is_missing_is_made_only_if_wanted(tmp_path: Path) -> None:
+    for options in ({"make": False}, {"read_only": True, "make": False}):
+        with pytest.raises(UserError, match="no such file"), Journal(tmp_path / "j", **options):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_the_folder_below_the_root_is_made(tmp_path: Path) -> None:
+    make_folder_in(tmp_path, tmp_path / "a" / "b")
+    make_folder_in(tmp_path, tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_a_file_is_moved_to_a_free_name_only(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The command that sorts a folder of pictures."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,48 +18,149 @@ from tensor_guess.commands.options import (
     face_option,
     min_score_option,
 )
-from tensor_guess.config import REVIEW
+from tensor_guess.config import COPY, LAYOUTS, REVIEW
 from tensor_guess.errors import UserError, shown
+
+if TYPE_CHECKING:
+    from tensor_guess.guessing.guess import Guess
+    from tensor_guess.sorting.manifest import Entry
+    from tensor_guess.sorting.sort import Sorted
+
+_DONE = {COPY: "copied to"}
 
 
 @click.command("classify-dir", cls=Command)
 @classifier_options
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default=LAYOUTS[0],
+    help="DEST/<category>-<score>.<ext>, or DEST/<category>/<original name>.  [default: flat]",
+)
+@click.option("--keep-tree", is_flag=True, help="Make the folders below SRC in DEST too.")
 @min_score_option
 @besides_options
 @face_option
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and touch nothing.")
+@click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture in DEST.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def classify_dir(
     src: Path,
     dest: Path,
+    layout: str,
+    keep_tree: bool,
     precision: str | None,
     min_scores: tuple[Any, ...],
     unknown: bool,
     both: bool,
     face: bool,
+    dry_run: bool,
+    csv_file: Path | None,
+    as_json: bool,
     **named: Any,
 ) -> int:
     """Sort copies of all pictures in SRC into DEST.
 
-    Each copy is named <category>-<score>.<ext>. Those below --min-score, and with --both
-    those that show two categories, go into DEST/review. With --unknown, those like nothing in
-    training are named unknown-<score>.<ext>.
+    Each copy is named <category>-<score>.<ext>; with --layout folders, <category>/<original name>.
+    Those below --min-score, and with --both those that show two categories, go into DEST/review.
+    With --unknown, those like nothing in training are in the category unknown.
     TF_FILES is a classifier's folder, a frozen graph
     (also another program's), or the word imagenet.
     """
     which = classifier(**named)
+    if dry_run and csv_file:
+        raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
     from tensor_guess.sorting import sort as sorting
+    from tensor_guess.sorting.plan import Way
+    from tensor_guess.sorting.table import rows
+    from tensor_guess.system.durable import check_new, publish
 
-    done = sorting.sort(which, src, dest, precision, min_scores, asked(unknown, both), faces=face)
-    parts = [f"{done.copied} copied to {shown(dest)}"]
+    if csv_file:
+        _check_csv(csv_file, src, check_new)
+    done = sorting.sort(
+        which,
+        src,
+        dest,
+        precision,
+        min_scores,
+        asked(unknown, both),
+        faces=face,
+        way=Way(COPY, layout, keep_tree),
+        show=_show(src, dest, as_json) if dry_run else None,
+    )
+    if csv_file:
+        publish(csv_file, rows(dest, done.run), replace=False)
+    verb = f"would be {_DONE[COPY]}" if dry_run else _DONE[COPY]
+    if as_json:
+        click.echo(json.dumps(_object(done)))
+    else:
+        click.echo("\n".join(_lines(done, verb, dest)))
+    if done.left_out and not done.sorted and not done.known:
+        return UserError.exit_code
+    return LEFT_OUT if done.left_out else 0
+
+
+def _check_csv(path: Path, src: Path, check_new: Any) -> None:
+    if src.is_dir():  # else sorting says so
+        check_new(path, src)
+
+
+def _show(src: Path, dest: Path, as_json: bool) -> Any:
+    """Return what prints a line of the plan."""
+
+    def text(entry: "Entry", guess: "Guess") -> None:
+        click.echo(f"{shown(src / entry.image)} -> {shown(dest / entry.name)}")
+
+    def line(entry: "Entry", guess: "Guess") -> None:
+        told = {"label": guess.label, "score": guess.score, "scores": guess.scores}
+        click.echo(json.dumps(entry.values() | told))
+
+    return line if as_json else text
+
+
+def _lines(done: "Sorted", verb: str, dest: Path) -> Iterator[str]:
+    """Yield the sentence that tells all, and a table."""
+    parts = [f"{done.sorted} {verb} {shown(dest)}"]
     parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
     parts += [f"{done.known} known already"] if done.known else []
     parts += [f"{len(done.left_out)} left out"] if done.left_out else []
     parts += [f"{done.hidden} hidden passed over"] if done.hidden else []
-    click.echo(", ".join(parts))
-    if done.left_out and not done.copied and not done.known:
-        return UserError.exit_code
-    return LEFT_OUT if done.left_out else 0
+    yield ", ".join(parts)
+    if not done.counts:
+        return
+    table = {shown(name): each for name, each in _by_category(done).items()}
+    width = max(len("left out"), *map(len, table))
+    for name, (all_, review) in table.items():
+        yield f"{name:<{width}} {all_:>6}" + (f" ({review} in {REVIEW})" if review else "")
+    yield f"{'left out':<{width}} {len(done.left_out):>6}"
+    yield f"{done.counts.total()} pictures in {done.seconds:.1f} s: {_rate(done):.1f} a second"
+
+
+def _by_category(done: "Sorted") -> dict[str, tuple[int, int]]:
+    """Return the counts of each category, the largest first: of all, and of those in review."""
+    names = sorted({name for name, _ in done.counts})
+    found = {n: (done.counts[n, False] + done.counts[n, True], done.counts[n, True]) for n in names}
+    return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+
+
+def _rate(done: "Sorted") -> float:
+    return done.counts.total() / max(done.seconds, 1e-3)
+
+
+def _object(done: "Sorted") -> dict[str, object]:
+    return {
+        "sorted": done.sorted,
+        "reviewed": done.reviewed,
+        "known": done.known,
+        "left_out": len(done.left_out),
+        "hidden": done.hidden,
+        "categories": {name: all_ for name, (all_, _) in _by_category(done).items()},
+        "seconds": round(done.seconds, 3),
+        "per_second": round(_rate(done), 3),
+        "run": done.run,
+    }
 
 
 COMMANDS = (classify_dir,)

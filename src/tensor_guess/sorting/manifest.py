@@ -1,62 +1,191 @@
 """The manifest: JSON lines in DEST that say what was sorted; appended to and never rewritten.
 
-Each run writes a header, then a line for each image once its copy is on disk. Paths are relative
-to the header's folders.
+docs/file_formats.md describes it. It is the only journal: what is about to be done to files is said
+first, and each picture has its line once it is in DEST. Paths are relative to the folders of the
+run's header.
 """
 
-import json
 import os
 import re
 import secrets
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from tensor_guess.config import MANIFEST, REVIEW
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.config import COPY, FLAT, LAYOUTS, MANIFEST, SYMLINK, WAYS
+from tensor_guess.errors import shown
+from tensor_guess.sorting.plan import Way, is_inside
 from tensor_guess.system import progress
+from tensor_guess.system.durable import Journal
 
-# O_APPEND puts each line at the end as a whole, even if another run writes at the same time.
-# O_NOFOLLOW, because a link may lead to somebody's photo.
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# A hundred thousand labels with their scores fit.
-_MAX_LINE = 8_000_000
+# The key of a picture's path in DEST says how it came there.
+_KEYS = {"copied_to": "copy", "moved_to": "move", "linked_to": "link", "symlinked_to": "symlink"}
+_KEY_OF = {way: key for key, way in _KEYS.items()}
 _SHA256 = re.compile("[0-9a-f]{64}")
+assert set(_KEY_OF) == set(WAYS)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A picture and its place: paths in SRC and in DEST, the way it comes there, its SHA-256.
+
+    `links_to`: the text of a symbolic link.
+    """
+
+    image: str
+    name: str
+    way: str
+    sha256: str
+    links_to: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """Return what a line says of it."""
+        values: dict[str, Any] = {
+            "image": self.image,
+            _KEY_OF[self.way]: self.name,
+            "sha256": self.sha256,
+        }
+        return values | ({"links_to": self.links_to} if self.links_to else {})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run begins, or goes on after it was killed."""
+
+    run: str
+    classifier: str
+    source: str
+    destination: str
+    way: Way
+
+    def source_from(self, destination: Path) -> Path:
+        """Return SRC, if it and `destination` were moved together since."""
+        relative = os.path.relpath(self.source, self.destination)
+        return Path(os.path.normpath(destination / relative))
+
+    def has(self, source: Path, destination: Path) -> bool:
+        """Return whether these are its folders, or have only been moved, both together."""
+        return source in (Path(self.source), self.source_from(destination))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """These pictures may be in DEST from now on."""
+
+    run: str
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """This picture is in DEST."""
+
+    run: str
+    entry: Entry
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotSorted:
+    """This file was left out."""
+
+    run: str
+    image: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """This folder in DEST may be there from now on."""
+
+    run: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """These pictures of a run may no longer be in DEST; each path has its SHA-256."""
+
+    run: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """These are no longer in DEST, or no longer ours."""
+
+    run: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run came to its end."""
+
+    run: str
+
+
+Event = Run | Begun | Told | NotSorted | Made | Undoing | Undone | Ended
+
+
+def read(journal: Journal, *, quiet: bool = False) -> Iterator[Event]:
+    """Yield what the manifest tells, in its order; say at the end how many lines are damaged."""
+    last, damaged = "", 0
+    for values in journal.lines():
+        try:
+            event = _event(values, last)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            damaged += 1
+            continue
+        if isinstance(event, Run):
+            last = event.run
+        if event:
+            yield event
+    if damaged + journal.damaged and not quiet:
+        progress.say(
+            f"{shown(journal.path)}: {damaged + journal.damaged} damaged lines passed over"
+        )
+
+
 class Manifest:
     """The manifest of a folder of sorted images, open for one run.
 
-    `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST: a name,
-    or `review/` and a name.
+    `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST.
+    `begun`: the same of those that a killed run may have brought there without their line.
+    `unfinished`: the moves by earlier runs from this SRC that left the source where it was, if
+    this run moves too. `dry`: only read, and need not be there.
     """
 
-    destination: Path
-    source: Path
-    classifier: str
-    known: dict[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        destination: Path,
+        source: Path,
+        classifier: str,
+        way: Way | None = None,
+        *,
+        dry: bool = False,
+    ) -> None:
+        self.destination, self.source, self.classifier = destination, source, classifier
+        self.way, self.run = way or Way(), secrets.token_hex(8)
+        self.known = dict[str, str]()
+        self.begun = dict[str, str]()
+        self.unfinished = list[Entry]()
+        self._dry = dry
+        self._journal = Journal(destination / MANIFEST, make=not dry, read_only=dry)
 
     def __enter__(self) -> Self:
-        self._writing, self._torn = Lock(), False
-        with self._said("open"):
-            self._file = os.open(self._path, _FLAGS, 0o666)
+        if self._dry and not os.path.lexists(self._journal.path):
+            return self
+        self._journal.__enter__()
         try:
             self._take_in()
-            self._line(
-                run=secrets.token_hex(8),
-                classifier=self.classifier,
-                source=os.fspath(self.source),
-                destination=os.fspath(self.destination),
-            )
-        except BaseException:
-            with suppress(OSError):  # report the first error, not this one
-                os.close(self._file)
+            if not self._dry:
+                self._begin()
+        except BaseException as error:
+            self._journal.__exit__(type(error), error, None)
             raise
         return self
 
@@ -66,92 +195,150 @@ class Manifest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with suppress(OSError) if error else self._said("write"):
-            try:
-                os.fsync(self._file)
-            finally:
-                os.close(self._file)
+        if self._dry:
+            return
+        if not error:
+            self._journal.add(ended=self.run)
+        self._journal.__exit__(kind, error, traceback)
 
-    def sorted(self, source: Path, name: str, sha256: str, scores: Mapping[str, float]) -> None:
-        """Record that the image is in DEST as `name`, with its scores.
+    def making(self, folder: str) -> None:
+        """Record that a folder in DEST is about to be made; on disk when this returns.
 
-        Raise UserError if the manifest cannot be written.
+        This and all below raise UserError if the manifest cannot be written.
         """
-        self.known[sha256] = name
-        self._line(
-            image=self._relative(source),
-            copied_to=name,
-            sha256=sha256,
-            label=next(iter(scores)),
-            scores=dict(scores),
-        )
+        self._journal.add(sync=True, by=self.run, made=folder)
+
+    def beginning(self, entries: Iterable[Entry]) -> None:
+        """Record that pictures are about to come to DEST; on disk when this returns."""
+        begun = [each.values() for each in entries]
+        self._journal.add(sync=True, by=self.run, begun=begun)
+
+    def sorted(self, entry: Entry, scores: Mapping[str, float]) -> None:
+        """Record that the image is in DEST, with its scores, best first."""
+        self.known[entry.sha256] = entry.name
+        label = next(iter(scores))
+        self._journal.add(**entry.values(), label=label, scores=dict(scores), by=self.run)
 
     def left_out(self, source: Path, reason: str) -> None:
-        """Record why the file was not sorted. Raise UserError if the manifest cannot be written."""
-        self._line(image=self._relative(source), left_out=reason)
+        """Record why the file was not sorted."""
+        if not self._dry:
+            self._journal.add(image=self.relative(source), left_out=reason, by=self.run)
 
-    def _relative(self, path: Path) -> str:
+    def sync(self) -> None:
+        """Return when all that was recorded is on disk."""
+        self._journal.sync()
+
+    def relative(self, path: Path) -> str:
+        """Return the path in SRC."""
         return os.fspath(path.relative_to(self.source))
 
-    def _line(self, **values: Any) -> None:
-        line = json.dumps(values).encode() + b"\n"
-        with self._writing, self._said("write"):
-            left = memoryview(b"\n" + line if self._torn else line)
-            self._torn = True  # until all of it is there
-            while left:
-                left = left[os.write(self._file, left) :]
-            self._torn = False
-
-    @property
-    def _path(self) -> Path:
-        return self.destination / MANIFEST
-
-    @contextmanager
-    def _said(self, doing: str) -> Iterator[None]:
-        """Turn an OSError into a UserError."""
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"could not {doing} {shown(self._path)}: {reason_of(error)}") from error
+    def _begin(self) -> None:
+        self._journal.sync_name()
+        self._journal.add(
+            run=self.run,
+            classifier=self.classifier,
+            source=os.fspath(self.source),
+            destination=os.fspath(self.destination),
+            way=self.way.way,
+            layout=self.way.layout,
+            keep_tree=self.way.keep_tree,
+        )
 
     def _take_in(self) -> None:
-        """Read what earlier runs wrote; count damaged lines and skip them."""
-        damaged, line = 0, b"\n"
-        for line in self._lines():
-            if line.isspace():  # two runs found the same unfinished line, and both ended it
-                continue
-            try:
-                values = json.loads(line)
-                if "copied_to" in values:
-                    self.known[_checked(values["sha256"])] = _plain(values["copied_to"])
-            except (KeyError, RecursionError, TypeError, ValueError):
-                damaged += 1
-        self._torn = not line.endswith(b"\n")  # the last run was killed in the middle of a line
-        if damaged:
-            progress.say(f"{shown(self._path)}: {damaged} damaged lines passed over")
+        """Read what earlier runs wrote. One like this that did not end is continued."""
+        moved = dict[str, bool]()  # by run: whether it moved pictures from this SRC
+        open_ = dict[str, Run]()
+        moving = self.way.way == "move"
+        for event in read(self._journal):
+            match event:
+                case Run(run=run):
+                    open_[run] = event
+                    moved[run] = moving and event.has(self.source, self.destination)
+                case Ended(run=run):
+                    open_.pop(run, None)
+                case Begun(entries=entries):
+                    self.begun.update((each.sha256, each.name) for each in entries)
+                case Told(run=run, entry=entry):
+                    self.begun.pop(entry.sha256, None)
+                    self.known[entry.sha256] = entry.name
+                    if entry.way == "move" and moved.get(run) and self._is_there(entry):
+                        self.unfinished.append(entry)
+                case Undoing(names=names) | Undone(names=names):
+                    for name, sha256 in names.items():
+                        if self.known.get(sha256) == name:
+                            del self.known[sha256]
+        for each in open_.values():
+            same = (each.classifier, each.way) == (self.classifier, self.way)
+            if same and each.has(self.source, self.destination):
+                self.run = each.run
+        self.unfinished = [e for e in self.unfinished if self.known.get(e.sha256) == e.name]
 
-    def _lines(self) -> Iterator[bytes]:
-        with self._said("read"):
-            if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                raise UserError(f"{shown(self._path)} is not a regular file; move it away")
-            with open(os.dup(self._file), "rb") as file:
-                file.seek(0)
-                if file.peek(1)[:1] not in (b"", b"{", b"\n"):
-                    raise UserError(f"{shown(self._path)} is not a manifest of ours; move it away")
-                while line := file.readline(_MAX_LINE):
-                    yield line
+    def _is_there(self, entry: Entry) -> bool:
+        return os.path.lexists(self.source / entry.image)
+
+
+def _event(values: dict[str, Any], last: str) -> Event | None:
+    """Return what a line tells; `last` is the last run before it. None if it is not for us.
+
+    Raise AttributeError, KeyError, TypeError or ValueError if it tells nothing that can be true.
+    """
+    if "run" in values:
+        return _run(values)
+    by = _text(values.get("by", last))
+    if values.keys() & _KEYS.keys():
+        entry, label = _entry(values), values.get("label")
+        score = values["scores"].get(label, 0.0) if label is not None else 0.0
+        return Told(by, entry, str(label or ""), float(score))
+    if "begun" in values:
+        return Begun(by, [_entry(each) for each in values["begun"]])
+    if "made" in values:
+        return Made(by, _inside(values["made"]))
+    if "left_out" in values:
+        return NotSorted(by, _text(values["image"]), _text(values["left_out"]))
+    if "undoing" in values:
+        return Undoing(by, _names(values["undoing"]))
+    for key in ("undone", "left_there"):
+        if key in values:
+            return Undone(by, _names(values[key]))
+    if "ended" in values:
+        return Ended(_text(values["ended"]))
+    return None
+
+
+def _run(values: dict[str, Any]) -> Run:
+    texts = [_text(values[key]) for key in ("run", "classifier", "source", "destination")]
+    way, layout = values.get("way", COPY), values.get("layout", FLAT)
+    if way not in WAYS or layout not in LAYOUTS or not all(map(os.path.isabs, texts[2:])):
+        raise ValueError
+    return Run(
+        texts[0], texts[1], texts[2], texts[3], Way(way, layout, bool(values.get("keep_tree")))
+    )
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    (key,) = values.keys() & _KEYS.keys()
+    links_to = _text(values["links_to"]) if _KEYS[key] == SYMLINK else ""
+    sha256 = _checked(values["sha256"])
+    return Entry(_inside(values["image"]), _inside(values[key]), _KEYS[key], sha256, links_to)
+
+
+def _names(values: Any) -> dict[str, str]:
+    return {_inside(name): _checked(sha256) for name, sha256 in values.items()}
+
+
+def _inside(path: object) -> str:
+    if not isinstance(path, str) or not is_inside(path):
+        raise ValueError
+    return path
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    return value
 
 
 def _checked(sha256: object) -> str:
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise ValueError
     return sha256
-
-
-def _plain(name: object) -> str:
-    if not isinstance(name, str):
-        raise ValueError
-    folder, _, own = name.rpartition("/")
-    if folder not in ("", REVIEW) or name.startswith("/") or not own.strip("."):
-        raise ValueError
-    return name

@@ -1,15 +1,15 @@
-"""Sort a folder: images -> scores -> copies named `<category>-<score>.<ext>`."""
+"""Sort a folder: images -> scores -> places -> the same images there, and a manifest."""
 
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tensor_guess.config import UNKNOWN
+from tensor_guess.config import LINK, MOVE, REVIEW
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.guessing.besides import NOTHING, Besides
-from tensor_guess.guessing.guess import MinScores, by_label, of_row
+from tensor_guess.guessing.guess import Guess, MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.guessing.shots import cropping
@@ -18,32 +18,48 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sorting.copies import Copies
-from tensor_guess.sorting.manifest import Manifest
+from tensor_guess.sorting.apply import Applying, Kind
+from tensor_guess.sorting.manifest import Entry, Manifest
+from tensor_guess.sorting.names import Names
+from tensor_guess.sorting.plan import Place, Places, Way
 from tensor_guess.system import progress
-from tensor_guess.system.durable import check_writable, make_folder, sweep
+from tensor_guess.system.durable import check_writable, make_folder
 from tensor_guess.system.reading import real
 
 _LARGE = 16_000_000  # bytes
-# What some file systems (FAT, NTFS) forbid in names, and what shells misread.
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
-# A name has at most 255 bytes, and `-0.99621-1234567.heic` must fit too.
-_MAX_BYTES = 220
+_NOT_LINKS = {MOVE: "is a link; only files are moved", LINK: "is a link; only files are linked"}
 
 
 @dataclass
 class Sorted:
-    """What a run did: how many images were copied, were known already, or were left out and why.
+    """What a run did: how many images it sorted, knew already, or left out and why.
 
-    `reviewed`: how many of the copies are in the folder for review.
+    `counts`: how many of each category, in the order of names, were sorted into DEST and into its
+    folder for review. `finished`: how many moves of a killed run were completed. `seconds`: how
+    long all of it took. `run`: its name in the manifest.
     """
 
-    copied: int = 0
+    counts: Counter[Kind] = field(default_factory=Counter)
     known: int = 0
     hidden: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
-    reviewed: int = 0
+    finished: int = 0
+    seconds: float = 0.0
+    run: str = ""
+
+    @property
+    def sorted(self) -> int:
+        """Return how many images were sorted."""
+        return self.counts.total() + self.finished
+
+    @property
+    def reviewed(self) -> int:
+        """Return how many of them are in the folder for review."""
+        return sum(count for (_, review), count in self.counts.items() if review)
+
+
+# What is called with each picture's entry and guess, if nothing is to be done but said.
+Show = Callable[[Entry, Guess], None]
 
 
 def sort(
@@ -55,53 +71,61 @@ def sort(
     besides: Besides = NOTHING,
     *,
     faces: bool = False,
+    way: Way | None = None,
+    show: Show | None = None,
 ) -> Sorted:
-    """Copy every image below `source` to `destination`, named by category; return what was done.
-    Nothing is ever overwritten, images in the manifest are not copied again, and the sources are
-    only read. Those whose best score is below its `min_scores`, or that show both of two
-    things, go into `review` there; those like nothing in training are named `unknown`.
+    """Bring every image below `source` to `destination`, named by category; return what was done.
+    Nothing is ever overwritten, images in the manifest are passed over, and the sources are only
+    read, unless `way` moves them. Those whose best score is below its `min_scores`, or that show
+    both of two things, go into `review` there; those like nothing in training are named `unknown`.
     `precision` is the precision to compute in; None means the classifier's own. `faces`: of each
-    image, only its largest face is looked at, and one without is left out.
+    image, only its largest face is looked at, and one without is left out. `way`: copy or not, and
+    how names are made; None means the defaults. `show`: the plan is told to it, and no file or
+    folder is touched.
 
-    Raise WrongUsage if `source` or an existing `destination` is not a folder, or if `destination`
-    is inside `source`. Raise UserError if the classifier cannot be used or `destination` cannot be
-    written to.
+    Raise WrongUsage if `source` or an existing `destination` is not a folder, or if one is inside
+    the other in a way that would sort pictures again. Raise UserError if the classifier cannot be
+    used or `destination` cannot be written to.
     """
-    source, destination = _checked(source, destination)
+    start, way = time.monotonic(), way or Way()
+    source, destination = _checked(source, destination, way)
     crop = cropping(faces)
     ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
-    make_folder(destination)
-    check_writable(destination)
-    sweep(destination)
-    network, unknown = ready.network(), _unknown(ready.record.categories)
+    if not show:
+        make_folder(destination)
+        for folder in (destination, *([source] if way.way == MOVE else [])):
+            check_writable(folder)
+    network, places = ready.network(), Places(way, ready.record.categories)
     done = Sorted()
-    with Manifest(destination, source, ready.digest()) as manifest, Copies(manifest) as copies:
+    with Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest:
         run = _Run(manifest, done, ready.record.scaling, crop)
-        for (path, picture), row in network.run(run.to_guess(Files(source))):
-            guess = of_row(path, ready, row, least=least)
-            name = unknown if guess.unknown else file_name(guess.category)
-            copies.add(path, picture, name, guess.scores, review=guess.unsure or bool(guess.both))
-    ready.keep(network)
-    done.copied, done.reviewed = copies.count, copies.reviewed
-    done.left_out += copies.left_out
+
+        def planned() -> Iterator[tuple[Path, Picture, Kind, Place, Guess]]:
+            for (path, picture), row in network.run(run.to_guess(Files(source))):
+                guess = of_row(path, ready, row, least=least)
+                name = places.name(guess.category, unknown=bool(guess.unknown))
+                review = guess.unsure or bool(guess.both)
+                image, extension = path.relative_to(source), picture.extension
+                place = places.place(image, name, guess.score, extension, review=review)
+                yield path, picture, (name, review), place, guess
+
+        if show:
+            names = Names(manifest, dry=True)
+            for path, picture, kind, place, guess in planned():
+                show(names.entry(path, picture, place)[0], guess)
+                done.counts[kind] += 1
+        else:
+            with Applying(manifest) as applying:
+                applying.finish(manifest.unfinished)
+                for path, picture, kind, place, guess in planned():
+                    applying.add(path, picture, kind, place, guess.scores)
+            done.counts, done.finished = applying.counts, applying.finished
+            done.left_out += applying.left_out
+            ready.keep(network)
+        done.run = manifest.run
+    done.seconds = time.monotonic() - start
     return done
-
-
-def file_name(category: str) -> str:
-    """Return the category as the start of a file name that is safe on any file system."""
-    safe = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", category)).lstrip("-. ").rstrip(". ")
-    if _RESERVED.match(safe) or not safe:
-        safe = f"_{safe}"
-    return safe.encode()[:_MAX_BYTES].decode(errors="ignore")
-
-
-def _unknown(categories: Sequence[str]) -> str:
-    """Return the name for the unknown: a category may have it, on a file system in any case."""
-    taken, name = {file_name(each).casefold() for each in categories}, UNKNOWN
-    while name in taken:
-        name += "_"
-    return name
 
 
 @dataclass
@@ -110,6 +134,9 @@ class _Run:
     done: Sorted
     scaling: Scaling
     crop: Crop | None
+
+    def __post_init__(self) -> None:
+        self.no_links = _NOT_LINKS.get(self.manifest.way.way, "")
 
     def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
         """Yield each image that is not known yet; count or leave out the others."""
@@ -130,8 +157,8 @@ class _Run:
 
     def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, Pixels | None]:
         path, reason = item
-        if reason:
-            raise Unreadable(reason)
+        if reason or (self.no_links and path.is_symlink()):
+            raise Unreadable(reason or self.no_links)
         picture = encoded.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
         image = None if known else pixels(picture, self.scaling, self.crop)
@@ -145,7 +172,7 @@ class _Run:
         progress.say(str(left_out))
 
 
-def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
+def _checked(source: Path, destination: Path, way: Way) -> tuple[Path, Path]:
     if not source.is_dir():
         raise WrongUsage(f"{shown(source)} is not a folder of pictures to sort")
     if destination.exists() and not destination.is_dir():
@@ -157,4 +184,22 @@ def _checked(source: Path, destination: Path) -> tuple[Path, Path]:
             f"DEST {shown(destination)} is {relation} SRC {shown(source)}; "
             "choose a folder outside it, so that no copy is sorted again"
         )
+    if real_source.is_relative_to(real_destination):
+        inside = real_source.relative_to(real_destination).parts
+        if way.has_folders or inside[0] == REVIEW:
+            raise WrongUsage(
+                f"SRC {shown(source)} is inside DEST {shown(destination)}, whose folders are "
+                "written to; choose another DEST"
+            )
+    if way.way == LINK and _disk(real_source) != _disk(real_destination):
+        raise WrongUsage(
+            f"{shown(source)} and {shown(destination)} are on different disks, and --link needs "
+            "one; copy, or use --symlink"
+        )
     return real_source, real_destination
+
+
+def _disk(folder: Path) -> int:
+    """Return the device of the folder, or of the nearest above it that exists."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return there.stat().st_dev

@@ -1,17 +1,26 @@
-"""The only way a file gets its final name: complete and on disk, or not at all."""
+"""The only way a file gets its final name: complete and on disk, or not at all.
+
+And journals, whose lines say what is done to files.
+"""
 
 import errno
+import fcntl
+import json
 import os
 import secrets
 import shutil
+import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
 
-from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.system.reading import real
 
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
@@ -20,6 +29,17 @@ _ABANDONED_SECONDS = 24 * 3600
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 # Errors of fsync() on file systems that cannot sync a folder.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
+# Errors of cloning if the files are on different disks, or on one that cannot share blocks.
+_NO_CLONES = {errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EPERM, errno.EBADF, errno.ETXTBSY}
+_NO_CLONES |= {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_FICLONE = 0x40049409  # Linux: make one file share the blocks of another
+# Errors of fchmod() on file systems without permissions.
+_NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+# O_APPEND puts each line at the end as a whole, even if another run writes at the same time.
+# O_NOFOLLOW, because a link may lead to somebody's photo.
+_JOURNAL = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAX_LINE = 8_000_000  # a hundred thousand labels with their scores fit
 
 # In one piece, or in several.
 Data = bytes | Iterable[bytes | memoryview]
@@ -30,14 +50,13 @@ def publish(
     data: Data,
     *,
     replace: bool = True,
-    mtime_ns: int | None = None,
     private: bool = False,
 ) -> None:
     """Write `data` to `path` durably, or leave the old state untouched.
 
     `private`: only its owner can read it. Raise as `stage` and `Staged.commit` do.
     """
-    with stage(path, data, mtime_ns=mtime_ns, private=private) as staged:
+    with stage(path, data, private=private) as staged:
         staged.commit(replace=replace)
         with _writing(path):
             _sync(path.parent)
@@ -70,7 +89,11 @@ class Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # committed; or the disk is gone, and nothing can be done about it
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove it, unless it was committed."""
+        with suppress(OSError):  # or the disk is gone, and nothing can be done about it
             os.unlink(self.temporary)
 
 
@@ -78,22 +101,64 @@ def stage(
     path: Path,
     data: Data,
     *,
-    mtime_ns: int | None = None,
+    like: os.stat_result | None = None,
     private: bool = False,
+    run: str = "",
 ) -> Staged:
     """Write and sync `data` under a temporary name in the folder of `path`.
 
-    `mtime_ns`: the modification time of the file. `private`: see `publish`. Raise UserError if the
-    system refuses (read-only, disk full), and whatever an iterator of data raises; nothing is left
-    behind then.
+    `like`: of which file it gets the modification time and the permissions. `private`: see
+    `publish`. `run`: see `sweep`. Raise UserError if the system refuses (read-only, disk full), and
+    whatever an iterator of data raises; nothing is left behind then.
     """
-    staged = Staged(path, _temporary(path))
-    with _writing(path):
+    staged = Staged(path, _temporary(path, run))
+    with _staging(staged), _new(staged.temporary, like, 0o600 if private else 0o666) as handle:
+        _write(handle, data)
+    return staged
+
+
+def stage_clone(path: Path, source: int, *, like: os.stat_result, run: str) -> Staged | None:
+    """Stage a copy of an opened file that shares its blocks; return None if that is not possible.
+
+    The other arguments and errors are those of `stage`.
+    """
+    if sys.platform != "linux":
+        return None
+    staged = Staged(path, _temporary(path, run))
+    with _staging(staged):
         try:
-            _write(staged.temporary, data, mtime_ns, 0o600 if private else 0o666)
-        except BaseException:
-            staged.__exit__()
-            raise
+            with _new(staged.temporary, like, 0o600) as handle:
+                fcntl.ioctl(handle, _FICLONE, source)
+        except OSError as error:
+            if error.errno not in _NO_CLONES:
+                raise
+            staged.discard()
+            return None
+    return staged
+
+
+def stage_link(path: Path, source: Path, *, run: str) -> Staged:
+    """Stage another name of the file at `source`; it may be a symbolic link, and is not followed.
+
+    Raise Unreadable if there can be none: it is gone, on another disk, or on one without hard
+    links. Raise UserError if the system refuses for another reason.
+    """
+    staged = Staged(path, _temporary(path, run))
+    with _staging(staged):
+        try:
+            os.link(source, staged.temporary, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.ENOENT, *_NO_LINKS}:
+                raise
+            raise Unreadable(f"cannot get another name: {reason_of(error)}") from error
+    return staged
+
+
+def stage_symlink(path: Path, target: str, *, run: str) -> Staged:
+    """Stage a symbolic link. Raise UserError if the system refuses."""
+    staged = Staged(path, _temporary(path, run))
+    with _staging(staged):
+        os.symlink(target, staged.temporary)
     return staged
 
 
@@ -106,15 +171,37 @@ def sync_folder(folder: Path) -> None:
 def move(path: Path, to: Path) -> None:
     """Give the file another name on its disk, durably.
 
-    A kill leaves it under one of the names, or under both: one file with two names. Raise
-    FileExistsError if `to` is taken, UserError if the system refuses.
+    A kill leaves it under one of the names, or under both: one file with two names. That is no
+    obstacle the next time. Raise FileExistsError if `to` is taken by another file, UserError if the
+    system refuses.
     """
     with _writing(to):
-        _link(path, to)
-        _sync(to.parent)
+        if not is_same(path, to):
+            _link(path, to)
+            _sync(to.parent)
         with suppress(FileNotFoundError):  # without links, it was renamed
             os.unlink(path)
         _sync(path.parent)
+
+
+def is_same(path: Path, other: Path) -> bool:
+    """Return whether both names are there, for one file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove the name of a file, if it is still there; it is gone for good once its folder is
+    synced. Raise UserError if the system refuses.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"could not remove {shown(path)}: {reason_of(error)}") from error
 
 
 @contextmanager
@@ -179,6 +266,15 @@ def make_folder(path: Path) -> None:
         raise UserError(f"could not make the folder {shown(path)}: {reason_of(error)}") from error
 
 
+def make_folder_in(root: Path, folder: Path) -> None:
+    """Make the folder, which is below `root`, durably if it is missing. Raise as `make_folder`."""
+    if not folder.is_dir():
+        make_folder(folder)
+        for each in (folder, *folder.parents):
+            if each.is_relative_to(root):
+                sync_folder(each)
+
+
 def check_writable(folder: Path) -> None:
     """Raise UserError, before any work, if no file can be made in the folder."""
     probe = _temporary(folder / "probe")
@@ -192,18 +288,144 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed runs left half-written in the folder at least a day ago."""
-    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+def sweep(folder: Path, run: str = "") -> None:
+    """Remove what killed runs left half-written in the folder at least a day ago.
+
+    With `run`, all that this run has left, at once.
+    """
+    for path in folder.glob(f"{_PREFIX}{run}*{_SUFFIX}"):
         try:
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            # The time of a copy, and of what a link leads to, is that of somebody's photo.
+            if run or time.time() - path.lstat().st_ctime > _ABANDONED_SECONDS:
+                is_folder = stat.S_ISDIR(path.lstat().st_mode)
+                shutil.rmtree(path) if is_folder else path.unlink()
         except OSError:
             continue  # another run swept it, or it is not ours to remove
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+class Journal:
+    """A file of lines in JSON: they are added at its end, and it is never rewritten.
+
+    Open in a `with` block; `make`: if it is missing, it is made; `read_only`: nothing is added.
+    Every method raises UserError if the system refuses.
+    """
+
+    def __init__(self, path: Path, *, make: bool = True, read_only: bool = False) -> None:
+        self.path, self.damaged = path, 0
+        self._flags = _JOURNAL | (os.O_CREAT if make else 0)
+        if read_only:
+            self._flags &= ~(os.O_RDWR | os.O_APPEND)
+        self._writing, self._torn = Lock(), False
+
+    def __enter__(self) -> Self:
+        with self._said("open"):
+            self._file = os.open(self.path, self._flags, 0o666)
+        try:
+            with self._said("read"):
+                if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                    raise UserError(f"{shown(self.path)} is not a regular file; move it away")
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error:
+            with suppress(UserError):  # an earlier error is reported, not this one
+                self._sync_own()
+            self._close()
+            return
+        try:
+            self._sync_own()
+        except UserError:
+            self._close()
+            raise
+        with self._said("write"):
+            os.close(self._file)
+
+    def _sync_own(self) -> None:
+        if self._flags & os.O_RDWR:
+            self.sync()
+
+    def _close(self) -> None:
+        with suppress(OSError):
+            os.close(self._file)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects in it, in their order; afterwards `damaged` lines were passed over.
+
+        To be read to the end before the first line is added.
+        """
+        self.damaged, line = 0, b"\n"
+        for line in self._lines():
+            if line.isspace():  # two runs found the same unfinished line, and both ended it
+                continue
+            try:
+                values = json.loads(line)
+            except (RecursionError, ValueError):
+                values = None
+            if isinstance(values, dict):
+                yield values
+            else:
+                self.damaged += 1
+        self._torn = not line.endswith(b"\n")  # the last run was killed in the middle of a line
+
+    def add(self, *, sync: bool = False, **values: Any) -> None:
+        """Add a line; with `sync`, it is on disk when this returns, and all before it are."""
+        line = json.dumps(values).encode() + b"\n"
+        with self._writing, self._said("write"):
+            left = memoryview(b"\n" + line if self._torn else line)
+            self._torn = True  # until all of it is there
+            while left:
+                left = left[os.write(self._file, left) :]
+            self._torn = False
+        if sync:
+            self.sync()
+
+    def sync(self) -> None:
+        """Return when all lines are on disk."""
+        with self._said("write"):
+            os.fsync(self._file)
+
+    def sync_name(self) -> None:
+        """Return when its name is on disk."""
+        with self._said("write"):
+            _sync(self.path.parent)
+
+    def _lines(self) -> Iterator[bytes]:
+        with self._said("read"), open(os.dup(self._file), "rb") as file:
+            file.seek(0)
+            if file.peek(1)[:1] not in (b"", b"{", b"\n"):
+                raise UserError(f"{shown(self.path)} is not one of ours; move it away")
+            while line := file.readline(_MAX_LINE):
+                yield line
+
+    @contextmanager
+    def _said(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"could not {doing} {shown(self.path)}: {reason_of(error)}") from error
+
+
+def _temporary(path: Path, run: str = "") -> Path:
+    return path.with_name(f"{_PREFIX}{run}{secrets.token_hex(8)}{_SUFFIX}")
+
+
+@contextmanager
+def _staging(staged: Staged) -> Iterator[None]:
+    """Remove what was staged, and turn an OSError into a UserError, if there is an error."""
+    with _writing(staged.path):
+        try:
+            yield
+        except BaseException:
+            staged.discard()
+            raise
 
 
 @contextmanager
@@ -217,23 +439,38 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(f"could not write {shown(path)}: {reason_of(error)}") from error
 
 
-def _write(path: Path, data: Data, mtime_ns: int | None, mode: int = 0o666) -> None:
+@contextmanager
+def _new(path: Path, like: os.stat_result | None, mode: int) -> Iterator[int]:
+    """Make a file, and sync it after the block."""
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
-        for part in (data,) if isinstance(data, bytes) else data:
-            left = memoryview(part)
-            while left:
-                left = left[os.write(handle, left) :]
+        yield handle
+        if like:
+            _make_like(handle, like)
         os.fsync(handle)
     finally:
         os.close(handle)
-    if mtime_ns is not None:
-        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def _make_like(handle: int, like: os.stat_result) -> None:
+    try:
+        os.fchmod(handle, like.st_mode & 0o777)  # what else there is (setuid) is no photo's
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+    os.utime(handle, ns=(like.st_mtime_ns, like.st_mtime_ns))
+
+
+def _write(handle: int, data: Data) -> None:
+    for part in (data,) if isinstance(data, bytes) else data:
+        left = memoryview(part)
+        while left:
+            left = left[os.write(handle, left) :]
 
 
 def _link(temporary: Path, path: Path) -> None:
     try:
-        os.link(temporary, path)
+        os.link(temporary, path, follow_symlinks=False)
     except FileExistsError:
         raise
     except OSError as error:

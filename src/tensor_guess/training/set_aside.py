@@ -6,25 +6,23 @@
 A kill at any moment leaves each picture whole, where it was or where the journal says.
 """
 
-import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tensor_guess.config import JOURNAL, SET_ASIDE
-from tensor_guess.errors import Unreadable, UserError, reason_of, shown
+from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import reading
-from tensor_guess.system.durable import make_folder, move, sync_folder
+from tensor_guess.system.durable import Journal, is_same, make_folder_in, move
 from tensor_guess.system.reading import real
 
-_MAX_BYTES = 2_000_000_000  # of a journal: millions of moves
 _MAX_FILE = 1 << 42
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,9 @@ def set_aside(tf_files: Path, spares: Iterable[Spare]) -> Done:
     One that has changed, or may not be moved, is left. Raise UserError if the system refuses.
     """
     root, moved, left = real(tf_files), 0, []
-    with _Journal(root) as journal:
-        journal.add(fix=secrets.token_hex(8))
+    with _journal(root) as journal:
+        _open_runs(journal)
+        journal.add(sync=True, fix=secrets.token_hex(8))
         for spare in spares:
             try:
                 to = _set_aside(root, spare, journal)
@@ -93,8 +92,8 @@ def bring_back(tf_files: Path) -> Done:
     root, moved, left = real(tf_files), 0, []
     if not os.path.lexists(root / JOURNAL):
         raise UserError(f"nothing was set aside in {shown(tf_files)}: there is no {JOURNAL}")
-    with _Journal(root) as journal:
-        runs = journal.open_runs()
+    with _journal(root) as journal:
+        runs = _open_runs(journal)
         if not runs:
             raise UserError(f"nothing is set aside in {shown(tf_files)} any more")
         for each in reversed(runs[-1]):
@@ -102,11 +101,11 @@ def bring_back(tf_files: Path) -> Done:
                 moved += _bring_back(root, each)
             except Unreadable as error:
                 left.append(LeftOut(root / each.to, str(error)))
-            journal.add(back=os.fspath(each.to))
+            journal.add(sync=True, back=os.fspath(each.to))
         return Done(moved, tuple(left), sum(map(len, runs[:-1])))
 
 
-def _set_aside(root: Path, spare: Spare, journal: "_Journal") -> int:
+def _set_aside(root: Path, spare: Spare, journal: Journal) -> int:
     if not can_move(spare.path, root):
         raise Unreadable("is a link, or outside of the folder")
     digest = reading.sha256(spare.path, _MAX_FILE, follow=False)
@@ -115,13 +114,14 @@ def _set_aside(root: Path, spare: Spare, journal: "_Journal") -> int:
     to = root / SET_ASIDE / spare.place
     if real(to.parent) != to.parent:
         raise UserError(f"{shown(to.parent)} leads elsewhere; remove the link in it")
-    _make_folder(root, to.parent)
+    make_folder_in(root, to.parent)
     number = 1
     # A killed run may have given it the name already.
-    while os.path.lexists(to) and not _is_same(spare.path, to):
+    while os.path.lexists(to) and not is_same(spare.path, to):
         number += 1
         to = to.with_name(f"{spare.place.stem}-{number}{spare.place.suffix}")
     journal.add(
+        sync=True,
         **{"from": os.fspath(real(spare.path).relative_to(root))},
         to=os.fspath(to.relative_to(root)),
         sha256=digest.hex(),
@@ -136,7 +136,7 @@ def _bring_back(root: Path, moved: _Moved) -> int:
     path, aside = root / moved.path, root / moved.to
     if reading.leaves(path.parent, root) or reading.leaves(aside.parent, root):
         raise Unreadable(f"stays there: {shown(path.parent)} {reading.LEAVES}")
-    if _digest(path) == moved.sha256 and (_is_same(path, aside) or not os.path.lexists(aside)):
+    if _digest(path) == moved.sha256 and (is_same(path, aside) or not os.path.lexists(aside)):
         if os.path.lexists(aside):
             _move(aside, path)
         return 0
@@ -146,41 +146,23 @@ def _bring_back(root: Path, moved: _Moved) -> int:
         raise Unreadable("was changed since; it stays there")
     if os.path.lexists(path):
         raise Unreadable(f"stays there: there is another {shown(path)} now")
-    _make_folder(root, path.parent)
+    make_folder_in(root, path.parent)
     _move(aside, path)
     return 1
 
 
-def _make_folder(root: Path, folder: Path) -> None:
-    """Make the folder, which is below `root`, durably if it is missing."""
-    if not folder.is_dir():
-        make_folder(folder)
-        for each in (folder, *folder.parents):
-            if each.is_relative_to(root):
-                sync_folder(each)
-
-
 def _move(path: Path, to: Path) -> None:
-    """Move the file; if it has both names already, take away the first."""
-    if not _is_same(path, to):
-        try:
-            move(path, to)
-        except FileExistsError as error:
-            raise Unreadable(f"stays there: {shown(to)} has just appeared") from error
-        return
     try:
-        os.unlink(path)
-    except OSError as error:
-        raise UserError(f"could not move {shown(path)}: {reason_of(error)}") from error
-    sync_folder(path.parent)
+        move(path, to)
+    except FileExistsError as error:
+        raise Unreadable(f"stays there: {shown(to)} has just appeared") from error
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    """Return whether both names are there, for one file, as a killed move leaves it."""
-    try:
-        return os.path.samestat(os.lstat(path), os.lstat(other))
-    except OSError:
-        return False
+@contextmanager
+def _journal(root: Path) -> Iterator[Journal]:
+    with Journal(root / JOURNAL) as journal:
+        journal.sync_name()
+        yield journal
 
 
 def _digest(path: Path) -> str | None:
@@ -190,85 +172,32 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-class _Journal:
-    """The journal of a classifier's folder, open for one run."""
-
-    def __init__(self, root: Path) -> None:
-        self._root, self._path = root, root / JOURNAL
-        self._torn = False
-
-    def __enter__(self) -> "_Journal":
-        with self._said("open"):
-            self._file = os.open(self._path, _FLAGS, 0o666)
+def _open_runs(journal: Journal) -> list[list[_Moved]]:
+    """Return the moves of each run that are not undone, runs and moves in their order."""
+    runs: list[list[_Moved]] = []
+    for values in journal.lines():
         try:
-            self._lines = self._read()
-            sync_folder(self._root)
-        except BaseException:
-            os.close(self._file)
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._said("write"):
-            os.close(self._file)
-
-    def add(self, **values: str) -> None:
-        """Write a line; it is on disk when this returns. Raise UserError if that fails."""
-        line = json.dumps(values).encode() + b"\n"
-        with self._said("write"):
-            left = memoryview(b"\n" + line if self._torn else line)
-            self._torn = True  # until all of it is there
-            while left:
-                left = left[os.write(self._file, left) :]
-            self._torn = False
-            os.fsync(self._file)
-
-    def open_runs(self) -> list[list[_Moved]]:
-        """Return the moves of each run that are not undone, runs and moves in their order."""
-        runs: list[list[_Moved]] = []
-        for values in self._lines:
-            if "fix" in values:
-                runs.append([])
-            elif "back" in values:
-                back = Path(values["back"])
-                for run in reversed(runs):
-                    if any(each.to == back for each in run):
-                        run[:] = [each for each in run if each.to != back]
-                        break
-            elif runs:
-                runs[-1].append(_moved(values))
-        return [run for run in runs if run]
-
-    def _read(self) -> Sequence[dict[str, str]]:
-        try:
-            data = reading.read(self._path, _MAX_BYTES, follow=False)
-        except Unreadable as error:
-            raise UserError(f"could not read {shown(self._path)}: {error}") from error
-        self._torn = bool(data) and not data.endswith(b"\n")
-        lines = []
-        for line in data.split(b"\n"):
-            try:
-                values = json.loads(line) if line else {}
-                _check(values)
-            except (RecursionError, TypeError, ValueError):
-                continue  # a run was killed in the middle of a line, before its move
-            if values:
-                lines.append(values)
-        return lines
-
-    @contextmanager
-    def _said(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"could not {doing} {shown(self._path)}: {reason_of(error)}") from error
+            _check(values)
+        except (TypeError, ValueError):
+            continue
+        if "fix" in values:
+            runs.append([])
+        elif "back" in values:
+            back = Path(values["back"])
+            for run in reversed(runs):
+                if any(each.to == back for each in run):
+                    run[:] = [each for each in run if each.to != back]
+                    break
+        elif runs:
+            runs[-1].append(_moved(values))
+    return [run for run in runs if run]
 
 
-def _check(values: object) -> None:
+def _check(values: dict[str, Any]) -> None:
     """Raise TypeError or ValueError if no run of ours writes such a line."""
-    if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):
+    if not all(isinstance(each, str) for each in values.values()):
         raise TypeError
-    if values and not values.keys() & {"fix", "back"}:
+    if not values.keys() & {"fix", "back"}:
         _moved(values)
 
 

@@ -14,10 +14,12 @@ from made.steps import die_at, ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
 from tensor_guess.images.encoded import Picture
-from tensor_guess.sorting.copies import Copies
+from tensor_guess.sorting.apply import Applying
 from tensor_guess.sorting.manifest import Manifest
+from tensor_guess.sorting.plan import Place
 
 SCORES = {"elsa": 1.0, "darth vader": 0.0}
+ELSA, PLACE = ("elsa", False), Place("", "elsa-1.00000", ".jpg")
 
 
 def pictures(numbers: Iterable[int]) -> list[Picture]:
@@ -31,11 +33,14 @@ def pictures(numbers: Iterable[int]) -> list[Picture]:
 
 def copy(destination: Path, of: list[Picture]) -> int:
     """How many are copied by one run; those that the manifest knows are left."""
-    with Manifest(destination, Path("/photos"), "digest") as manifest, Copies(manifest) as copies:
+    with (
+        Manifest(destination, Path("/photos"), "digest") as manifest,
+        Applying(manifest) as applying,
+    ):
         for number, picture in enumerate(of):
             if picture.key.hex() not in manifest.known:
-                copies.add(Path(f"/photos/{number}.jpg"), picture, "elsa", SCORES)
-    return copies.count
+                applying.add(Path(f"/photos/{number}.jpg"), picture, ELSA, PLACE, SCORES)
+    return applying.counts[ELSA]
 
 
 def copied(destination: Path) -> dict[str, bytes]:
@@ -78,9 +83,9 @@ def test_a_copy_without_its_line_is_taken_for_what_it_is(tmp_path: Path) -> None
 
 def test_a_name_that_another_run_takes_meanwhile_is_passed_over(tmp_path: Path) -> None:
     one, other = pictures([1, 2])
-    with Manifest(tmp_path, Path("/photos"), "a") as manifest, Copies(manifest) as copies:
+    with Manifest(tmp_path, Path("/photos"), "a") as manifest, Applying(manifest) as applying:
+        applying.add(Path("/photos/1.jpg"), one, ELSA, PLACE, SCORES)
         assert copy(tmp_path, [other]) == 1
-        copies.add(Path("/photos/1.jpg"), one, "elsa", SCORES)
     assert set(copied(tmp_path).values()) == {one.data, other.data}
     assert sorted(told(tmp_path)) == ["elsa-1.00000-2.jpg", "elsa-1.00000.jpg"]
 

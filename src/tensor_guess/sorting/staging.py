@@ -1,0 +1,121 @@
+"""A picture on its way to its place: staged beside it, and checked to be the one that was meant."""
+
+import os
+from pathlib import Path
+
+from tensor_guess.config import COPY, LINK, SYMLINK
+from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.images import encoded
+from tensor_guess.images.encoded import Picture
+from tensor_guess.sorting.manifest import Entry
+from tensor_guess.system import reading
+from tensor_guess.system.durable import (
+    Staged,
+    is_same,
+    remove,
+    stage,
+    stage_clone,
+    stage_link,
+    stage_symlink,
+)
+
+_MOST = 1 << 42  # bytes of a file
+CHANGED = "was changed while it was looked at"
+
+
+class Staging:
+    """What one run stages; `run` is in the temporary names."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._can_clone = True
+
+    def stage(self, entry: Entry, source: Path, path: Path, picture: Picture) -> Staged:
+        """Stage what the entry says for `path`, from `source`: exactly the bytes of `picture`.
+
+        Raise Unreadable if these are not its bytes any more, or if it can have no such name; and
+        UserError if the system refuses.
+        """
+        if entry.way == SYMLINK:
+            return stage_symlink(path, entry.links_to, run=self._run)
+        if entry.way == COPY:
+            return self._copied(source, path, picture)
+        if entry.way == LINK:
+            return self._linked(source, path, picture.key)
+        return self._moved(source, path, picture)
+
+    def another(self, source: Path, path: Path, sha256: str) -> Staged:
+        """Stage another name of the file; a copy of it, if it can have none there.
+
+        Raise Unreadable if its bytes do not have this SHA-256 (any more).
+        """
+        picture = Picture(b"", "", bytes.fromhex(sha256), os.lstat(source))
+        return self._moved(source, path, picture)
+
+    def _moved(self, source: Path, path: Path, picture: Picture) -> Staged:
+        try:
+            staged = stage_link(path, source, run=self._run)
+        except Unreadable:
+            staged = self._copied(source, path, picture)
+        return self._checked(staged, picture.key)
+
+    def _linked(self, source: Path, path: Path, key: bytes) -> Staged:
+        return self._checked(stage_link(path, source, run=self._run), key)
+
+    def _copied(self, source: Path, path: Path, picture: Picture) -> Staged:
+        """Stage a copy that shares the blocks of the source, if the file system can do that."""
+        if self._can_clone and (cloned := self._cloned(source, path, picture)):
+            if _has(cloned.temporary, picture.key):
+                return cloned
+            cloned.discard()  # it has changed since; the bytes that were looked at are copied
+        data = picture.data or encoded.again(source, picture)
+        return stage(path, data, like=picture.status, run=self._run)
+
+    def _cloned(self, source: Path, path: Path, picture: Picture) -> Staged | None:
+        try:
+            with reading.opened(source) as file:
+                found = stage_clone(path, file.fileno(), like=picture.status, run=self._run)
+        except Unreadable:
+            return None
+        self._can_clone = found is not None
+        return found
+
+    def _checked(self, staged: Staged, key: bytes) -> Staged:
+        if not _has(staged.temporary, key):
+            staged.discard()
+            raise Unreadable(CHANGED)
+        return staged
+
+
+def take_away(source: Path, path: Path, sha256: str) -> None:
+    """Remove the first name of a file that has been moved to `path`.
+
+    Raise Unreadable if it is another file by now, or if it cannot be removed.
+    """
+    if not os.path.lexists(source):
+        return
+    if is_same(source, path):
+        if os.lstat(path).st_nlink < 2:  # two paths to one name
+            raise Unreadable(f"is {shown(path)} itself; it stays there")
+    elif not (_is(source, sha256) and _is(path, sha256)):
+        raise Unreadable(f"{CHANGED}; it stays there")
+    try:
+        remove(source)
+    except UserError as error:
+        raise Unreadable(f"is also in {shown(path)}: {error}") from error
+
+
+def digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file, which is no link, in hexadecimal; None if it has none."""
+    try:
+        return reading.sha256(path, _MOST, follow=False).hex()
+    except Unreadable:
+        return None
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return digest(path) == sha256
+
+
+def _has(path: Path, key: bytes) -> bool:
+    return digest(path) == key.hex()

@@ -15,8 +15,8 @@
 #   file        a file that is written, or a folder that does not exist yet
 #   backbone    the name of a backbone; no path
 #   offline     no path: the option itself, which forbids every download
-#   moves       no path: the option itself, with which pictures are moved
-#   plans       no path: the option itself, with which nothing is written
+#   moves       no path: the option itself, with which pictures are moved or linked
+#   unsorted    a folder that is read; with one that `moves`, pictures leave it for the next one
 #   source      a folder or a video, which is read, or a camera
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
@@ -114,8 +114,11 @@ guess
   --num-top-predictions value
   --top value
 classify-dir
-  SRC read
+  SRC unsorted
   DEST folder
+  --move moves
+  --link moves
+  --symlink flag
   --layout value
   --keep-tree flag
   --dry-run plans

@@ -24,7 +24,7 @@ CAMERA='' CAMERA_GROUP=''
 # Fill PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
 plan() {
-  local i pictures=''
+  local i pictures='' unsorted=''
   PASSED=("$@")
   # A command line that the program will refuse or answer with help needs nothing of the host.
   parse "$@" || return 0
@@ -61,6 +61,12 @@ plan() {
       ;;
     folder)
       if has plans; then plan_read "${TYPED}"; else plan_folder "${TYPED}"; fi
+      [[ -z ${unsorted} ]] || plan_together "${unsorted}" "${TYPED}" ||
+        fail "with --move and --link, a container must see SRC and DEST in one folder, and the nearest that has both, $(printable "${COMMON}"), is or contains a system folder; set TENSOR_GUESS_LAUNCHER=local" 2
+      ;;
+    unsorted)
+      plan_read "${TYPED}"
+      if has moves && ! has plans; then unsorted=${TYPED}; fi
       ;;
     source) plan_source "${TYPED}" ;;
     file)
@@ -209,6 +215,30 @@ plan_folder() {
   [[ ${PLAIN} == "${REAL}" ]] || TYPED=${REAL}
   add_mount rw "${REAL}"
 }
+
+# Mount the nearest folder that has both, to be written to: between two mounts, no file can be moved
+# and none can get another name. Fail if it is, or contains, a system folder.
+# Usage: plan_together FOLDER OTHER
+plan_together() {
+  local one i
+  absolute "$1"
+  place "${ABSOLUTE}"
+  one=${REAL%/}/
+  absolute "$2"
+  place "${ABSOLUTE}"
+  COMMON=${REAL%/}
+  while [[ ${one} != "${COMMON}"/* ]]; do COMMON=${COMMON%/*}; done
+  COMMON=${COMMON:-/}
+  ! is_system "${COMMON}" || return 1
+  add_mount rw "${COMMON}"
+  # Mounts that have one of them would come between.
+  for ((i = 0; i < ${#TARGETS[@]}; i++)); do
+    if [[ ${TARGETS[i]} == "${COMMON%/}"/* && (${one} == "${TARGETS[i]}"/* || ${REAL}/ == "${TARGETS[i]}"/*) ]]; then
+      MODES[i]=rw
+    fi
+  done
+}
+COMMON=''
 
 # Mount the folder of a file that is written, since it is first written under a temporary name.
 # Usage: plan_file PATH

@@ -139,3 +139,21 @@ def test_a_csv_has_a_line_for_each_picture_in_dest(
     assert left_out["left_out"].startswith("is no picture")
     again = call("classify-dir", trained, source, out, "--csv", tmp_path / "x.csv")
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("classify-dir", "{tf}", "{in}", "{out}", "--move", "--link"), 2, "do not go together"),
+        (("classify-dir", "{tf}", "{in}", "{out}", "--symlink", "--move"), 2, "do not go together"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    call: Run, trained: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    places = {"{tf}": trained, "{in}": tmp_path / "in", "{out}": tmp_path / "out"}
+    (tmp_path / "in").mkdir()
+    done = call(*(places.get(each, each) for each in arguments))
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["in"]

@@ -12,7 +12,8 @@ from tensor_guess.commands.main import cli
 
 # `handle` may be a path.
 PATH_KINDS = {
-    "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source"
+    "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
+    "unsorted",
 }  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from made.launcher import AS_ROOT, Launcher, classifier
+from made.launcher import AS_ROOT, Done, Launcher, classifier
 
 
 def test_training_writes_to_its_folder_only_and_reads_the_pictures(docker: Launcher) -> None:
@@ -39,10 +40,78 @@ def test_a_dry_run_writes_nowhere_and_makes_nothing(docker: Launcher, there: boo
     if there:
         (docker.here / "dest").mkdir()
     done = docker("tf", "src", "dest", "--dry_run", script="classify_dir.sh")
-    inside = {path: mode for path, mode in done.mounts.items() if "home" not in path}
     names = ("tf", "src", "dest")[: 3 if there else 2]
-    assert inside == {f"{docker.here}/{name}": "ro" for name in names}
+    assert inside(done) == {f"{docker.here}/{name}": "ro" for name in names}
     assert (docker.here / "dest").exists() == there
+
+
+def inside(done: Done) -> dict[str, str]:
+    return {path: mode for path, mode in done.mounts.items() if "/home/" not in path}
+
+
+@pytest.mark.parametrize("option", ["--move", "--link"])
+def test_moving_and_linking_mount_the_nearest_common_folder_once(
+    docker: Launcher, option: str
+) -> None:
+    for name in ("a/photos/2017", "tf"):
+        (docker.here / name).mkdir(parents=True)
+    classifier(docker.here / "tf")
+    done = docker("tf", "a/photos/2017", "a/sorted/new", option, script="classify_dir.sh")
+    assert inside(done) == {f"{docker.here}/tf": "ro", f"{docker.here}/a": "rw"}
+    assert (docker.here / "a/sorted/new").is_dir()
+    assert done.options("--network") == ["none"]
+    assert done.passed == ["classify-dir", "tf", "a/photos/2017", "a/sorted/new", option]
+
+
+@pytest.mark.parametrize(
+    ("tf", "source", "dest", "mounts"),
+    [
+        ("a/tf", "a/in", "a/out", {"a": "rw", "a/tf": "ro"}),
+        ("a", "a/in", "a/out", {"a": "rw"}),
+        ("a/tf", "a/tf/in", "a/out", {"a": "rw"}),
+        ("tf", "a/out/in", "a/out", {"tf": "ro", "a/out": "rw"}),
+        ("tf", "link", "a/out", {"tf": "ro", "a": "rw"}),
+    ],
+)
+def test_no_mount_comes_between_the_two_folders(
+    docker: Launcher, tf: str, source: str, dest: str, mounts: dict[str, str]
+) -> None:
+    (docker.here / "a/real").mkdir(parents=True)
+    (docker.here / "link").symlink_to("a/real")
+    (docker.here / source).mkdir(parents=True, exist_ok=True)
+    classifier(docker.here / tf)
+    done = docker(tf, source, dest, "--move", script="classify_dir.sh")
+    assert inside(done) == {f"{docker.here}/{name}": mode for name, mode in mounts.items()}
+
+
+@pytest.mark.parametrize("option", ["--symlink", "--keep-tree"])
+def test_without_moving_and_linking_pictures_are_only_read(docker: Launcher, option: str) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    done = docker("tf", "src", "out", option, script="classify_dir.sh")
+    assert (done.mounts[f"{docker.here}/src"], done.mounts[f"{docker.here}/out"]) == ("ro", "rw")
+
+
+@pytest.mark.parametrize("option", ["--move", "--link"])
+def test_folders_with_only_the_root_in_common_are_for_the_local_launcher(
+    docker: Launcher, option: str
+) -> None:
+    classifier(docker.here / "tf")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as source:
+        done = docker("tf", source, "out", option, script="classify_dir.sh")
+    assert done.code == 2
+    assert "the nearest that has both, /, is or contains a system folder" in done.err
+    assert "TENSOR_GUESS_LAUNCHER=local" in done.err
+    assert not [call for call in done.calls if call[1] == "run"]
+    assert not (docker.here / "out").exists()
+
+
+def test_a_dry_run_of_a_move_only_reads(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    for name in ("src", "out"):
+        (docker.here / name).mkdir()
+    done = docker("tf", "src", "out", "--move", "--dry-run", script="classify_dir.sh")
+    assert inside(done) == {f"{docker.here}/{name}": "ro" for name in ("tf", "src", "out")}
 
 
 def test_a_csv_is_written_to_its_folder(docker: Launcher) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -414,3 +415,51 @@ def test_any_name_of_a_photo_is_kept_in_folders(trained: Path, tmp_path: Path) -
     assert done.sorted == len(HOSTILE_NAMES)
     names = {os.fsencode(Path(line["copied_to"]).name) for line in _copied(out)}
     assert names == set(HOSTILE_NAMES)
+
+
+@pytest.mark.parametrize("way", ["move", "link"])
+def test_links_in_src_are_neither_moved_nor_linked(trained: Path, tmp_path: Path, way: str) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    shutil.copy(PHOTOS / "photo01.jpg", source / "b.jpg")
+    (source / "a.jpg").symlink_to("b.jpg")
+    done = sort(trained, source, tmp_path / "sorted", way=Way(way))
+    reasons = [(each.path.name, each.reason[:9]) for each in done.left_out]
+    assert (done.sorted, reasons) == (1, [("a.jpg", "is a link")])
+    assert (source / "a.jpg").is_symlink()
+
+
+def test_a_picture_that_is_in_dest_already_stays_in_src(trained: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    source.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(PHOTOS / "photo01.jpg", source / name)
+    done = sort(trained, source, out, way=Way("move"))
+    assert (done.sorted, done.known) == (1, 1)
+    assert [path.name for path in source.iterdir()] == ["b.jpg"]
+    assert sort(trained, source, out, way=Way("move")).known == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_move_out_of_a_folder_that_is_read_only_is_refused(trained: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "photos"))
+    source.chmod(0o555)
+    with pytest.raises(UserError, match=r"cannot write to .*photos"):
+        sort(trained, source, tmp_path / "sorted", way=Way("move"))
+    assert len(list(source.iterdir())) == 12
+    source.chmod(0o755)
+
+
+def test_hard_links_to_another_disk_are_refused_before_the_work(
+    trained: Path, tmp_path: Path
+) -> None:
+    try:
+        folder = tempfile.TemporaryDirectory(dir="/dev/shm")
+    except OSError:
+        pytest.skip("there is no /dev/shm")
+    with folder as place:
+        if os.stat(place).st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is only one disk")
+        with pytest.raises(WrongUsage, match="are on different disks, and --link needs one"):
+            sort(trained, PHOTOS, Path(place, "new/out"), way=Way("link"))
+        assert not list(Path(place).iterdir())

@@ -18,7 +18,7 @@ from tensor_guess.commands.options import (
     face_option,
     min_score_option,
 )
-from tensor_guess.config import COPY, LAYOUTS, REVIEW
+from tensor_guess.config import COPY, LAYOUTS, LINK, MOVE, REVIEW, SYMLINK
 from tensor_guess.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tensor_guess.sorting.manifest import Entry
     from tensor_guess.sorting.sort import Sorted
 
-_DONE = {COPY: "copied to"}
+_DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "linked in"}
 
 
 @click.command("classify-dir", cls=Command)
@@ -39,6 +39,9 @@ _DONE = {COPY: "copied to"}
     default=LAYOUTS[0],
     help="DEST/<category>-<score>.<ext>, or DEST/<category>/<original name>.  [default: flat]",
 )
+@click.option("--move", is_flag=True, help="Move the pictures out of SRC instead of copying them.")
+@click.option("--link", is_flag=True, help="Make hard links: no second copy on the same disk.")
+@click.option("--symlink", is_flag=True, help="Make symbolic links to the pictures in SRC.")
 @click.option("--keep-tree", is_flag=True, help="Make the folders below SRC in DEST too.")
 @min_score_option
 @besides_options
@@ -50,6 +53,9 @@ def classify_dir(
     src: Path,
     dest: Path,
     layout: str,
+    move: bool,
+    link: bool,
+    symlink: bool,
     keep_tree: bool,
     precision: str | None,
     min_scores: tuple[Any, ...],
@@ -63,6 +69,7 @@ def classify_dir(
 ) -> int:
     """Sort copies of all pictures in SRC into DEST.
 
+    With --move, --link or --symlink, there are no copies.
     Each copy is named <category>-<score>.<ext>; with --layout folders, <category>/<original name>.
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
@@ -70,6 +77,10 @@ def classify_dir(
     (also another program's), or the word imagenet.
     """
     which = classifier(**named)
+    ways = [way for way, wanted in ((MOVE, move), (LINK, link), (SYMLINK, symlink)) if wanted]
+    if len(ways) > 1:
+        raise click.UsageError("--move, --link and --symlink do not go together")
+    (way,) = ways or [COPY]
     if dry_run and csv_file:
         raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
     from tensor_guess.sorting import sort as sorting
@@ -87,12 +98,12 @@ def classify_dir(
         min_scores,
         asked(unknown, both),
         faces=face,
-        way=Way(COPY, layout, keep_tree),
+        way=Way(way, layout, keep_tree),
         show=_show(src, dest, as_json) if dry_run else None,
     )
     if csv_file:
         publish(csv_file, rows(dest, done.run), replace=False)
-    verb = f"would be {_DONE[COPY]}" if dry_run else _DONE[COPY]
+    verb = f"would be {_DONE[way]}" if dry_run else _DONE[way]
     if as_json:
         click.echo(json.dumps(_object(done)))
     else:

@@ -52,13 +52,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Run:
-    """A run begins, or goes on after it was killed."""
+    """A run begins, or goes on after it was killed. `tells_end`: whether it will tell its end."""
 
     run: str
     classifier: str
     source: str
     destination: str
     way: Way
+    tells_end: bool = True
 
     def source_from(self, destination: Path) -> Path:
         """Return SRC, if it and `destination` were moved together since."""
@@ -252,7 +253,8 @@ class Manifest:
         for event in read(self._journal):
             match event:
                 case Run(run=run):
-                    open_[run] = event
+                    if event.tells_end:
+                        open_[run] = event
                     moved[run] = moving and event.has(self.source, self.destination)
                 case Ended(run=run):
                     open_.pop(run, None)
@@ -310,9 +312,8 @@ def _run(values: dict[str, Any]) -> Run:
     way, layout = values.get("way", COPY), values.get("layout", FLAT)
     if way not in WAYS or layout not in LAYOUTS or not all(map(os.path.isabs, texts[2:])):
         raise ValueError
-    return Run(
-        texts[0], texts[1], texts[2], texts[3], Way(way, layout, bool(values.get("keep_tree")))
-    )
+    how = Way(way, layout, bool(values.get("keep_tree")))
+    return Run(texts[0], texts[1], texts[2], texts[3], how, "way" in values)
 
 
 def _entry(values: dict[str, Any]) -> Entry:

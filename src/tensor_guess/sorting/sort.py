@@ -93,9 +93,10 @@ def sort(
     ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
     if not show:
+        if way.way == MOVE:
+            check_writable(source)
         make_folder(destination)
-        for folder in (destination, *([source] if way.way == MOVE else [])):
-            check_writable(folder)
+        check_writable(destination)
     network, places = ready.network(), Places(way, ready.record.categories)
     done = Sorted()
     with Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest:

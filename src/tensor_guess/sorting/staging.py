@@ -105,10 +105,15 @@ def take_away(source: Path, path: Path, sha256: str) -> None:
         raise Unreadable(f"is also in {shown(path)}: {error}") from error
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, which is no link, in hexadecimal; raise Unreadable."""
+    return reading.sha256(path, _MOST, follow=False).hex()
+
+
 def digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file, which is no link, in hexadecimal; None if it has none."""
+    """Return the same, or None if it cannot be read."""
     try:
-        return reading.sha256(path, _MOST, follow=False).hex()
+        return sha256_of(path)
     except Unreadable:
         return None
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from made.graphs import LABELS as OLD
 from made.graphs import head_for, record_for
+from made.sorting import tree
 from made.steps import (
     alone,
     bad_at,
@@ -157,7 +158,7 @@ def warm_up() -> None:
     """Import what the jobs do, so that each fork has it. No network is computed here."""
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # as src/__main__.py
     for module in ("commands.main", "guessing.guess", "sorting.sort", "sharing.export",
-                   "sharing.share", "sharing.to_openvino",
+                   "sharing.share", "sharing.to_openvino", "sorting.undo",
                    "training.train"):  # fmt: skip
         import_module(f"tensor_guess.{module}")
     template()
@@ -242,6 +243,51 @@ def spoils_nothing(job: Job, folder: Path, how: str) -> None:
             code, again = program(work, *job.command)
             assert code == 0, said + again
         assert job.result(work) == wanted, said
+
+
+MOVE = ("classify-dir", "tf", "in", "made", "--move", "--layout", "folders")
+UNDO = ("undo", "made", "in")
+
+
+def moves_lose_nothing(folder: Path, command: tuple[str, ...], stride: int) -> None:
+    """Kill a move, or its undoing, at each `stride`th step: then go on, and take all back."""
+    warm_up()
+    start, work = folder / "start", folder / "work"
+    shutil.copytree(folder / "unsorted", start / "in")
+    first = tree(start / "in"), tree(start / "made")
+    shutil.copytree(start, work)
+    assert program(work, *MOVE)[0] == 0
+    moved = tree(work / "in"), tree(work / "made")
+    assert len(moved[1]) - len(first[1]) > len(first[0])
+    assert not moved[0]
+    if command == UNDO:
+        shutil.rmtree(start)
+        work.rename(start)
+    for nth in count(1, stride):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(start, work)
+        code, said = program(work, *command, first=partial(die_at, nth))
+        came_through = not reached()
+        assert code == (0 if came_through else -SIGKILL), said
+        if command == MOVE:
+            code, said = program(work, *MOVE)
+            assert (code, tree(work / "in"), tree(work / "made")) == (0, *moved), said
+        while code != 1:
+            code, said = program(work, *UNDO)
+            assert code == 0 or "is undone already" in said, said
+        assert (tree(work / "in"), tree(work / "made")) == first
+        if came_through:
+            assert nth > 15
+            return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("command", [MOVE, UNDO], ids=["move", "undo"])
+def test_moves_killed_at_any_step_go_on_and_are_undone(
+    folder: Path, command: tuple[str, ...], stride: int
+) -> None:
+    alone(moves_lose_nothing, folder, command, stride)
 
 
 @pytest.fixture

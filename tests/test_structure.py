@@ -24,6 +24,7 @@ JOBS = {
     "explaining.explain",
     "guessing.guess",
     "sorting.sort",
+    "sorting.undo",
     "guessing.inspect",
     "explaining.study",
     "sharing.export",

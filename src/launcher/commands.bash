@@ -17,6 +17,9 @@
 #   offline     no path: the option itself, which forbids every download
 #   moves       no path: the option itself, with which pictures are moved or linked
 #   unsorted    a folder that is read; with one that `moves`, pictures leave it for the next one
+#   taken       a folder that is written to, and is there
+#   origin      a folder that pictures of the one before may go back to
+#   plans       no path: the option itself, with which nothing is written
 #   source      a folder or a video, which is read, or a camera
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
@@ -123,6 +126,10 @@ classify-dir
   --keep-tree flag
   --dry-run plans
   --csv file
+undo
+  DEST taken
+  SRC origin
+  --run value
 evaluate
   LABELLED_FOLDER pictures
   --csv file

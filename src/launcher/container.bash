@@ -113,7 +113,7 @@ confine() {
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
-  doctor) RUN+=(--network none) ;;
+  doctor | undo) RUN+=(--network none) ;;
   esac
   [[ -z ${CAMERA} ]] || RUN+=(--device "${CAMERA}")
   # In rootless Docker, root is this user.

@@ -68,6 +68,15 @@ plan() {
       plan_read "${TYPED}"
       if has moves && ! has plans; then unsorted=${TYPED}; fi
       ;;
+    taken)
+      plan_taken "${TYPED}"
+      unsorted=${TYPED}
+      ;;
+    origin)
+      plan_taken "${TYPED}"
+      # On two mounts, what was moved is copied back.
+      plan_together "${unsorted}" "${TYPED}" || true
+      ;;
     source) plan_source "${TYPED}" ;;
     file)
       plan_file "${TYPED}"
@@ -213,6 +222,15 @@ plan_folder() {
   fi
   place "${ABSOLUTE}"
   [[ ${PLAIN} == "${REAL}" ]] || TYPED=${REAL}
+  add_mount rw "${REAL}"
+}
+
+# Mount a folder that is there and is written to.
+# Usage: plan_taken PATH
+plan_taken() {
+  plan_read "$1"
+  [[ -d ${ABSOLUTE} ]] || return 0
+  place "${ABSOLUTE}"
   add_mount rw "${REAL}"
 }
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from made.place import ROOT, Run
+from made.sorting import tree
 from tensor_guess.commands.sort import classify_dir
 from tensor_guess.images.files import LeftOut
 from tensor_guess.sorting import sort as sorting
@@ -141,11 +143,43 @@ def test_a_csv_has_a_line_for_each_picture_in_dest(
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["copy", "move", "link", "symlink"])
+def test_sorted_and_undone_by_the_program(
+    run: Run, call: Run, trained: Path, tmp_path: Path, way: str
+) -> None:
+    source, out = Path(shutil.copytree(PHOTOS, tmp_path / "in")), tmp_path / "out"
+    before = tree(source)
+    options = ["--layout", "folders", *([f"--{way}"] if way != "copy" else [])]
+    done = call("classify-dir", trained, source, out, *options)
+    assert done.returncode == 0, done.stderr
+    verb = {"copy": "copied to", "move": "moved to", "link": "hard-linked in"}.get(way, "linked in")
+    assert done.stdout.startswith(f"12 {verb} {out}\n")
+    assert (tree(source) == {}) if way == "move" else (tree(source) == before)
+    for link in out.rglob("*.*g") if way == "symlink" else ():
+        assert link.resolve().parent == source
+    again = call("classify-dir", trained, source, out, *options)
+    assert again.stdout.startswith(f"0 {verb} {out}")
+    (tmp_path / "out/dark_knight/photo01.jpg").unlink()
+    undone = run("undo", out, source)
+    assert undone.returncode == 3
+    assert undone.stdout.startswith(f"11 taken back from {out} (run ")
+    assert "photo01.jpg is gone: it was moved or deleted since\n" in undone.stderr
+    assert {path.name for path in out.iterdir()} == {"manifest.jsonl"}
+    if way == "move":
+        assert before.pop("photo01.jpg")
+    assert tree(source) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("classify-dir", "{tf}", "{in}", "{out}", "--move", "--link"), 2, "do not go together"),
         (("classify-dir", "{tf}", "{in}", "{out}", "--symlink", "--move"), 2, "do not go together"),
+        (("undo",), 2, "Missing argument 'DEST'"),
+        (("undo", "{out}"), 2, "there is no folder"),
+        (("undo", "{in}"), 1, "nothing was sorted into"),
+        (("undo", "{in}", "{in}", "{in}"), 2, "unexpected extra argument"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(

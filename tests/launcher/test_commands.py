@@ -13,7 +13,7 @@ from tensor_guess.commands.main import cli
 # `handle` may be a path.
 PATH_KINDS = {
     "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
-    "unsorted",
+    "unsorted", "taken", "origin",
 }  # fmt: skip
 
 

@@ -114,6 +114,21 @@ def test_a_dry_run_of_a_move_only_reads(docker: Launcher) -> None:
     assert inside(done) == {f"{docker.here}/{name}": "ro" for name in ("tf", "src", "out")}
 
 
+def test_undo_sees_dest_and_what_is_named(docker: Launcher) -> None:
+    for name in ("a/in", "a/out"):
+        (docker.here / name).mkdir(parents=True)
+    done = docker("undo", "a/out", "--run", "12")
+    assert inside(done) == {f"{docker.here}/a/out": "rw"}
+    assert done.options("--network") == ["none"]
+    done = docker("undo", "a/out", "a/in")
+    assert inside(done) == {f"{docker.here}/a": "rw"}
+    assert inside(docker("undo", "nothing")) == {}
+    assert not (docker.here / "nothing").exists()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as source:
+        done = docker("undo", "a/out", source)
+    assert inside(done) == {f"{docker.here}/a/out": "rw", source: "rw"}
+
+
 def test_a_csv_is_written_to_its_folder(docker: Launcher) -> None:
     classifier(docker.here / "tf")
     for name in ("src", "tables"):

@@ -1,4 +1,4 @@
-"""The command that sorts a folder of pictures."""
+"""The commands that sort a folder of pictures, and undo that."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tensor_guess.commands.options import (
     min_score_option,
 )
 from tensor_guess.config import COPY, LAYOUTS, LINK, MOVE, REVIEW, SYMLINK
-from tensor_guess.errors import UserError, shown
+from tensor_guess.errors import UserError, counted, shown
 
 if TYPE_CHECKING:
     from tensor_guess.guessing.guess import Guess
@@ -69,7 +69,7 @@ def classify_dir(
 ) -> int:
     """Sort copies of all pictures in SRC into DEST.
 
-    With --move, --link or --symlink, there are no copies.
+    With --move, --link or --symlink, there are no copies; undo takes all back.
     Each copy is named <category>-<score>.<ext>; with --layout folders, <category>/<original name>.
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
@@ -174,4 +174,26 @@ def _object(done: "Sorted") -> dict[str, object]:
     }
 
 
-COMMANDS = (classify_dir,)
+@click.command(cls=Command)
+@click.argument("dest", type=PATH)
+@click.argument("src", type=PATH, required=False)
+@click.option("--run", "run_id", help="The run to undo.  [default: the last that is not undone]")
+def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
+    """Undo the last classify-dir into DEST.
+
+    Copies and links are removed, and pictures that were moved go back to SRC, which is then needed.
+    The SHA-256 of each file is compared first: what has changed since stays and is named.
+    """
+    from tensor_guess.sorting import undo as undoing
+
+    done = undoing.undo(dest, src, run_id)
+    for left in done.left:
+        click.echo(f"not undone: {shown(left.path)} {left.reason}", err=True)
+    parts = [f"{done.count} taken back from {shown(dest)} (run {done.run})"]
+    parts += [f"{len(done.left)} left"] if done.left else []
+    parts += [f"{counted(done.earlier, 'other run')} can be undone"] if done.earlier else []
+    click.echo(", ".join(parts))
+    return LEFT_OUT if done.left else 0
+
+
+COMMANDS = (classify_dir, undo)

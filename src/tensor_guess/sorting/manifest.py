@@ -287,7 +287,7 @@ def _event(values: dict[str, Any], last: str) -> Event | None:
     if "run" in values:
         return _run(values)
     by = _text(values.get("by", last))
-    if values.keys() & _KEYS.keys():
+    if any(key in values for key in _KEYS):
         entry, label = _entry(values), values.get("label")
         score = values["scores"].get(label, 0.0) if label is not None else 0.0
         return Told(by, entry, str(label or ""), float(score))
@@ -317,7 +317,7 @@ def _run(values: dict[str, Any]) -> Run:
 
 
 def _entry(values: dict[str, Any]) -> Entry:
-    (key,) = values.keys() & _KEYS.keys()
+    (key,) = (each for each in _KEYS if each in values)
     links_to = _text(values["links_to"]) if _KEYS[key] == SYMLINK else ""
     sha256 = _checked(values["sha256"])
     return Entry(_inside(values["image"]), _inside(values[key]), _KEYS[key], sha256, links_to)

@@ -48,7 +48,7 @@ class Names:
         self._list(place.folder)
         names = self._untold.get(place, [])
         begun = self._manifest.begun.get(picture.key.hex(), "")
-        for name in [begun, *names] if place.has(begun) else names:
+        for name in [begun, *names] if begun and place.has(begun) else names:
             entry = Entry(image, name, way, picture.key.hex(), links_to)
             if self._is_there(entry, picture.size):
                 return entry, True

@@ -19,6 +19,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 # `-0.99621-1234567.heic` must fit too.
 _MAX_BYTES = 220
 _NUMBER = re.compile(r"-(\d{1,9})(?:\.[^./]*)?$")
+_INSIDE = re.compile(r"(?!\.)[^/\0]+(?:/(?!\.)[^/\0]+)*")
 _LONGEST = 255  # bytes of a name, on nearly every file system
 # What DEST has of its own, whatever is sorted.
 _OWN = frozenset({REVIEW, MANIFEST})
@@ -113,8 +114,7 @@ def is_inside(path: str) -> bool:
 
     Sorting reads and writes no other: what says so was not written by us.
     """
-    parts = path.split("/")
-    return "\0" not in path and all(each and not each.startswith(".") for each in parts)
+    return bool(_INSIDE.fullmatch(path))
 
 
 def _free(name: str, taken: Iterable[str]) -> str:

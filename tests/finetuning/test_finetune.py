@@ -127,6 +127,18 @@ def test_copies_are_told_by_the_backbone_as_it_was(tuned: tuple[Path, str], call
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
+def test_a_folder_may_be_named_from_where_the_user_is(
+    tf_files: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that trains works in another folder."""
+    monkeypatch.chdir(tf_files.parent)
+    done = call("train", tf_files.name, *TUNED, "--fine_tune_epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tf_files / RECORD).read_text())["fine_tuned"] == BLOCKS
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("all_of_it", [True, False])
 def test_a_kill_costs_an_epoch(tf_files: Path, cache: Path, run: Run, all_of_it: bool) -> None:
     """Killed together, it goes on when run again; alone, for want of memory, at once."""

@@ -43,6 +43,7 @@ from tensor_guess.graphs.own import Head, Layer
 from tensor_guess.images import augment, encoded
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.system import apart, progress, scratch
+from tensor_guess.system.reading import real
 
 # What the blocks' inputs may take on the disk.
 _MOST_BYTES = 8_000_000_000
@@ -279,7 +280,7 @@ def _tail(nodes: dict[str, NodeDef], start: str, weights: Sequence[str]) -> Grap
 
 def _run(folder: Path, task: Task) -> None:
     """Do the task in a process of its own. Raise UserError if there is too little memory."""
-    size = task.batch_size
+    folder, size = real(folder), task.batch_size  # the process works in another folder
     while True:
         tasks.write(folder, replace(task, batch_size=size))
         try:

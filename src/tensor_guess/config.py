@@ -97,7 +97,7 @@ class FineTuning:
     blocks: int | None
     epochs: int = 20
     # The highest one: it rises in the first epoch and then falls along a cosine. AdamW's.
-    learning_rate: float = 0.001
+    learning_rate: float = 0.0003
     batch_size: int = 32
 
 

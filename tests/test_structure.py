@@ -23,6 +23,7 @@ JOBS = {
     "guessing.evaluate",
     "explaining.explain",
     "guessing.guess",
+    "sorting.group",
     "sorting.sort",
     "sorting.undo",
     "guessing.inspect",

@@ -78,7 +78,7 @@ train
   --fine-tune-rate value
   --auto flag
   --time-budget value
-train,guess,classify-dir,evaluate,study
+train,guess,classify-dir,evaluate,study,heap
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share
   TF_FILES classifier
@@ -126,6 +126,13 @@ classify-dir
   --keep-tree flag
   --dry-run plans
   --csv file
+heap
+  SRC read
+  DEST folder
+  --groups value
+  --choose value
+  --backbone handle
+  --precision value
 undo
   DEST taken
   SRC origin

@@ -47,7 +47,7 @@ plan_cache() {
   place "${CACHE}"
   CACHE=${REAL}
   case $1 in
-  train | fetch | fetch-modules) add_mount rw "${CACHE}" ;;
+  train | heap | fetch | fetch-modules) add_mount rw "${CACHE}" ;;
   *) add_mount ro "${CACHE}" ;;
   esac
 }

@@ -47,6 +47,9 @@ REVIEW = "review"  # a folder for what a person should look at
 # How pictures come there; the first is the default. And how their names are made.
 WAYS = COPY, MOVE, LINK, SYMLINK = ("copy", "move", "link", "symlink")
 LAYOUTS = FLAT, FOLDERS = ("flat", "folders")
+# In the folder of a heap that was grouped.
+OUTLIERS = "outliers"  # what is near nothing else there
+CONTACT_SHEET = "contact_sheet.html"
 
 # Tensors that old programs and our own use (retrain.py's names).
 IMAGE_BYTES = "DecodeJpeg/contents"

@@ -207,6 +207,18 @@ def test_a_study_writes_its_page_only(docker: Launcher) -> None:
     assert done.options("--network") == ["none"]
 
 
+def test_a_heap_is_only_read_and_its_groups_are_written(docker: Launcher) -> None:
+    (docker.here / "heap").mkdir()
+    (docker.here / "net.pb").touch()
+    done = docker("heap", "heap", "new/out", "--backbone", "net.pb", "--choose", "10")
+    inside = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert inside == {
+        f"{docker.here}": "ro",
+        f"{docker.here}/new/out": "rw",
+    }
+    assert done.mounts[f"{docker.folder}/home/.cache/tensor-guess"] == "rw"
+
+
 @pytest.mark.parametrize("explained", [True, False])
 def test_a_guess_that_is_explained_reads_the_training_pictures(
     docker: Launcher, explained: bool

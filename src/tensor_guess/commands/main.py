@@ -12,6 +12,7 @@ from tensor_guess.commands import (
     faces,
     graphs,
     guess,
+    heap,
     sort,
     study,
     train,
@@ -25,7 +26,7 @@ def cli() -> None:
     """Train a picture classifier from a folder per category, and use it."""
 
 
-for module in (backbones, doctor, evaluate, faces, graphs, guess, sort, study, train):
+for module in (backbones, doctor, evaluate, faces, graphs, guess, heap, sort, study, train):
     for each in module.COMMANDS:
         cli.add_command(each)
 

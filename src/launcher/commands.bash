@@ -96,6 +96,7 @@ guess,classify-dir
   --unknown flag
   --both flag
   --face face
+  --detector value
 guess,classify-dir,evaluate,study
   --precision value
   --backbone backbone
@@ -164,6 +165,7 @@ collect-faces
   --test-dir folder
   --largest flag
   --all flag
+  --detector value
 fetch
   BACKBONE... handle
 fetch-modules

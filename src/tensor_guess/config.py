@@ -66,6 +66,8 @@ GRAPH_FAMILIAR = "tensor_guess/familiar"
 PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
 # How a picture becomes a square: it loses its shape, its ends, or neither and gets borders.
 FITS = SQUEEZE, CROP, PAD = ("squeeze", "crop", "pad")
+# What finds faces; the first is the default.
+DETECTORS = HAAR, YUNET = ("haar", "yunet")
 # With fewer images than this, it is faster to compile the network for one image at a time.
 FEW = 8
 

@@ -52,7 +52,7 @@ def test_a_face_is_the_same_wherever_it_is_and_however_it_comes(
         image = scene((drawn, x, y))
         picture = save(image, tmp_path / f"{x}.png")
         clip = write_video(tmp_path / f"{x}.mp4", [image])
-        for each in shots([picture, clip], scaling, faces=True, every=Fraction(1)):
+        for each in shots([picture, clip], scaling, faces="haar", every=Fraction(1)):
             assert isinstance(each, Shot)
             seen.append(each.image.astype(float))
     assert max(np.abs(each - seen[0]).mean() for each in seen) < 6
@@ -67,7 +67,7 @@ def test_a_picture_turned_by_its_exif_is_cropped_upright(tmp_path: Path) -> None
     exif[0x0112] = 6
     turned = tmp_path / "turned.png"
     Image.fromarray(np.rot90(upright)).save(turned, exif=exif)
-    found = list(shots([save(upright, tmp_path / "a.png"), turned], SCALING, faces=True))
+    found = list(shots([save(upright, tmp_path / "a.png"), turned], SCALING, faces="haar"))
     assert isinstance(found[0], Shot)
     assert isinstance(found[1], Shot)
     assert np.array_equal(found[0].image, found[1].image)
@@ -76,7 +76,7 @@ def test_a_picture_turned_by_its_exif_is_cropped_upright(tmp_path: Path) -> None
 def test_what_has_no_face_is_left_out_with_the_time_if_it_is_a_frame(tmp_path: Path) -> None:
     picture = save(scene(), tmp_path / "a.png")
     clip = write_video(tmp_path / "b.mp4", [scene((face(), 40, 40)), scene()])
-    found = list(shots([picture, clip], SCALING, faces=True, every=Fraction(1, 10)))
+    found = list(shots([picture, clip], SCALING, faces="haar", every=Fraction(1, 10)))
     assert [getattr(each, "reason", "") for each in found] == [
         "no face found", "", "at 0:00.100: no face found",
     ]  # fmt: skip

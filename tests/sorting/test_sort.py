@@ -199,13 +199,13 @@ def test_with_faces_only_pictures_with_one_are_sorted_whole(trained: Path, tmp_p
     (tmp_path / "photos").mkdir()
     for name, image in (("face", scene((face(), 40, 40))), ("none", scene())):
         Image.fromarray(image).save(tmp_path / "photos" / f"{name}.png")
-    done = sort(trained, tmp_path / "photos", tmp_path / "sorted", faces=True)
+    done = sort(trained, tmp_path / "photos", tmp_path / "sorted", faces="haar")
     assert (done.sorted, [each.reason for each in done.left_out]) == (1, ["no face found"])
     (copy,) = _files(tmp_path / "sorted")
     assert copy.read_bytes() == (tmp_path / "photos" / "face.png").read_bytes()
     # The score is that of the face alone.
     (whole,) = guess(trained, [copy])
-    (alone,) = guess(trained, [copy], faces=True)
+    (alone,) = guess(trained, [copy], faces="haar")
     assert isinstance(whole, Guess)
     assert isinstance(alone, Guess)
     assert copy.stem.endswith(f"-{alone.score:.5f}")

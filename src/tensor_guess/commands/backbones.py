@@ -7,18 +7,24 @@ from pathlib import Path
 import click
 
 from tensor_guess.commands.options import PATH, Command
+from tensor_guess.config import YUNET
 
 
 @click.command(cls=Command)
 @click.argument("backbone", nargs=-1, required=True)
 def fetch(backbone: tuple[str, ...]) -> None:
-    """Download, verify and freeze each BACKBONE."""
+    """Download, verify and freeze each BACKBONE.
+
+    `yunet` is the network that finds faces (--detector yunet).
+    """
     from tensor_guess.backbones import loading
+    from tensor_guess.faces import yunet
 
     for name in backbone:
-        loading.check_name(name)
+        if name != YUNET:
+            loading.check_name(name)
     for name in backbone:
-        click.echo(f"{name} {loading.load(name).sha256}")
+        click.echo(f"{name} {yunet.fetch() if name == YUNET else loading.load(name).sha256}")
 
 
 @click.command("fetch-modules", cls=Command)

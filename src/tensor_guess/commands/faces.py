@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tensor_guess.commands.options import LEFT_OUT, PATH, Command, at_least
+from tensor_guess.commands.options import LEFT_OUT, PATH, Command, at_least, detector_option
 from tensor_guess.errors import counted, shown
 
 _COUNT = 200
@@ -29,6 +29,7 @@ _COUNT = 200
 )
 @click.option("--largest", is_flag=True, help="Of several faces in a picture, take the largest.")
 @click.option("--all", "every_face", is_flag=True, help="Of several faces in a picture, take all.")
+@detector_option
 def collect_faces(
     tf_files: Path,
     category: str,
@@ -38,6 +39,7 @@ def collect_faces(
     test_dir: Path | None,
     largest: bool,
     every_face: bool,
+    detector: str,
 ) -> int:
     """Write the faces in SOURCE to TF_FILES/data/CATEGORY, as 001.jpg, 002.jpg and so on.
 
@@ -58,6 +60,7 @@ def collect_faces(
         test_count=test_count,
         test_dir=test_dir,
         which=which,
+        detector=detector,
     )
     click.echo(f"{counted(done.training, 'face')} written to {shown(tf_files / 'data' / category)}")
     if test_count:

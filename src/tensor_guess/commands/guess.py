@@ -19,7 +19,8 @@ from tensor_guess.commands.options import (
     besides_options,
     classifier,
     classifier_options,
-    face_option,
+    detector_of,
+    face_options,
     min_score_option,
 )
 from tensor_guess.config import IMAGENET_TOP
@@ -40,7 +41,7 @@ from tensor_guess.errors import UserError, shown
 @min_score_option
 @click.option("--explain", "out", type=PATH, help="PNG to write, which shows why (one IMAGE only).")
 @besides_options
-@face_option
+@face_options
 @click.option(
     "--every", type=Duration(), help="Time between the frames of a video to guess, such as 1s."
 )
@@ -56,6 +57,7 @@ def guess(
     unknown: bool,
     both: bool,
     face: bool,
+    detector: str,
     every: Fraction | None,
     **named: Any,
 ) -> int:
@@ -72,6 +74,7 @@ def guess(
         raise click.UsageError("--explain is for one IMAGE")
     if out and (face or every):
         raise click.UsageError("--explain is for a whole picture: not for --face or --every")
+    faces_by = detector_of(face, detector)
     which = classifier(**named)
     from tensor_guess.guessing import guess as guessing
     from tensor_guess.images import urls
@@ -84,7 +87,14 @@ def guess(
     printed = left_out = 0
     with urls.fetched(image) as paths:
         guesses = guessing.guess(
-            which, paths, top, precision, min_scores, asked(unknown, both), faces=face, every=every
+            which,
+            paths,
+            top,
+            precision,
+            min_scores,
+            asked(unknown, both),
+            faces=faces_by,
+            every=every,
         )
         for given, found in _named(image, paths, guesses, every):
             if isinstance(found, LeftOut):

@@ -1,14 +1,25 @@
 """What several commands share: the form of options, and how to name a classifier."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from tensor_guess.config import DEFAULT_BACKBONES, FINAL_TENSOR, PRECISIONS
+from tensor_guess.config import (
+    DEFAULT_BACKBONES,
+    DETECTORS,
+    FINAL_TENSOR,
+    HAAR,
+    PRECISIONS,
+    YUNET,
+)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 BUILTIN = "imagenet"  # as a word; ./imagenet is a folder of that name
 LEFT_OUT = 3  # exit code: done, but some files were left out
@@ -115,9 +126,31 @@ min_score_option = click.option(
 )
 
 
-face_option = click.option(
-    "--face", is_flag=True, help="Look only at the largest face; leave out pictures without one."
+detector_option = click.option(
+    "--detector",
+    type=click.Choice(DETECTORS),
+    default=HAAR,
+    show_default=True,
+    help=f"What finds faces: OpenCV's cascade, or a network (`fetch {YUNET}` brings it).",
 )
+
+
+def face_options(command: _Function) -> _Function:
+    """Return the command with --face and --detector; `detector_of` reads them."""
+    face = click.option(
+        "--face",
+        is_flag=True,
+        help="Look only at the largest face; leave out pictures without one.",
+    )
+    return face(detector_option(command))
+
+
+def detector_of(face: bool, detector: str) -> str | None:
+    """Return what finds faces; None if they are not looked for. Raise UsageError if that is odd."""
+    source = click.get_current_context().get_parameter_source("detector")
+    if not face and source is not ParameterSource.DEFAULT:
+        raise click.UsageError("--detector says how faces are found; give --face too")
+    return detector if face else None
 
 
 def besides_options(command: Any) -> Any:

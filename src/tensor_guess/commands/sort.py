@@ -15,7 +15,8 @@ from tensor_guess.commands.options import (
     besides_options,
     classifier,
     classifier_options,
-    face_option,
+    detector_of,
+    face_options,
     min_score_option,
 )
 from tensor_guess.config import COPY, LAYOUTS, LINK, MOVE, REVIEW, SYMLINK
@@ -45,7 +46,7 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 @click.option("--keep-tree", is_flag=True, help="Make the folders below SRC in DEST too.")
 @min_score_option
 @besides_options
-@face_option
+@face_options
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and touch nothing.")
 @click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture in DEST.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -62,6 +63,7 @@ def classify_dir(
     unknown: bool,
     both: bool,
     face: bool,
+    detector: str,
     dry_run: bool,
     csv_file: Path | None,
     as_json: bool,
@@ -76,6 +78,7 @@ def classify_dir(
     TF_FILES is a classifier's folder, a frozen graph
     (also another program's), or the word imagenet.
     """
+    faces_by = detector_of(face, detector)
     which = classifier(**named)
     ways = [way for way, wanted in ((MOVE, move), (LINK, link), (SYMLINK, symlink)) if wanted]
     if len(ways) > 1:
@@ -97,7 +100,7 @@ def classify_dir(
         precision,
         min_scores,
         asked(unknown, both),
-        faces=face,
+        faces=faces_by,
         way=Way(way, layout, keep_tree),
         show=_show(src, dest, as_json) if dry_run else None,
     )

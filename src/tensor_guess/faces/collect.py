@@ -8,9 +8,9 @@ from enum import Enum
 from itertools import count as numbers
 from pathlib import Path
 
-from tensor_guess.config import DATA
+from tensor_guess.config import DATA, HAAR
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, counted, shown
-from tensor_guess.faces import face, optional, video
+from tensor_guess.faces import face, video
 from tensor_guess.faces.face import Pixels, Seen
 from tensor_guess.images import decoding, encoded
 from tensor_guess.images.dataset import label_of
@@ -65,6 +65,7 @@ def collect(
     test_count: int = 0,
     test_dir: Path | None = None,
     which: Which = Which.NONE,
+    detector: str = HAAR,
 ) -> Collected:
     """Write up to `count` faces in `source` to TF_FILES/data/<category>, and then up to
     `test_count` to `test_dir`/<category>; return what was done.
@@ -74,11 +75,11 @@ def collect(
     be used or if the system refuses.
     """
     folders = _checked(tf_files, category, source, test_dir)
-    optional.require()
+    face.check(detector)
     done, seen = Collected(), Seen()
     shelves = [_Shelf(folders[0], count, seen), _Shelf(folders[1], test_count, seen)]
     with progress.bar("Faces", count + test_count) as show:
-        found = _faces(source, which, done)
+        found = _faces(source, which, detector, done)
         while any(shelf.left for shelf in shelves) and (each := next(found, None)) is not None:
             if not seen.add(each):
                 done.passed_over[ALIKE] += 1
@@ -152,11 +153,11 @@ class _Shelf:
         self.written += 1
 
 
-def _faces(source: Path, which: Which, done: Collected) -> Iterator[Pixels]:
+def _faces(source: Path, which: Which, detector: str, done: Collected) -> Iterator[Pixels]:
     """Yield the sharp faces in `source`; count the others, and what was looked at."""
     for image in _images(source, done):
         done.looked += 1
-        boxes = face.find(image)
+        boxes = face.find(image, detector)
         if not boxes:
             done.passed_over[NOT_FOUND] += 1
         elif len(boxes) > 1 and which is Which.NONE:

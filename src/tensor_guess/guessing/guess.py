@@ -69,13 +69,14 @@ def guess(
     min_scores: MinScores = (),
     besides: Besides = NOTHING,
     *,
-    faces: bool = False,
+    faces: str | None = None,
     every: Fraction | None = None,
 ) -> Iterator[Guess | LeftOut]:
     """Yield, for each path in order, a Guess with the `top` best labels, or LeftOut with a reason.
 
     `precision` is the precision to compute in; None means the classifier's own. `besides`: what
-    is asked besides the scores. `faces`: of each image, only its largest face is looked at.
+    is asked besides the scores. `faces`: of each image, only the largest face that
+    this detector finds is looked at.
     `every`: of a video, there is one for the first frame of each such time, in seconds.
 
     Raise UserError if the classifier cannot be used, or if what is asked needs packages that are

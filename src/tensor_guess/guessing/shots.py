@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from tensor_guess.errors import Unreadable
@@ -22,12 +23,16 @@ class Shot:
 
 
 def shots(
-    paths: Sequence[Path], scaling: Scaling, *, faces: bool = False, every: Fraction | None = None
+    paths: Sequence[Path],
+    scaling: Scaling,
+    *,
+    faces: str | None = None,
+    every: Fraction | None = None,
 ) -> Iterator[Shot | LeftOut]:
     """Yield the pictures, and the first frame of each time that `every` asks for, in order.
 
-    LeftOut says why there is none, or why a video ends early. `faces`: of each, the largest face.
-    Raise UserError if OpenCV and PyAV are needed and not installed.
+    LeftOut says why there is none, or why a video ends early. `faces`: of each, the largest face
+    that this detector finds. Raise UserError if what is needed for that is not installed.
     """
     crop = cropping(faces)
 
@@ -48,17 +53,17 @@ def shots(
             yield from _frames(path, every, scaling, crop)
 
 
-def cropping(faces: bool) -> Crop | None:
-    """Return the crop to a picture's largest face, if `faces`.
+def cropping(faces: str | None) -> Crop | None:
+    """Return the crop to a picture's largest face by that detector; None without one.
 
-    Raise UserError if OpenCV and PyAV are not installed.
+    Raise UserError if what is needed for that is not installed.
     """
     if not faces:
         return None
-    from tensor_guess.faces import face, optional
+    from tensor_guess.faces import face
 
-    optional.require()
-    return face.largest
+    face.check(faces)
+    return partial(face.largest, detector=faces)
 
 
 def _frames(

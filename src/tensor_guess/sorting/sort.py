@@ -70,7 +70,7 @@ def sort(
     min_scores: MinScores = (),
     besides: Besides = NOTHING,
     *,
-    faces: bool = False,
+    faces: str | None = None,
     way: Way | None = None,
     show: Show | None = None,
 ) -> Sorted:
@@ -79,9 +79,9 @@ def sort(
     read, unless `way` moves them. Those whose best score is below its `min_scores`, or that show
     both of two things, go into `review` there; those like nothing in training are named `unknown`.
     `precision` is the precision to compute in; None means the classifier's own. `faces`: of each
-    image, only its largest face is looked at, and one without is left out. `way`: copy or not, and
-    how names are made; None means the defaults. `show`: the plan is told to it, and no file or
-    folder is touched.
+    image, only the largest face that this detector finds is looked at, and one without is left out.
+    `way`: copy or not, and how names are made; None means the defaults. `show`: the plan is told to
+    it, and no file or folder is touched.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if one is inside
     the other in a way that would sort pictures again. Raise UserError if the classifier cannot be

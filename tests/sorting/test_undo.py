@@ -379,10 +379,14 @@ def undone(folders: Folders) -> None:
             assert not undo(folders.dest, folders.source).left
 
 
+# In every run by a kill; by a full disk and a broken one in the long run.
+NOW_AND_LONG = [HOWS[0], *(pytest.param(how, marks=pytest.mark.long) for how in HOWS[1:])]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
     tmp_path: Path, how: Callable[[int], None], way: str, layout: str
 ) -> None:
@@ -405,7 +409,7 @@ def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_is_undone(
     tmp_path: Path, how: Callable[[int], None], way: str, layout: str
 ) -> None:
@@ -417,7 +421,7 @@ def test_sorting_interrupted_at_any_step_is_undone(
 @pytest.mark.slow
 @pytest.mark.parametrize("then", ["undo", "sort"])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_undo_interrupted_at_any_step_goes_on(
     tmp_path: Path, how: Callable[[int], None], way: str, then: str
 ) -> None:
@@ -445,7 +449,7 @@ def other_disk() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("work", ["sort", "undo"])
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_moves_to_another_disk_are_copied_checked_and_removed(
     tmp_path: Path, other_disk: Path, how: Callable[[int], None], work: str
 ) -> None:

@@ -166,6 +166,24 @@ def test_a_kill_costs_an_epoch(tf_files: Path, cache: Path, run: Run, all_of_it:
     assert not list((tf_files / "bottlenecks").glob(".tensor-guess-*"))
 
 
+@pytest.mark.slow
+def test_a_full_disk_is_said_before_it_is_full(tf_files: Path, run: Run) -> None:
+    disk = tf_files / "bottlenecks"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk, and not everywhere")
+    try:
+        done = run("train", tf_files, *TUNED)
+        assert not list(disk.rglob("inputs.*"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    said = done.stderr.splitlines()[-1]
+    assert "no space left on device; it needs 1 MB for what the blocks are fed" in said
+    assert not (tf_files / GRAPH).exists()
+
+
 def started(tf_files: Path, cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", "train", tf_files, *TUNED],

@@ -12,6 +12,7 @@ import pytest
 from made.place import ROOT
 from tensor_guess.errors import UserError
 from tensor_guess.system import scratch
+from tensor_guess.system.progress import OutOfTime
 
 DAY = 24 * 3600
 HOLD = f"""
@@ -126,6 +127,13 @@ def test_a_kept_folder_goes_when_all_is_done_and_stays_otherwise(tmp_path: Path)
         assert (again / "half").read_text() == "half"
         assert again.stat().st_mode & 0o777 == 0o700
     assert not list((tmp_path / "place").iterdir())
+
+
+def test_a_kept_folder_goes_if_the_time_is_up(tmp_path: Path) -> None:
+    kept = scratch.kept(tmp_path, "a")
+    folder = kept.__enter__()
+    assert not kept.__exit__(OutOfTime, OutOfTime(), None)
+    assert not folder.exists()
 
 
 def test_a_kept_folder_is_one_runs_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from tensor_guess.backbones.backbone import Backbone, of_graph
 from tensor_guess.bottlenecks.computing import distorted
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import AUGMENT, BOTTLENECK, NETWORK_INPUT, Augmentation, Training
-from tensor_guess.errors import Unreadable, UserError, counted, shown
+from tensor_guess.errors import Unreadable, UserError, counted, reason_of, shown
 from tensor_guess.finetuning import task as tasks
 from tensor_guess.finetuning.blocks import Block, blocks_of
 from tensor_guess.finetuning.task import (
@@ -206,13 +207,22 @@ class _Inputs:
     ) -> None:
         """Write what the blocks are fed for each version, then for each picture to validate.
 
-        Raise OutOfTime if that takes more than half of the time until then.
+        Raise OutOfTime if that takes more than half of the time until then, UserError if there is
+        too little space.
         """
         half = until and (until + time.monotonic()) / 2
         count = len(training.paths) * self.augmentation.versions
         part = path.with_suffix(".part")
         shape = (count + len(validation.paths), *self.shape)
-        rows = np.lib.format.open_memmap(part, "w+", self._kind, shape)
+        try:
+            rows = np.lib.format.open_memmap(part, "w+", self._kind, shape)
+            _take_space(part)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"could not write {shown(part.parent)}: {reason_of(error)}; it needs "
+                f"{prod(shape) * self._kind.itemsize / 1e6:.0f} MB for what the blocks are fed"
+            ) from error
         pairs = chain(self._versions(training), self._plain(validation, count))
         run = pairs if self.start == NETWORK_INPUT else self._network().run(pairs)
         for at, row in progress.track(run, len(rows), "Versions"):
@@ -253,6 +263,13 @@ class _Inputs:
             if isinstance(image, Unreadable):
                 raise _changed(path, image)
             yield number, image
+
+
+def _take_space(path: Path) -> None:
+    """Have the disk give the file all its space: a write to a map without it would be fatal."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _changed(path: Path, reason: Unreadable) -> UserError:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.system.progress import OutOfTime
 
 # Names that nobody gives to files of their own.
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
@@ -40,10 +41,10 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def kept(place: Path, name: str) -> Iterator[Path]:
-    """Yield the folder of that name in `place`; it is removed when all is done.
+    """Yield the folder of that name in `place`; it is removed when all is done or given up.
 
-    Otherwise it stays for a day, so that the next run with this name can go on. Raise UserError if
-    it cannot be made, or if another run uses it.
+    It is given up by OutOfTime. Otherwise it stays for a day, so that the next run with this name
+    can go on. Raise UserError if it cannot be made, or if another run uses it.
     """
     folder = place / f"{_PREFIX}{name}{_SUFFIX}"
     try:
@@ -57,6 +58,10 @@ def kept(place: Path, name: str) -> Iterator[Path]:
         raise UserError(f"could not make the folder {shown(folder)}: {reason_of(error)}") from error
     try:
         yield folder
+    except OutOfTime:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    else:
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(held)

@@ -49,7 +49,7 @@ def train_best(job: Job, seconds: float) -> Trained:
             continue
         before = time.monotonic()
         try:
-            way = _way(other, best, start, until)
+            way = _way(other, job, best, start, until)
             progress.check_time(until)
             made = training.make(way, start, until)
         except _Unfit as error:
@@ -72,9 +72,11 @@ class _Unfit(Exception):
     """Why a way makes no sense for these pictures, as the end of a sentence."""
 
 
-def _way(name: str, best: Made, start: Ready, until: float) -> Job:
+def _way(name: str, asked: Job, best: Made, start: Ready, until: float) -> Job:
     """Return the job that does as the best one did, and what the way's name says."""
-    job = best.job
+    # With few pictures, the best one had no test; fine-tuning has, for it is not cross-validated.
+    options = replace(best.job.options, testing_percentage=asked.options.testing_percentage)
+    job = replace(best.job, options=options)
     if start.source.data is None:
         raise _Unfit("there are no pictures")
     if name in FITS:

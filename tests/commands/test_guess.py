@@ -70,11 +70,11 @@ def test_a_videos_frames_are_named_by_their_time(monkeypatch: pytest.MonkeyPatch
     headers = [line for line in done.stdout.splitlines() if line.endswith(":")]
     assert headers == ["a.mp4 0:00.000:", "a.mp4 0:01.500:", "b.jpg:"]
     assert (done.stderr, done.return_value) == ("left out a.mp4: ends early\n", 3)
-    assert asked == [{"faces": False, "every": Fraction(3, 2)}]
+    assert asked == [{"faces": None, "every": Fraction(3, 2)}]
     done = CliRunner().invoke(command.guess, [*arguments, "--json", "--face"])
     found = [json.loads(line).get("seconds") for line in done.stdout.splitlines()]
     assert found == [0, 1.5, None]
-    assert asked[1] == {"faces": True, "every": Fraction(3, 2)}
+    assert asked[1] == {"faces": "haar", "every": Fraction(3, 2)}
 
 
 @pytest.mark.parametrize("options", [["--face"], ["--every", "1s"]])

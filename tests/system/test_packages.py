@@ -1,6 +1,7 @@
 """Files out of packages, whose code is never run."""
 
 import hashlib
+import sys
 import zipfile
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_a_file_of_an_installed_package_is_found_without_its_code(
     package = tmp_path / "pictures"
     package.mkdir()
     (package / "__init__.py").write_text(INIT)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert packages.find("pictures==1.0", "models/x.pth") == package / "models/x.pth"
     assert packages.find("no_such_package", "x") is None
 

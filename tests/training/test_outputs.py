@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import count
@@ -68,13 +69,18 @@ def state(folder: Path) -> dict[str, str]:
     }
 
 
-def test_what_a_killed_training_left_half_written_is_swept_a_day_later(folder: Path) -> None:
-    old, young = (folder / f".tensor-guess-{n}123456789abcdef.tmp" for n in range(2))
-    for path in (old, young):
-        path.write_bytes(b"half a graph")
-    os.utime(old, (0, 0))
+def test_what_a_killed_training_left_half_written_is_swept_a_day_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = folder / ".tensor-guess-0123456789abcdef.tmp"
+    left.write_bytes(b"half a graph")
+    os.utime(left, (0, 0))  # of no account: a half-made copy may have its original's time
     outputs.check(Outputs(folder / GRAPH, folder / LABELS), folder / "data")
-    assert (old.exists(), young.exists()) == (False, True)
+    assert left.exists()
+    tomorrow = time.time() + 24 * 3600 + 1
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    outputs.check(Outputs(folder / GRAPH, folder / LABELS), folder / "data")
+    assert not left.exists()
 
 
 # --- what is not ours is never replaced

@@ -23,7 +23,7 @@ JOBS = {
     "guessing.evaluate",
     "explaining.explain",
     "guessing.guess",
-    "sorting.group",
+    "grouping.group",
     "sorting.sort",
     "sorting.undo",
     "guessing.inspect",

@@ -18,7 +18,7 @@ from tensor_guess.config import (
 from tensor_guess.errors import counted, shown
 
 if TYPE_CHECKING:
-    from tensor_guess.sorting.group import Grouped
+    from tensor_guess.grouping.group import Grouped
 
 
 @click.command(cls=Command)
@@ -59,7 +59,7 @@ def heap(
     contact sheet, which is a page. Rename the folders and move them into TF_FILES/data to train on
     them. `undo DEST` takes the copies back.
     """
-    from tensor_guess.sorting import group as grouping
+    from tensor_guess.grouping import group as grouping
 
     wanted = grouping.Wanted(groups, choose, backbone, precision, offline)
     done = grouping.group(src, dest, wanted)

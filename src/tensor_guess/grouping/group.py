@@ -24,11 +24,11 @@ from tensor_guess.config import (
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.evaluation import copies, groups
 from tensor_guess.graphs.network import has_bf16
+from tensor_guess.grouping import contact_sheet
+from tensor_guess.grouping.contact_sheet import Shown
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
-from tensor_guess.sorting import contact_sheet
 from tensor_guess.sorting.apply import Applying
-from tensor_guess.sorting.contact_sheet import Shown
 from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.sorting.plan import Place, Way
 from tensor_guess.system import progress, reading

@@ -17,8 +17,8 @@ from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import BOTTLENECKS, CONTACT_SHEET, MANIFEST, OUTLIERS
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.graphs.graph import serialise
-from tensor_guess.sorting import group as grouping
-from tensor_guess.sorting.group import Grouped, Wanted, group
+from tensor_guess.grouping import group as grouping
+from tensor_guess.grouping.group import Grouped, Wanted, group
 from tensor_guess.sorting.undo import undo
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 230)}
@@ -199,7 +199,7 @@ def test_what_a_killed_run_left_is_named_and_can_be_taken_back(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("tensor_guess.sorting.contact_sheet.page", killed)
+        patch.setattr("tensor_guess.grouping.contact_sheet.page", killed)
         with pytest.raises(Killed):
             group(source, tmp_path / "out", wanted)
     with pytest.raises(WrongUsage, match=r"not empty: it has group-01; .* undo "):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from made.browser import CHROMIUM, Tab, opened_browser
-from tensor_guess.sorting.contact_sheet import HEAD, Shown, is_ours, page
+from tensor_guess.grouping.contact_sheet import HEAD, Shown, is_ours, page
 
 HOSTILE = '"><script>alert(1)</script><img src=//example.com/x>&\x1b[2J\n'
 VOID = {"meta", "link", "img"}
@@ -93,7 +93,7 @@ def test_groups_come_in_order_with_what_is_said_of_their_pictures(tmp_path: Path
 def test_of_many_each_group_has_its_share_and_those_to_label_are_all_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tensor_guess.sorting.contact_sheet._MOST", 12)
+    monkeypatch.setattr("tensor_guess.grouping.contact_sheet._MOST", 12)
     made = pictures(tmp_path, 40)
     last = Shown(made[29].source, made[29].name, chosen=True)
     data = page("heap", {"one": [*made[:29], last], "two": made[30:]}, [], [])

@@ -13,7 +13,7 @@ from made.place import ROOT
 FOLDERS = ("tf_files/data", "test_data")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_script_draws_the_pictures_that_are_here(tmp_path: Path) -> None:
     script = ROOT / "tools/draw_pictures.py"
     subprocess.run([sys.executable, script, "--out", tmp_path], check=True, capture_output=True)

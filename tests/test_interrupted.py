@@ -200,13 +200,13 @@ def state(folder: Path) -> State:
     return found
 
 
-def interrupted(job: Job, folder: Path, how: str) -> Iterator[tuple[Path, str]]:
-    """The folder as it is after each step, if it is not as after another, and what was said.
+def interrupted(job: Job, folder: Path, how: str, stride: int) -> Iterator[tuple[Path, str]]:
+    """The folder as it is after each `stride`th step, if not as after another, and what was said.
 
     Where no step was reached any more, the last.
     """
     work, seen = folder / "work", list[State]()
-    for nth in count(1):
+    for nth in count(1, stride):
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(folder / "start", work)
         code, said = program(work, *job.command, first=partial(HOWS[how], nth))
@@ -224,8 +224,8 @@ def interrupted(job: Job, folder: Path, how: str) -> Iterator[tuple[Path, str]]:
             return
 
 
-def spoils_nothing(job: Job, folder: Path, how: str) -> None:
-    """Interrupt it at each step; after it, all that was there is, and a rerun completes."""
+def spoils_nothing(job: Job, folder: Path, how: str, stride: int) -> None:
+    """Interrupt it at these steps; after each, all that was there is, and a rerun completes."""
     warm_up()
     sources = [state(folder / name) for name in ("photos", "unsorted", "start/tf")]
     shutil.copytree(folder / "start", folder / "work")
@@ -233,7 +233,7 @@ def spoils_nothing(job: Job, folder: Path, how: str) -> None:
     code, said = program(folder / "work", *job.command, first=first)
     assert code == 0, said
     wanted = job.result(folder / "work")
-    for work, said in interrupted(job, folder, how):
+    for work, said in interrupted(job, folder, how, stride):
         if how in ("full", "unreadable"):  # a bad disk may refuse to remove them
             assert not list(work.rglob(".*")), said
         tf = "start/tf" if job.result is classifier else "work/tf"
@@ -318,6 +318,7 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("job", "how"),
     [
@@ -332,9 +333,9 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
     ],
 )
 def test_a_job_interrupted_at_any_step_spoils_nothing_and_completes_later(
-    folder: Path, job: str, how: str
+    folder: Path, job: str, how: str, stride: int
 ) -> None:
-    alone(spoils_nothing, JOBS[job], folder, how)
+    alone(spoils_nothing, JOBS[job], folder, how, stride)
 
 
 @pytest.mark.long
@@ -346,4 +347,4 @@ def test_large_jobs_too(folder: Path, job: str, how: str) -> None:
     if job == "train":
         more = ("--intermediate_store_frequency=10", "--intermediate_output_graphs_dir=tf/between")
         found = replace(found, command=(*found.command, *more))
-    alone(spoils_nothing, found, folder, how)
+    alone(spoils_nothing, found, folder, how, 1)

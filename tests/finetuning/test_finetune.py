@@ -139,7 +139,7 @@ def test_a_folder_may_be_named_from_where_the_user_is(
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("all_of_it", [True, False])
+@pytest.mark.parametrize("all_of_it", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_kill_costs_an_epoch(tf_files: Path, cache: Path, run: Run, all_of_it: bool) -> None:
     """Killed together, it goes on when run again; alone, for want of memory, at once."""
     other = tf_files.with_name("other")

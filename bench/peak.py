@@ -60,8 +60,16 @@ def peak() -> int:
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if sys.platform != "linux":
         return max(largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    status = Path("/proc/self/status").read_text("ascii")
-    return max(largest, int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])) * 1024
+    for process in ("self", *_children()):
+        status = Path(f"/proc/{process}/status").read_text("ascii")
+        largest = max(largest, *map(int, re.findall(r"VmHWM:\s*(\d+) kB", status)))
+    return largest * 1024
+
+
+def _children() -> list[str]:
+    """Return the ids of the processes that this one started and that live."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]
 
 
 def growth(code: Callable[..., object], *arguments: object) -> int:

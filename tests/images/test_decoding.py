@@ -35,6 +35,7 @@ from made.hostile_pictures import (
     sequential,
 )
 from made.place import ROOT
+from made.processes import children, seconds_of
 from made.steps import alone
 from peak import growth
 from tensor_guess.errors import Unreadable
@@ -524,7 +525,7 @@ def small_and_costly(name: str) -> bytes:
 
 def processor_time() -> float:
     """Seconds that this process and its children have computed, on a busy machine too."""
-    return sum(os.times()[:4])
+    return sum(os.times()[:4]) + sum(map(seconds_of, children()))
 
 
 def costs_little(path: Path, reason: str) -> None:
@@ -539,7 +540,7 @@ def costs_little(path: Path, reason: str) -> None:
 
 
 @pytest.mark.skipif(not limited.CAN_FORK, reason="decoders have no processes of their own here")
-@pytest.mark.parametrize("kind", ["TIFF", "GIF", "AVIF"])
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "AVIF", "JPEG", "PNG"])
 def test_a_decoder_that_crashes_takes_one_picture_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -547,9 +548,20 @@ def test_a_decoder_that_crashes_takes_one_picture_with_it(
         faulthandler.disable()  # pytest's
         os.kill(os.getpid(), signal.SIGSEGV)
 
-    monkeypatch.setattr(Image, "open", crash)
-    with pytest.raises(Unreadable, match=r"is too much for its decoder \(SIGSEGV\)"):
-        decoded(tmp_path / "x", encoded(quarters(), kind))
+    usual = decoded(tmp_path / "x", encoded(quarters(), kind))
+    decoding._workers().end()
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", crash)
+        with pytest.raises(Unreadable, match=r"is too much for its decoder \(SIGSEGV\)"):
+            decoded(tmp_path / "x", encoded(quarters(), kind))
+    assert (decoded(tmp_path / "x", encoded(quarters(), kind)) == usual).all()
+
+
+@pytest.mark.skipif(not limited.CAN_FORK, reason="decoders have no processes of their own here")
+def test_a_file_too_large_to_be_carried_is_decoded_alike(tmp_path: Path) -> None:
+    small = encoded(quarters((64, 64)), "JPEG")
+    large = small + bytes(9_000_000)  # decoders pass over what follows a picture
+    assert (decoded(tmp_path / "x", large) == decoded(tmp_path / "y", small)).all()
 
 
 def test_a_usual_progressive_photo_is_decoded(tmp_path: Path) -> None:

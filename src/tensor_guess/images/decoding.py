@@ -3,12 +3,13 @@
 import ctypes
 import io
 import os
+import pickle
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 from threading import Condition
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.images.scaling import BORDER, shown_as, shown_part
 from tensor_guess.images.tiff import Tiff
 from tensor_guess.system import limited
+from tensor_guess.system.limited import Workers
 
 # Pillow's own limit against decompression bombs, for kinds that are decoded at full size.
 MAX_PIXELS = 89_478_485
@@ -60,16 +62,20 @@ _TURNED = (5, 6, 7, 8)  # width becomes height
 _MAX_VALUE = 281  # TIFF 6.0: MaxSampleValue
 _RUN_LENGTHS = (1, 2)  # BMP's BI_RLE8 and BI_RLE4
 
-# These decoders have crashed before, or the size in the header may not be the true one. They run in
-# processes of their own, which may use _BEYOND more bytes, for their threads and copies.
+# These decoders have crashed before, or the size in the header may not be the true one: each of
+# their pictures gets a process of its own. The others share workers. A picture may take so many
+# seconds of CPU time, and _BEYOND more bytes, for threads and copies.
 _APART = {"TIFF", "GIF", "HEIF", "AVIF"}
 _BEYOND = 200_000_000 + 10_000_000 * (os.cpu_count() or 1)
-_SECONDS = 60
+_SECONDS = 10
+# How many sides an array has, and how long they are.
+_SHAPE = struct.Struct("<B3I")
 
 Pixels = NDArray[np.uint8]
 # Waits until there is memory for the picture, and for this many bytes more.
 _Room = Callable[[int], AbstractContextManager[None]]
-_Make = Callable[[Image.Image, _Room], NDArray[Any]]
+# Of the opened picture, its file's bytes, and what gives room for it.
+_Make = Callable[[Image.Image, bytes, _Room], Pixels]
 
 
 def decode(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]:
@@ -110,7 +116,7 @@ def decode_whole(picture: Picture) -> NDArray[np.uint8]:
 
     Raise Unreadable if it is damaged or too large.
     """
-    return _decoded(picture, partial(_whole, picture=picture), beside=3)
+    return _decoded(picture, _whole, beside=3)
 
 
 def same_in_tensorflow(picture: Picture) -> bool:
@@ -136,7 +142,7 @@ def size_of(picture: Picture) -> tuple[int, int]:
 
     Raise Unreadable if the file is damaged.
     """
-    width, height = _decoded(picture, _size)
+    width, height = _decoded(picture, _size).view(np.uint32)
     return int(width), int(height)
 
 
@@ -145,42 +151,74 @@ def size_of(picture: Picture) -> tuple[int, int]:
 
 def _decoded(picture: Picture, make: _Make, beside: int = 0) -> Pixels:
     """Return what `make` makes of the picture, a result of `beside` bytes for each pixel."""
-    pieces.check(picture.data, picture.kind)
-    if picture.kind not in _APART or not limited.CAN_FORK:
-        with _opened(picture) as image:
-            return make(image, lambda more: _room(_bytes_for(picture, image, beside) + more))
-    room = len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
-    _load_decoder(picture)  # here, so that it is loaded once and not in every process
+    data, kind = picture.data, picture.kind
+    if not limited.CAN_FORK:
+        pieces.check(data, kind)
+        with _opened(data, kind) as image:
+            return make(image, data, lambda more: _room(_bytes_for(data, image, beside) + more))
+    if kind not in _APART:
+        return _array(_workers().run(pickle.dumps((kind, make, beside)), data, _room))
+    pieces.check(data, kind)
+    room = len(data) + pieces.bytes_for(data, kind, beside)
+    _load_decoder(kind)  # here, so that it is loaded once and not in every process
     with _room(room):
-        data = limited.run(partial(_apart, picture, make), room + _BEYOND, _SECONDS)
-    pixels: Pixels = np.load(io.BytesIO(data), allow_pickle=False)
-    return pixels
+        return _array(limited.run(partial(_apart, kind, data, make), room + _BEYOND, _SECONDS))
 
 
-def _apart(picture: Picture, make: _Make) -> bytes:
-    file = io.BytesIO()
-    with _opened(picture) as image:
+def _apart(kind: str, data: bytes, make: _Make) -> bytes:
+    with _opened(data, kind) as image:
         # This process is started only when there is room.
-        np.save(file, make(image, lambda _: nullcontext()), allow_pickle=False)
-    return file.getvalue()
+        return _written(make(image, data, lambda _: nullcontext()))
 
 
-def _load_decoder(picture: Picture) -> None:
+@cache
+def _workers() -> Workers:
+    Image.preinit()  # here, so that the decoders are loaded once
+    import PIL.WebPImagePlugin  # noqa: F401  # it is not among them
+
+    return Workers(_work, MEMORY + _BEYOND, _SECONDS)
+
+
+def _work(job: bytes, data: bytes, room: Callable[[int], None]) -> bytes:
+    """Return the result of a job in a worker, which keeps its room until the job is done."""
+    kind, make, beside = pickle.loads(job)  # written by `_decoded`
+    pieces.check(data, kind)
+
+    def taken(more: int) -> AbstractContextManager[None]:
+        room(_bytes_for(data, image, beside) + more)
+        return nullcontext()
+
+    with _opened(data, kind) as image:
+        return _written(make(image, data, taken))
+
+
+def _written(pixels: Pixels) -> bytes:
+    """Return the array with its shape, for `_array`: numpy's own format takes longer to read."""
+    shape = pixels.shape
+    return _SHAPE.pack(len(shape), *shape, *(0,) * (3 - len(shape))) + pixels.tobytes()
+
+
+def _array(data: bytes) -> Pixels:
+    count, *shape = _SHAPE.unpack_from(data)
+    return np.frombuffer(data, np.uint8, offset=_SHAPE.size).reshape(shape[:count])
+
+
+def _load_decoder(kind: str) -> None:
     """Load the decoder for this kind, which can take longer than decoding a picture."""
-    if picture.kind == "HEIF":
+    if kind == "HEIF":
         import pi_heif
 
         pi_heif.register_heif_opener(thumbnails=False)
-    elif picture.kind in _APART:
+    elif kind in _APART:
         Image.init()
 
 
 @contextmanager
-def _opened(picture: Picture) -> Iterator[Image.Image]:
+def _opened(data: bytes, kind: str) -> Iterator[Image.Image]:
     """Yield the opened picture; raise Unreadable for any error inside the `with` block."""
-    _load_decoder(picture)
+    _load_decoder(kind)
     try:
-        with Image.open(io.BytesIO(picture.data), formats=[picture.kind]) as image:
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:
             yield image
     except Unreadable:
         raise
@@ -203,16 +241,17 @@ def _check_size(image: Image.Image, *, whole: bool = False) -> None:
         raise Unreadable(f"has {pixels // 1_000_000} megapixels; at most {limit // 1_000_000} fit")
 
 
-def _bytes_for(picture: Picture, image: Image.Image, beside: int) -> int:
+def _bytes_for(data: bytes, image: Image.Image, beside: int) -> int:
     """Return how many bytes decoding needs, including the file's own, from the header alone.
 
     `image` has the size that it will be decoded at. The result has `beside` bytes for each pixel.
     """
-    if picture.kind in _APART:
-        return len(picture.data) + pieces.bytes_for(picture.data, picture.kind, beside)
-    each = _WIDTHS.get(image.mode, 4) + _BESIDES.get(picture.kind, 0) + beside
-    kept = pieces.coefficients(picture.data) if picture.kind == "JPEG" else 0
-    return len(picture.data) + image.width * image.height * each + kept
+    kind = str(image.format)
+    if kind in _APART:
+        return len(data) + pieces.bytes_for(data, kind, beside)
+    each = _WIDTHS.get(image.mode, 4) + _BESIDES.get(kind, 0) + beside
+    kept = pieces.coefficients(data) if kind in ("JPEG", "MPO") else 0
+    return len(data) + image.width * image.height * each + kept
 
 
 _free = MEMORY
@@ -242,7 +281,9 @@ def _room(wanted: int) -> Iterator[None]:
 # --- the results
 
 
-def _small(image: Image.Image, room: _Room, *, size: int, fit: str = SQUEEZE) -> Pixels:
+def _small(
+    image: Image.Image, data: bytes, room: _Room, *, size: int, fit: str = SQUEEZE
+) -> Pixels:
     _check_size(image)
     width, height = shown_as(*image.size, size, fit)
     image.draft(None, (2 * width, 2 * height))
@@ -266,7 +307,7 @@ def _squared(image: Image.Image, size: int, fit: str, shown: tuple[int, int]) ->
     return square
 
 
-def _upright(image: Image.Image, room: _Room, *, longest: int) -> Pixels:
+def _upright(image: Image.Image, data: bytes, room: _Room, *, longest: int) -> Pixels:
     _check_size(image)
     shrink = max(1, max(image.size) / longest)
     width, height = (max(1, round(side / shrink)) for side in image.size)
@@ -282,25 +323,25 @@ def _turned(image: Image.Image, orientation: int) -> Pixels:
     return np.asarray(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
 
 
-def _within(image: Image.Image, room: _Room, *, size: int, fit: str) -> Pixels:
+def _within(image: Image.Image, data: bytes, room: _Room, *, size: int, fit: str) -> Pixels:
     if fit != SQUEEZE:
-        return _small(image, room, size=size, fit=fit)
+        return _small(image, data, room, size=size, fit=fit)
     shape = [max(1, round(side * size / max(image.size))) for side in image.size]
-    small = Image.fromarray(_small(image, room, size=size))
+    small = Image.fromarray(_small(image, data, room, size=size))
     if _orientation(image) in _TURNED:
         shape.reverse()
     return np.asarray(small.resize((shape[0], shape[1]), Image.Resampling.BILINEAR))
 
 
-def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
+def _whole(image: Image.Image, data: bytes, room: _Room) -> Pixels:
     _check_size(image, whole=True)
     with room(0):
-        if picture.kind == "JPEG":
+        if image.format in ("JPEG", "MPO"):
             import simplejpeg
 
             # For a damaged file, use Pillow: it ignores harmless damage and describes the rest.
             with suppress(ValueError):
-                pixels: Pixels = simplejpeg.decode_jpeg(picture.data, fastdct=True)
+                pixels: Pixels = simplejpeg.decode_jpeg(data, fastdct=True)
                 return pixels
         image.load()
         found = np.empty((image.height, image.width, 3), np.uint8)
@@ -311,11 +352,11 @@ def _whole(image: Image.Image, room: _Room, *, picture: Picture) -> Pixels:
         return found
 
 
-def _size(image: Image.Image, _: _Room) -> NDArray[np.uint32]:
-    return np.array(image.size, np.uint32)
+def _size(image: Image.Image, data: bytes, room: _Room) -> Pixels:
+    return np.array(image.size, np.uint32).view(np.uint8)
 
 
-def _same(image: Image.Image, _: _Room, *, kind: str) -> Pixels:
+def _same(image: Image.Image, data: bytes, room: _Room, *, kind: str) -> Pixels:
     opaque = kind == "PNG" or not image.has_transparency_data
     # TensorFlow does not read compressed BMP files.
     plain = kind != "BMP" or not image.info.get("compression")

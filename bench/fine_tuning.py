@@ -26,52 +26,14 @@ from pathlib import Path
 from train_and_guess import PROGRAM, ROOT
 
 RECIPE = f"""
-import sys; sys.path.insert(0, {str(ROOT / "src")!r})
-import keras, numpy as np
+import sys; sys.path[:0] = [{str(ROOT / "src")!r}, {str(ROOT / "bench")!r}]
+import keras
 from keras import layers
-from pathlib import Path
-from tensor_guess.backbones import torch_weights
-from tensor_guess.backbones.catalogue import CATALOGUE
-from tensor_guess.backbones.efficientnet_lite import _STRIDES
-from tensor_guess.system import packages
+from keras_lite0 import Lite0
 
 train, test, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 keras.utils.set_random_seed(seed)
-packaged = CATALOGUE["efficientnet_lite0"].weights
-weights = torch_weights.read(packages.find(packaged.package, packaged.file).read_bytes(), "lite0")
-own = []
-
-def conv(x, name, norm, stride=1, relu=True):
-    kernel = weights[name + ".weight"].transpose(2, 3, 1, 0)
-    how = dict(strides=stride, padding="same", use_bias=False)
-    if "depthwise" in name:
-        kernel = kernel.transpose(0, 1, 3, 2)
-        layer = layers.DepthwiseConv2D(kernel.shape[0], **how)
-    else:
-        layer = layers.Conv2D(kernel.shape[3], kernel.shape[0], **how)
-    x = layer(x)
-    own.append((layer, [kernel]))
-    still = layers.BatchNormalization(epsilon=1e-3, trainable=False)
-    x = still(x)
-    parts = ("weight", "bias", "running_mean", "running_var")
-    own.append((still, [weights[norm + "." + part] for part in parts]))
-    return layers.ReLU(6)(x) if relu else x
-
-pictures = keras.Input((224, 224, 3))
-x = conv(layers.Rescaling(1 / 128, -127 / 128)(pictures), "_conv_stem", "_bn0", 2)
-before, strides = 0, iter(_STRIDES)
-for i in range(16):
-    key, start = f"_blocks.{{i}}.", x
-    filters = len(weights[key + "_project_conv.weight"])
-    first = filters != before
-    if key + "_expand_conv.weight" in weights:
-        x = conv(x, key + "_expand_conv", key + "_bn0")
-    x = conv(x, key + "_depthwise_conv", key + "_bn1", next(strides) if first else 1)
-    x = conv(x, key + "_project_conv", key + "_bn2", relu=False)
-    x = x if first else layers.Add()([x, start])
-    before = filters
-x = layers.GlobalAveragePooling2D()(conv(x, "_conv_head", "_bn1"))
-
+lite0 = Lite0()
 load = lambda folder, **how: keras.utils.image_dataset_from_directory(
     folder, image_size=(224, 224), batch_size=32, **how)
 images, asked = load(train, seed=seed), load(test, shuffle=False)
@@ -79,10 +41,9 @@ names = images.class_names
 light = keras.Sequential([
     layers.RandomRotation(0.03), layers.RandomZoom(0.15), layers.RandomTranslation(0.1, 0.1),
     layers.RandomBrightness(0.2, (0, 255))])
-scores = layers.Dense(len(names), activation="softmax")(layers.Dropout(0.2)(x))
-network = keras.Model(pictures, scores)
-for layer, values in own:
-    layer.set_weights(values)
+scores = layers.Dense(len(names), activation="softmax")(layers.Dropout(0.2)(lite0.bottleneck))
+network = keras.Model(lite0.pictures, scores)
+lite0.load()
 steps, epochs = len(images), 20
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, steps * (epochs - 1), warmup_target=1e-3, warmup_steps=steps)

@@ -1,43 +1,54 @@
 """Measure how fast a folder is sorted, compared with a script that uses Keras and tf.data.
 
-    python bench/sorting.py DISK MEMORY [--runs N] [--many N]
+    python bench/sorting.py DISK MEMORY [--runs N] [--scale [N]]
 
 DISK and MEMORY are folders on a disk and in memory. The pictures are the sample ones, each made
-unique by a comment in the file. The table shows the seconds of whole processes (medians; the kinds
-run by turns), milliseconds per picture, and the ratios that matter.
+unique by a comment in the file. Rates are medians; the kinds run by turns. There is the rate of a
+whole process, and that of its pictures alone: without the time that one picture takes. The script's
+network is the same, with the same weights. With --scale, a stub takes the network's place: N tiny
+files (100,000) are sorted, then sorted again, then 10 N names of one file.
 """
 
 import argparse
 import io
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
+import stub
+from peak import ran
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, "-I", "-u", "-X", "utf8", str(ROOT / "src")]
-SMALL, LARGE = (320, 240), (4912, 3264)
+SMALL, LARGE, TINY = (300, 200), (4912, 3264), (16, 16)
 
-KERAS = """
-import os, shutil, sys, keras, tensorflow as tf
+KERAS = f"""
+import os, shutil, sys
+sys.path[:0] = [{str(ROOT / "src")!r}, {str(ROOT / "bench")!r}]
+import keras, tensorflow as tf
+from keras_lite0 import SIZE, Lite0
 source, out = sys.argv[1:]
 paths = sorted(os.path.join(source, name) for name in os.listdir(source))
-network = keras.applications.MobileNetV2(weights=None, classes=2)
+lite0 = Lite0()
+scores = keras.layers.Dense(2, activation="softmax")(lite0.bottleneck)
+network = keras.Model(lite0.pictures, scores)
+lite0.load()
 def load(path):
     image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-    return tf.image.resize(image, (224, 224)) / 127.5 - 1
+    return tf.image.resize(image, (SIZE, SIZE))
 pictures = tf.data.Dataset.from_tensor_slices(paths).map(load, tf.data.AUTOTUNE)
 scores = network.predict(pictures.batch(32).prefetch(tf.data.AUTOTUNE), verbose=0)
 os.makedirs(out)
 for number, (path, row) in enumerate(zip(paths, scores)):
-    shutil.copy(path, os.path.join(out, f"{row.argmax()}-{row.max():.5f}-{number}.jpg"))
+    shutil.copy(path, os.path.join(out, f"{{row.argmax()}}-{{row.max():.5f}}-{{number}}.jpg"))
 """
 
 
@@ -47,73 +58,117 @@ def main() -> None:
     parser.add_argument("disk", type=Path)
     parser.add_argument("memory", type=Path)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--scale", type=int, nargs="?", const=100_000)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(dir=given.disk) as disk,
         tempfile.TemporaryDirectory(dir=given.memory) as memory,
     ):
         os.environ["TENSOR_GUESS_CACHE"] = f"{disk}/cache"
-        shutil.copytree(ROOT / "tf_files/data", f"{disk}/tf_files/data")
-        train = [*PROGRAM, "train", f"{disk}/tf_files", "--backbone", "efficientnet_lite0"]
-        subprocess.run(train, check=True, capture_output=True)
-        measure(Path(disk), Path(memory), given.runs, given.many)
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        if given.scale:
+            scale(Path(disk), Path(memory), given.scale)
+        else:
+            speed(Path(disk), Path(memory), given.runs)
 
 
-def measure(disk: Path, memory: Path, runs: int, many: int) -> None:
-    """Print a table for each question."""
-    one = sorted((disk / "tf_files/data").rglob("*.jpg"))[:1]
-    several = sorted((disk / "tf_files/data").rglob("*.jpg"))
-    make(memory / "few", one, 200, SMALL)
-    make(memory / "many", one, many, SMALL)
-    make(memory / "small", several, 2000, SMALL)
-    make(memory / "large", several, 40, LARGE)
+def speed(disk: Path, memory: Path, runs: int) -> None:
+    """Print the rates, and how they compare."""
+    shutil.copytree(ROOT / "tf_files/data", disk / "tf_files/data")
+    train = [*PROGRAM, "train", str(disk / "tf_files"), "--backbone", "efficientnet_lite0"]
+    subprocess.run(train, check=True, capture_output=True)
+    samples = sorted((disk / "tf_files/data").rglob("*.jpg"))
+    make(memory / "small", samples, 2000, SMALL)
+    make(memory / "large", samples, 100, LARGE)
+    for kind in ("small", "large"):
+        (memory / f"one_{kind}").mkdir()
+        shutil.copy(memory / kind / "000000.jpg", memory / f"one_{kind}")
 
-    def sorting(source: str, to: Path) -> Callable[[], float]:
-        command = [*PROGRAM, "classify-dir", str(disk / "tf_files"), str(memory / source)]
+    def sorting(kind: str, to: Path) -> Callable[[], float]:
+        command = [*PROGRAM, "classify-dir", str(disk / "tf_files"), str(memory / kind)]
         return lambda: seconds(command, to / "sorted")
 
-    def keras(source: str) -> Callable[[], float]:
-        command = [sys.executable, "-c", KERAS, str(memory / source)]
+    def keras(kind: str) -> Callable[[], float]:
+        command = [sys.executable, "-c", KERAS, str(memory / kind)]
         return lambda: seconds(command, disk / "sorted")
 
-    print(f"{'':44}  pictures  seconds  ms a picture   (median of {runs})")
-    few, lots = table(
-        [
-            ("one score for all, to a disk", 200, sorting("few", disk)),
-            ("one score for all, to a disk", many, sorting("many", disk)),
-        ],
-        1 if many > 5000 else runs,
-    )
-    print(f"  {many} cost, per picture, {lots / many / (few / 200):.2f} of what 200 do")
-    to_disk, to_memory, _ = table(
-        [
-            ("small pictures, to a disk", 2000, sorting("small", disk)),
-            ("small pictures, to memory", 2000, sorting("small", memory)),
-            ("  Keras, tf.data, shutil.copy, to a disk", 2000, keras("small")),
-        ],
-        runs,
-    )
-    print(f"  to a disk at {to_memory / to_disk:.2f} of the rate to memory")
-    table(
-        [
-            ("photos of 16 Mpx, to a disk", 40, sorting("large", disk)),
-            ("  Keras, tf.data, shutil.copy, to a disk", 40, keras("large")),
-        ],
-        runs,
-    )
+    print(f"{'':34} pictures  seconds  whole a second  pictures a second   (median of {runs})")
+    for kind, count in (("small", 2000), ("large", 100)):
+        rows = {
+            f"{kind}, to a disk": (sorting(kind, disk), sorting(f"one_{kind}", disk)),
+            f"{kind}, to memory": (sorting(kind, memory), sorting(f"one_{kind}", memory)),
+            f"  {kind}, Keras, to a disk": (keras(kind), keras(f"one_{kind}")),
+        }
+        taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in rows}
+        for _ in range(runs):
+            for name, (all_, one) in rows.items():
+                taken[name][0].append(all_())
+                taken[name][1].append(one())
+        rates = []
+        for name, times in taken.items():
+            whole, alone = map(statistics.median, times)
+            rates.append((count / whole, (count - 1) / max(whole - alone, 1e-3)))
+            print(
+                f"{name:34} {count:8} {whole:8.2f} {rates[-1][0]:15.1f} {rates[-1][1]:18.1f}",
+                flush=True,
+            )
+        ours, _, theirs = rates
+        print(
+            f"  ours / Keras: whole {ours[0] / theirs[0]:.2f}, pictures {ours[1] / theirs[1]:.2f}"
+        )
+        if kind == "small":
+            network = openvino(disk)
+            print(f"  OpenVINO's benchmark_app, random arrays: {network:.1f} a second")
+            print(f"  ours / OpenVINO's: pictures {ours[1] / network:.2f}", flush=True)
 
 
-def table(rows: list[tuple[str, int, Callable[[], float]]], runs: int) -> list[float]:
-    """Run the rows by turns, print the median seconds of each, and return them."""
-    taken: list[list[float]] = [[] for _ in rows]
-    for _ in range(runs):
-        for (_, _, run), times in zip(rows, taken, strict=True):
-            times.append(run())
-    medians = [statistics.median(times) for times in taken]
-    for (what, count, _), median in zip(rows, medians, strict=True):
-        print(f"{what:44}  {count:8}  {median:7.2f}  {1000 * median / count:12.2f}", flush=True)
-    return medians
+def openvino(disk: Path) -> float:
+    """Return how many arrays a second OpenVINO's own benchmark computes with the network."""
+    model = disk / "model.xml"
+    export = [*PROGRAM, "export", str(disk / "tf_files"), str(model), "--format", "openvino"]
+    subprocess.run(export, check=True, capture_output=True)
+    found = next(model.rglob("*.xml")) if model.is_dir() else model
+    command = [
+        str(Path(sys.executable).with_name("benchmark_app")), "-m", str(found), "-d", "CPU",
+        "-hint", "throughput", "-infer_precision", "f32", "-t", "10", "-shape", "[4,224,224,3]",
+    ]  # fmt: skip
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    (rate,) = re.findall(r"Throughput:\s*([\d.]+) FPS", said)
+    return float(rate)
+
+
+def scale(disk: Path, memory: Path, count: int) -> None:
+    """Print what many files cost: CPU time for each of them, and memory."""
+    graph = stub.classifier(disk / "stub.pb")
+    samples = sorted((ROOT / "tf_files/data").rglob("*.jpg"))
+    print(f"{'':28} files  seconds  files a second  CPU ms a file  peak MB", flush=True)
+
+    def row(name: str, source: Path, files: int) -> None:
+        done = ran([*PROGRAM, "classify-dir", str(graph), str(source), str(disk / "sorted")])
+        if done.code:
+            raise SystemExit(done.err[-3000:])
+        print(
+            f"{name:24} {files:9} {done.seconds:8.1f} {files / done.seconds:15.1f} "
+            f"{1000 * done.processor_seconds / files:14.3f} {done.peak / 1e6:8.0f}",
+            flush=True,
+        )
+
+    for files in (count // 100, count // 10, count):
+        source = memory / f"tiny{files}"
+        make(source, samples, files, TINY)
+        row("sorted", source, files)
+        if files == count:
+            row("sorted again", source, files)
+        shutil.rmtree(disk / "sorted")
+        shutil.rmtree(source)
+    make(memory / "one", samples, 1, TINY)
+    (picture,) = (memory / "one").iterdir()
+    for number in range(1, 10 * count):
+        try:
+            os.link(picture, memory / "one" / f"{number:08}.jpg")
+        except OSError:  # a file has only so many names; the next is another with the same bytes
+            picture = Path(shutil.copy(picture, memory / "one" / f"{number:08}.jpg"))
+    row("names of one file", memory / "one", 10 * count)
 
 
 def make(folder: Path, samples: list[Path], count: int, size: tuple[int, int]) -> None:
@@ -133,11 +188,11 @@ def make(folder: Path, samples: list[Path], count: int, size: tuple[int, int]) -
 
 def seconds(command: list[str], destination: Path) -> float:
     """Return how long the command takes to fill `destination`, and remove that again."""
-    start = time.perf_counter()
-    subprocess.run([*command, str(destination)], check=True, capture_output=True)
-    taken = time.perf_counter() - start
+    done = ran([*command, str(destination)])
+    if done.code:
+        raise SystemExit(done.err[-3000:])
     shutil.rmtree(destination)
-    return taken
+    return done.seconds
 
 
 if __name__ == "__main__":

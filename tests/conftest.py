@@ -1,6 +1,5 @@
 """Real things for every test: the sample pictures, a backbone's cache, a trained classifier."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -14,25 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
-from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
+import stub
 from made import without_tensorflow
 from made.graphs import head_for, record_for
 from made.place import ROOT, SHARED, Run, called, program
 from made.sites import served
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
-from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
-from tensor_guess.graphs.builder import Builder
-from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
-from tensor_guess.images.scaling import Scaling
 
 # By the clock, an example takes longer when other tests run beside it; bounds of time are for tests
 # that measure the processor's time.
@@ -87,18 +81,7 @@ def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny() -> Backbone:
     """A backbone of one small convolution: 16 x 16 pixels -> 12 numbers, at once."""
-    random, builder = np.random.default_rng(1), Builder()
-    scaling = Scaling(16, 127.5, 127.5)
-    builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, scaling.size, scaling.size, 3))
-    kernel = builder.const("kernel", random.normal(size=(5, 5, 3, 12)).astype(np.float32))
-    x = builder.floats(
-        "Conv2D", "conv", (NETWORK_INPUT, kernel), strides=(1, 2, 2, 1), padding="SAME"
-    )
-    x = builder.floats("Relu", "relu", (x,))
-    axes = builder.const("axes", np.array([1, 2], np.int32))
-    builder.floats("Mean", BOTTLENECK, (x, axes), Tidx=AttrValue(type=DT_INT32))
-    digest = hashlib.sha256(serialise(builder.graph)).hexdigest()
-    return Backbone("tiny", scaling, digest, builder.graph)
+    return stub.backbone()
 
 
 @pytest.fixture(scope="session")

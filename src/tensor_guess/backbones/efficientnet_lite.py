@@ -20,7 +20,7 @@ from tensor_guess.config import BOTTLENECK, IMAGENET, NETWORK_INPUT
 from tensor_guess.graphs.builder import Builder
 
 # Stride of each stage's first block; a stage is a run of blocks with equally many filters.
-_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EPSILON = 1e-3
 
 Weights = Mapping[str, NDArray[Any]]
@@ -35,7 +35,7 @@ def build(weights: Weights, size: int) -> GraphDef:
     net.builder.placeholder(NETWORK_INPUT, DT_FLOAT, (-1, size, size, 3))
     x = net.conv("stem", NETWORK_INPUT, "_conv_stem", "_bn0", stride=2)
     filters = [len(weights[f"_blocks.{i}._project_conv.weight"]) for i in range(_blocks(weights))]
-    strides = iter(_STRIDES)
+    strides = iter(STRIDES)
     for number, (before, now) in enumerate(pairwise((0, *filters))):
         first = now != before
         x = net.block(number, x, next(strides) if first else 1, first)

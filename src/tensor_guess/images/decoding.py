@@ -2,8 +2,8 @@
 
 import ctypes
 import io
+import json
 import os
-import pickle
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -74,8 +74,8 @@ _SHAPE = struct.Struct("<B3I")
 Pixels = NDArray[np.uint8]
 # Waits until there is memory for the picture, and for this many bytes more.
 _Room = Callable[[int], AbstractContextManager[None]]
-# Of the opened picture, its file's bytes, and what gives room for it.
-_Make = Callable[[Image.Image, bytes, _Room], Pixels]
+# Of the opened picture, its file's bytes, what gives room for it, and `how` it is to be made.
+_Make = Callable[..., Pixels]
 
 
 def decode(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]:
@@ -88,7 +88,7 @@ def decode(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]
 
     Raise Unreadable if it is damaged or too large.
     """
-    return _decoded(picture, partial(_small, size=size, fit=fit))
+    return _decoded(picture, _small, size=size, fit=fit)
 
 
 def decode_within(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np.uint8]:
@@ -96,7 +96,7 @@ def decode_within(picture: Picture, size: int, fit: str = SQUEEZE) -> NDArray[np
 
     It is square if it is cropped or padded. Raise Unreadable if it is damaged or too large.
     """
-    return _decoded(picture, partial(_within, size=size, fit=fit))
+    return _decoded(picture, _within, size=size, fit=fit)
 
 
 def decode_upright(picture: Picture, longest: int) -> NDArray[np.uint8]:
@@ -104,7 +104,7 @@ def decode_upright(picture: Picture, longest: int) -> NDArray[np.uint8]:
 
     The longer side has at most `longest` pixels. Raise Unreadable if it is damaged or too large.
     """
-    return _decoded(picture, partial(_upright, longest=longest))
+    return _decoded(picture, _upright, longest=longest)
 
 
 def decode_whole(picture: Picture) -> NDArray[np.uint8]:
@@ -128,7 +128,7 @@ def same_in_tensorflow(picture: Picture) -> bool:
     """
     if picture.kind not in ("JPEG", "PNG", "GIF", "BMP"):
         return False
-    return bool(_decoded(picture, partial(_same, kind=picture.kind)))
+    return bool(_decoded(picture, _same, kind=picture.kind))
 
 
 def squared(image: Pixels, size: int, fit: str) -> Pixels:
@@ -149,20 +149,24 @@ def size_of(picture: Picture) -> tuple[int, int]:
 # --- in which process
 
 
-def _decoded(picture: Picture, make: _Make, beside: int = 0) -> Pixels:
+def _decoded(picture: Picture, make: _Make, beside: int = 0, **how: int | str) -> Pixels:
     """Return what `make` makes of the picture, a result of `beside` bytes for each pixel."""
     data, kind = picture.data, picture.kind
     if not limited.CAN_FORK:
         pieces.check(data, kind)
         with _opened(data, kind) as image:
-            return make(image, data, lambda more: _room(_bytes_for(data, image, beside) + more))
+            return make(
+                image, data, lambda more: _room(_bytes_for(data, image, beside) + more), **how
+            )
     if kind not in _APART:
-        return _array(_workers().run(pickle.dumps((kind, make, beside)), data, _room))
+        job = json.dumps((kind, make.__name__, beside, how)).encode()
+        return _array(_workers().run(job, data, _room))
     pieces.check(data, kind)
-    room = len(data) + pieces.bytes_for(data, kind, beside)
+    needed = len(data) + pieces.bytes_for(data, kind, beside)
     _load_decoder(kind)  # here, so that it is loaded once and not in every process
-    with _room(room):
-        return _array(limited.run(partial(_apart, kind, data, make), room + _BEYOND, _SECONDS))
+    with _room(needed):
+        work = partial(_apart, kind, data, partial(make, **how))
+        return _array(limited.run(work, needed + _BEYOND, _SECONDS))
 
 
 def _apart(kind: str, data: bytes, make: _Make) -> bytes:
@@ -181,7 +185,7 @@ def _workers() -> Workers:
 
 def _work(job: bytes, data: bytes, room: Callable[[int], None]) -> bytes:
     """Return the result of a job in a worker, which keeps its room until the job is done."""
-    kind, make, beside = pickle.loads(job)  # written by `_decoded`
+    kind, name, beside, how = json.loads(job)
     pieces.check(data, kind)
 
     def taken(more: int) -> AbstractContextManager[None]:
@@ -189,7 +193,7 @@ def _work(job: bytes, data: bytes, room: Callable[[int], None]) -> bytes:
         return nullcontext()
 
     with _opened(data, kind) as image:
-        return _written(make(image, data, taken))
+        return _written(_MAKES[name](image, data, taken, **how))
 
 
 def _written(pixels: Pixels) -> bytes:
@@ -362,6 +366,12 @@ def _same(image: Image.Image, data: bytes, room: _Room, *, kind: str) -> Pixels:
     plain = kind != "BMP" or not image.info.get("compression")
     same = opaque and plain and image.mode != "CMYK" and not image.mode.startswith("I;16")
     return np.array(same, np.uint8)
+
+
+# What a worker can be told to make.
+_MAKES: dict[str, _Make] = {
+    each.__name__: each for each in (_small, _upright, _within, _whole, _size, _same)
+}
 
 
 def _orientation(image: Image.Image) -> int:

@@ -24,6 +24,7 @@ JOBS = {
     "explaining.explain",
     "guessing.guess",
     "grouping.group",
+    "sorting.learn",
     "sorting.sort",
     "sorting.undo",
     "guessing.inspect",

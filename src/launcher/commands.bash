@@ -10,6 +10,7 @@
 #   handle      a path that is read, or a URL, or the name of a backbone
 #   train       a classifier's folder that is written to
 #   examined    the same, with pictures that may be moved inside it
+#   learned     a folder that is read, and whose pictures may come to those of the classifier
 #   pictures    a folder of categories, which may be links
 #   folder      a folder that is written to; created if it is missing
 #   file        a file that is written, or a folder that does not exist yet
@@ -78,6 +79,7 @@ train
   --fine-tune-rate value
   --auto flag
   --time-budget value
+  --learn learned
 train,guess,classify-dir,evaluate,study,heap
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share

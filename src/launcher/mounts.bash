@@ -11,7 +11,7 @@ MADE=()
 # Paths that must exist in the container; one that ends in / must not be empty.
 SEEN=()
 # Each is set if it holds: the command line is valid; the classifier is the built-in one; nothing
-# may be downloaded; pictures are moved.
+# may be downloaded; the classifier's pictures are moved, or others come to them.
 COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
 # The backbone named; the module used as one; the URLs of modules that tensorflow_hub's cache is to
 # have; the URLs of pictures.
@@ -49,7 +49,11 @@ plan() {
       ;;
     backbone) BACKBONE=${TYPED} ;;
     offline) OFFLINE=1 ;;
-    train) plan_classifier "${TYPED}" rw ;;
+    train)
+      if has learned; then MOVES=1; fi
+      plan_classifier "${TYPED}" rw
+      ;;
+    learned) plan_read "${TYPED}" ;;
     examined)
       # Between two mounts, a file could not be renamed.
       if has moves; then MOVES=1; fi
@@ -158,7 +162,7 @@ plan_classifier() {
   folder=${REAL%/}
   add_mount rw "${REAL}"
   if [[ -d ${folder}/data ]]; then
-    # Training only reads pictures.
+    # Otherwise training only reads pictures.
     [[ -n ${MOVES} || -L ${folder}/data ]] || add_mount ro "${folder}/data"
     plan_categories "${folder}/data"
   fi

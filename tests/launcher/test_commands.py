@@ -13,7 +13,7 @@ from tensor_guess.commands.main import cli
 # `handle` may be a path.
 PATH_KINDS = {
     "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
-    "unsorted", "taken", "origin",
+    "unsorted", "taken", "origin", "learned",
 }  # fmt: skip
 
 
@@ -158,6 +158,17 @@ def test_the_doctor_may_move_pictures_only_where_that_was_asked_for(
     assert done.mounts.get(f"{tf}/data") == (None if option else "ro")
     assert done.mounts[f"{docker.here}/dogs"] == "ro"
     assert done.options("--network") == ["none"]
+
+
+def test_what_is_learned_is_read_and_comes_to_the_pictures(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    (tf / "data/cat").mkdir(parents=True)
+    (docker.here / "sorted/cat").mkdir(parents=True)
+    assert docker("train", tf).mounts[f"{tf}/data"] == "ro"
+    done = docker("train", tf, "--learn", "sorted")
+    assert done.mounts[str(tf)] == "rw"
+    assert f"{tf}/data" not in done.mounts
+    assert done.mounts[f"{docker.here}/sorted"] == "ro"
 
 
 def test_pictures_that_are_no_duplicates_are_shown_to_the_doctor(docker: Launcher) -> None:

@@ -1,9 +1,9 @@
 """The command that trains a classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -40,7 +40,11 @@ from tensor_guess.config import (
     FineTuning,
     Training,
 )
-from tensor_guess.errors import shown
+from tensor_guess.errors import counted, shown
+
+if TYPE_CHECKING:
+    from tensor_guess.sorting.learn import Learned
+    from tensor_guess.training.train import Job
 
 _DEFAULTS = Training()
 _TUNING = FineTuning(None)
@@ -269,6 +273,12 @@ def _distortion(
     "--report/--no-report", default=True, help=f"Write a page about the result, {REPORT}."
 )
 @click.option(
+    "--learn",
+    type=PATH,
+    help="First copy what was corrected in this folder, which classify-dir sorted, into "
+    f"TF_FILES/{DATA}.",
+)
+@click.option(
     "--print-misclassified-test-images",
     "print_misclassified",
     is_flag=True,
@@ -276,7 +286,12 @@ def _distortion(
 )
 @_classic_options
 def train(
-    tf_files: Path, print_misclassified: bool, auto: bool, time_budget: Any, **given: Any
+    tf_files: Path,
+    learn: Path | None,
+    print_misclassified: bool,
+    auto: bool,
+    time_budget: Any,
+    **given: Any,
 ) -> int:
     """Train a classifier on TF_FILES/data/<category>/*.
 
@@ -295,6 +310,7 @@ def train(
             f"together at most {MOST_HELD_OUT}"
         )
     job = training.Job(tf_files=tf_files, options=options, **given)
+    left_out = _learn(job, learn) if learn else False
     if auto:
         from tensor_guess.training.auto import train_best
 
@@ -306,7 +322,37 @@ def train(
         for path, label in result.misclassified:
             click.echo(f"{shown(path):>70}  {label}")
     click.echo(f"Final test accuracy = {result.accuracy}")
-    return LEFT_OUT if result.left_out else 0
+    return LEFT_OUT if result.left_out or left_out else 0
+
+
+def _learn(job: "Job", folder: Path) -> bool:
+    """Learn what was corrected, and print it; return whether anything was left out."""
+    if job.image_dir:
+        raise click.UsageError(
+            f"--learn copies pictures into TF_FILES/{DATA}, which --image-dir replaces"
+        )
+    from tensor_guess.sorting import learn as learning
+
+    done = learning.learn(job.tf_files, folder)
+    for line in _learned(done, folder):
+        click.echo(line)
+    if done.counts and (before := learning.accuracy_of(job.outputs.graph)):
+        click.echo(f"accuracy before, without these pictures = {before}")
+    return bool(done.left_out)
+
+
+def _learned(done: "Learned", folder: Path) -> Iterator[str]:
+    """Yield what was learned, a line for each category, and what was not."""
+    known = f", {done.known} known already" if done.known else ""
+    if done.counts:
+        yield f"{counted(done.counts.total(), 'picture')} learned from {shown(folder)}{known}"
+    else:
+        yield f"nothing new to learn from {shown(folder)}{known}"
+    for name, count in sorted(done.counts.items()):
+        yield f"{shown(name)} +{count}" + (" (new category)" if name in done.new else "")
+    for name, count in sorted(done.strange.items()):
+        pictures = counted(count, "picture")
+        yield f"not learned: {pictures} of {shown(name)} that no run of classify-dir brought there"
 
 
 def _check_auto(auto: bool) -> None:

@@ -86,6 +86,14 @@ class Places:
         flat = self._way.layout == FLAT
         return file_name(category) if flat else self._folders[category]
 
+    def category(self, folder: str) -> str | None:
+        """Return the category whose folder this is in the layout `folders`, or None."""
+        return next((each for each, name in self._folders.items() if name == folder), None)
+
+    def is_undecided(self, folder: str) -> bool:
+        """Return whether a folder in DEST is for pictures of which no category was chosen."""
+        return folder.casefold() in (self._unknown.casefold(), REVIEW)
+
     def place(
         self, image: Path, name: str, score: float, extension: str, *, review: bool = False
     ) -> Place:

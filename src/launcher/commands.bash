@@ -127,6 +127,7 @@ classify-dir
   --symlink flag
   --layout value
   --keep-tree flag
+  --burst value
   --dry-run plans
   --csv file
 heap

@@ -11,6 +11,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from made.exif import timed
 from made.hostile_pictures import (
     KINDS,
     HostilePictures,
@@ -43,6 +45,7 @@ from tensor_guess.images import decoding
 from tensor_guess.images import encoded as images
 from tensor_guess.system import limited
 
+PHOTO = (ROOT / "test_data/photo01.jpg").read_bytes()
 # What Pillow opens besides the kinds that are taken.
 NOT_TAKEN = ("ICO", "PPM", "PSD")
 # tiff/ of the nasty files: libtiff fails there in some versions and not in others.
@@ -650,3 +653,46 @@ def test_in_its_own_shape_a_small_picture_has_its_own_pixels(tmp_path: Path) -> 
     pixels = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     assert np.array_equal(decoding.decode_upright(images.read(tmp_path / "a.png"), 70), pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_time_is_read_from_every_kind(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "x").write_bytes(timed(PHOTO, "2021:06:05 13:14:15", "25", "+02:00", kind=kind))
+    found = decoding.taken_at(images.read(tmp_path / "x"))
+    assert found is not None
+    assert found.isoformat() == "2021-06-05T13:14:15.250000+02:00"
+    (tmp_path / "x").write_bytes(timed(PHOTO, kind=kind))
+    assert decoding.taken_at(images.read(tmp_path / "x")) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("2021:06:05 13:14:15",), "2021-06-05T13:14:15"),
+        (("2021:06:05 13:14:15", "123456789", "  :  "), "2021-06-05T13:14:15.123456"),
+        (("2021:06:05 13:14:15", "", "-11:30"), "2021-06-05T13:14:15-11:30"),
+        (("2021:06:05 13:14:15", "x", "+99:00"), "2021-06-05T13:14:15"),
+        (("0000:00:00 00:00:00", "00", "+00:00"), None),
+        (("    :  :     :  :  ",), None),
+        (("2021:13:05 13:14:15",), None),
+        (("2021-06-05 13:14:15",), None),
+        (("",), None),
+    ],
+)
+def test_a_time_that_is_none_is_none(
+    tmp_path: Path, texts: tuple[str, ...], expected: str | None
+) -> None:
+    (tmp_path / "x").write_bytes(timed(PHOTO, *texts))
+    found = decoding.taken_at(images.read(tmp_path / "x"))
+    assert (found and found.isoformat()) == expected
+
+
+@pytest.mark.filterwarnings("ignore")  # as the program does
+@given(st.binary(max_size=80), st.integers(0, 200))
+def test_damaged_exif_gives_a_time_or_none(damage: bytes, at: int) -> None:
+    data = timed(PHOTO, "2021:06:05 13:14:15", "25", "+02:00")
+    at += data.index(b"Exif")
+    data = data[:at] + damage + data[at + len(damage) :]
+    picture = images.Picture(data, "JPEG", b"", os.stat(os.curdir))
+    with suppress(Unreadable):
+        decoding.taken_at(picture)

@@ -11,6 +11,7 @@ from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
     Command,
+    Duration,
     asked,
     besides_options,
     classifier,
@@ -47,6 +48,11 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 @min_score_option
 @besides_options
 @face_options
+@click.option(
+    "--burst",
+    type=Duration(),
+    help="Sort shots as one if each was taken within this time of the one before, as in 60s.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and touch nothing.")
 @click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture in DEST.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -64,6 +70,7 @@ def classify_dir(
     both: bool,
     face: bool,
     detector: str,
+    burst: Any,
     dry_run: bool,
     csv_file: Path | None,
     as_json: bool,
@@ -102,6 +109,7 @@ def classify_dir(
         asked(unknown, both),
         faces=faces_by,
         way=Way(way, layout, keep_tree),
+        burst=burst,
         show=_show(src, dest, as_json) if dry_run else None,
     )
     if csv_file:

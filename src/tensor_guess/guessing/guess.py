@@ -117,13 +117,15 @@ def of_row(
     row: "NDArray[np.float32]",
     top: int | None = None,
     least: Mapping[str, float] | None = None,
+    scores: "NDArray[np.float32] | None" = None,
 ) -> Guess:
     """Return the Guess for a vector of `Ready.network`; of equal scores, the first label is first.
 
     `top` is the number of labels; None means the classifier's own number. `least`: see `by_label`.
+    `scores` [K]: other ones than those in the vector.
     """
     record, layout = classifier.record, classifier.layout
-    scores = layout.scores(row)
+    scores = layout.scores(row) if scores is None else scores
     order = (-scores).argsort(kind="stable")[: top or classifier.top]
     return Guess(
         path,

@@ -4,10 +4,12 @@ import ctypes
 import io
 import json
 import os
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import datetime
 from functools import cache, partial
 from threading import Condition
 
@@ -49,6 +51,8 @@ _STRIP_PIXELS = 2_000_000
 
 # EXIF 2.32, tag 0x0112: how to turn the picture upright.
 _ORIENTATION = 0x0112
+# Its directory of the exposure: DateTimeOriginal, SubSecTimeOriginal, OffsetTimeOriginal.
+_EXIF, _TAKEN = 0x8769, (0x9003, 0x9291, 0x9011)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -144,6 +148,27 @@ def size_of(picture: Picture) -> tuple[int, int]:
     """
     width, height = _decoded(picture, _size).view(np.uint32)
     return int(width), int(height)
+
+
+def taken_at(picture: Picture) -> datetime | None:
+    """Return when the picture was taken, as EXIF's DateTimeOriginal says; None if it does not.
+
+    It has a zone if EXIF has one. Raise Unreadable if the file is damaged.
+    """
+    exif = picture.data if picture.kind == "TIFF" else bytes(_decoded(picture, _first_exif))
+    tiff = Tiff(exif)
+    tags = tiff.below(_EXIF)
+    date, fraction, zone = (tiff.text(tags.get(tag)) for tag in _TAKEN)
+    found = re.match(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", date)
+    if not found:
+        return None
+    digits = re.match(r"\d{1,6}", fraction)
+    offset = re.match(r"[+-]\d\d:\d\d", zone)
+    text = f"{found[1]}-{found[2]}-{found[3]}T{found[4]}.{digits[0] if digits else 0:0<6}"
+    for end in (offset[0] if offset else "", ""):
+        with suppress(ValueError):  # a camera whose clock was never set says 0000:00:00
+            return datetime.fromisoformat(text + end)
+    return None
 
 
 # --- in which process
@@ -368,9 +393,15 @@ def _same(image: Image.Image, data: bytes, room: _Room, *, kind: str) -> Pixels:
     return np.array(same, np.uint8)
 
 
+def _first_exif(image: Image.Image, data: bytes, room: _Room) -> Pixels:
+    with suppress(ValueError):  # a profile that is not in hexadecimal
+        return np.frombuffer(next(filter(None, _exif(image)), b""), np.uint8)
+    return np.empty(0, np.uint8)
+
+
 # What a worker can be told to make.
 _MAKES: dict[str, _Make] = {
-    each.__name__: each for each in (_small, _upright, _within, _whole, _size, _same)
+    each.__name__: each for each in (_small, _upright, _within, _whole, _size, _same, _first_exif)
 }
 
 

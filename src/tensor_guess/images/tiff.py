@@ -61,15 +61,19 @@ class Tiff:
             if at in seen:
                 continue
             seen.add(at)
-            start, count = self._start(at)
-            end = start + min(count, _MAX_TAGS) * self._width
-            if not count or end > len(self._data):
+            tags, end = self._folder(at)
+            if not tags:
                 continue
-            tags = dict(map(self._tag, range(start, end, self._width)))
             yield tags
             if DEEPER in tags:
                 queue += self.numbers(tags[DEEPER], _MAX_FOLDERS)
             queue += self._unpacked(self._wide, end)
+
+    def below(self, tag: int) -> Tags:
+        """Return the tags of the directory that a tag of the first one leads to; {} if none."""
+        for at in self.numbers(next(self.folders(), {}).get(tag), 1):
+            return self._folder(at)[0]
+        return {}
 
     def numbers(self, tag: Tag | None, most: int = 8) -> list[int]:
         """Return a tag's whole numbers, at most the first `most`; [] if it has none."""
@@ -100,6 +104,14 @@ class Tiff:
             most = _MAX_FRACTIONS if tag.kind in _FRACTIONS else _MAX_NUMBERS
             if tag.kind not in _BYTES and tag.count > most:
                 raise Unreadable(f"has a tag of {tag.count} numbers; at most {most} are read")
+
+    def _folder(self, at: int) -> tuple[Tags, int]:
+        """Return the tags of the directory at that offset, and the offset of its end."""
+        start, count = self._start(at)
+        end = start + min(count, _MAX_TAGS) * self._width
+        if not count or end > len(self._data):
+            return {}, end
+        return dict(map(self._tag, range(start, end, self._width))), end
 
     def _start(self, folder: int) -> tuple[int, int]:
         """Return the offset of a directory's first tag, and how many tags it declares."""

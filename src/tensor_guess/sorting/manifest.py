@@ -80,8 +80,28 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Burst:
+    """These pictures, by their SHA-256, are sorted as one: by these scores, best first.
+
+    `first`: the path in SRC of the first of them. `unknown`, `both`: see Guess.
+    """
+
+    run: str
+    first: str
+    keys: Sequence[str]
+    scores: Mapping[str, float]
+    unknown: bool = False
+    both: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the best label."""
+        return next(iter(self.scores))
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """This picture is in DEST."""
+    """This picture is in DEST; it was sorted by this label and score."""
 
     run: str
     entry: Entry
@@ -129,7 +149,7 @@ class Ended:
     run: str
 
 
-Event = Run | Begun | Told | NotSorted | Made | Undoing | Undone | Ended
+Event = Run | Begun | Burst | Told | NotSorted | Made | Undoing | Undone | Ended
 
 
 def read(journal: Journal, *, quiet: bool = False) -> Iterator[Event]:
@@ -156,6 +176,7 @@ class Manifest:
 
     `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST.
     `begun`: the same of those that a killed run may have brought there without their line.
+    `bursts`: for each image of a burst that is still to come in this run, SHA-256 -> the burst.
     `unfinished`: the moves by earlier runs from this SRC that left the source where it was, if
     this run moves too. `dry`: only read, and need not be there.
     """
@@ -173,6 +194,7 @@ class Manifest:
         self.way, self.run = way or Way(), secrets.token_hex(8)
         self.known = dict[str, str]()
         self.begun = dict[str, str]()
+        self.bursts = dict[str, Burst]()
         self.unfinished = list[Entry]()
         self._dry = dry
         self._journal = Journal(destination / MANIFEST, make=not dry, read_only=dry)
@@ -214,11 +236,28 @@ class Manifest:
         begun = [each.values() for each in entries]
         self._journal.add(sync=True, by=self.run, begun=begun)
 
+    def deciding(self, burst: Burst) -> None:
+        """Record that the images of a burst are sorted as one; before any of them is."""
+        if not self._dry:
+            self.bursts.update((key, burst) for key in burst.keys)
+            self._journal.add(
+                burst=burst.first,
+                of=list(burst.keys),
+                label=burst.label,
+                scores=dict(burst.scores),
+                unknown=burst.unknown,
+                both=list(burst.both),
+                by=self.run,
+            )
+
     def sorted(self, entry: Entry, scores: Mapping[str, float]) -> None:
-        """Record that the image is in DEST, with its scores, best first."""
+        """Record that the image is in DEST, with its own scores, best first."""
         self.known[entry.sha256] = entry.name
-        label = next(iter(scores))
-        self._journal.add(**entry.values(), label=label, scores=dict(scores), by=self.run)
+        values: dict[str, Any] = {"label": next(iter(scores)), "scores": dict(scores)}
+        if burst := self.bursts.pop(entry.sha256, None):
+            decided = {"label": burst.label, "score": burst.scores[burst.label]}
+            values |= {"burst": burst.first, "decided": decided}
+        self._journal.add(**entry.values(), **values, by=self.run)
 
     def left_out(self, source: Path, reason: str) -> None:
         """Record why the file was not sorted."""
@@ -260,7 +299,10 @@ class Manifest:
                     open_.pop(run, None)
                 case Begun(entries=entries):
                     self.begun.update((each.sha256, each.name) for each in entries)
+                case Burst():
+                    self.bursts.update((key, event) for key in event.keys)
                 case Told(run=run, entry=entry):
+                    self.bursts.pop(entry.sha256, None)
                     self.begun.pop(entry.sha256, None)
                     self.known[entry.sha256] = entry.name
                     if entry.way == "move" and moved.get(run) and self._is_there(entry):
@@ -273,6 +315,7 @@ class Manifest:
             same = (each.classifier, each.way) == (self.classifier, self.way)
             if same and each.has(self.source, self.destination):
                 self.run = each.run
+        self.bursts = {key: each for key, each in self.bursts.items() if each.run == self.run}
         self.unfinished = [e for e in self.unfinished if self.known.get(e.sha256) == e.name]
 
     def _is_there(self, entry: Entry) -> bool:
@@ -288,9 +331,9 @@ def _event(values: dict[str, Any], last: str) -> Event | None:
         return _run(values)
     by = _text(values.get("by", last))
     if any(key in values for key in _KEYS):
-        entry, label = _entry(values), values.get("label")
-        score = values["scores"].get(label, 0.0) if label is not None else 0.0
-        return Told(by, entry, str(label or ""), float(score))
+        return _told(values, by)
+    if "of" in values:
+        return _burst(values, by)
     if "begun" in values:
         return Begun(by, [_entry(each) for each in values["begun"]])
     if "made" in values:
@@ -314,6 +357,22 @@ def _run(values: dict[str, Any]) -> Run:
         raise ValueError
     how = Way(way, layout, bool(values.get("keep_tree")))
     return Run(texts[0], texts[1], texts[2], texts[3], how, "way" in values)
+
+
+def _told(values: dict[str, Any], by: str) -> Told:
+    entry, label = _entry(values), values.get("label")
+    score = values["scores"].get(label, 0.0) if label is not None else 0.0
+    if "decided" in values:
+        label, score = values["decided"]["label"], values["decided"]["score"]
+    return Told(by, entry, str(label or ""), float(score))
+
+
+def _burst(values: dict[str, Any], by: str) -> Burst:
+    scores = {_text(label): float(score) for label, score in values["scores"].items()}
+    if values["label"] != next(iter(scores), None):
+        raise ValueError
+    keys, both = [_checked(each) for each in values["of"]], tuple(map(_text, values["both"]))
+    return Burst(by, _inside(values["burst"]), keys, scores, bool(values["unknown"]), both)
 
 
 def _entry(values: dict[str, Any]) -> Entry:

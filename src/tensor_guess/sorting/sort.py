@@ -4,9 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
-from tensor_guess.config import LINK, MOVE, REVIEW
+from tensor_guess.config import DATA, LINK, MOVE, REVIEW
 from tensor_guess.errors import Unreadable, WrongUsage, shown
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.guess import Guess, MinScores, by_label, of_row
@@ -19,6 +20,8 @@ from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.sorting.apply import Applying, Kind
+from tensor_guess.sorting.bursts import Bursts
+from tensor_guess.sorting.corrections import Labelled
 from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.sorting.names import Names
 from tensor_guess.sorting.plan import Place, Places, Way
@@ -72,6 +75,7 @@ def sort(
     *,
     faces: str | None = None,
     way: Way | None = None,
+    burst: Fraction | None = None,
     show: Show | None = None,
 ) -> Sorted:
     """Bring every image below `source` to `destination`, named by category; return what was done.
@@ -80,8 +84,9 @@ def sort(
     both of two things, go into `review` there; those like nothing in training are named `unknown`.
     `precision` is the precision to compute in; None means the classifier's own. `faces`: of each
     image, only the largest face that this detector finds is looked at, and one without is left out.
-    `way`: copy or not, and how names are made; None means the defaults. `show`: the plan is told to
-    it, and no file or folder is touched.
+    `way`: copy or not, and how names are made; None means the defaults. `burst`: shots that are at
+    most so many seconds apart are sorted as one. `show`: the plan is told to it, and no file or
+    folder is touched.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if one is inside
     the other in a way that would sort pictures again. Raise UserError if the classifier cannot be
@@ -100,30 +105,41 @@ def sort(
     network, places = ready.network(), Places(way, ready.record.categories)
     done = Sorted()
     with Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest:
-        run = _Run(manifest, done, ready.record.scaling, crop)
+        bursts = Bursts(burst, manifest, _labelled(classifier)) if burst else None
+        run = _Run(manifest, done, ready.record.scaling, crop, bursts)
 
-        def planned() -> Iterator[tuple[Path, Picture, Kind, Place, Guess]]:
-            for (path, picture), row in network.run(run.to_guess(Files(source))):
-                guess = of_row(path, ready, row, least=least)
+        def guessed() -> Iterator[tuple[tuple[Path, Picture], Guess, Guess]]:
+            found = network.run(run.to_guess(Files(source)))
+            if bursts:
+                yield from bursts.decided(found, ready, least)
+                return
+            for item, row in found:
+                guess = of_row(item[0], ready, row, least=least)
+                yield item, guess, guess
+
+        def planned() -> Iterator[tuple[Path, Picture, Kind, Place, Guess, Guess]]:
+            for (path, picture), own, guess in guessed():
                 name = places.name(guess.category, unknown=bool(guess.unknown))
                 review = guess.unsure or bool(guess.both)
                 image, extension = path.relative_to(source), picture.extension
                 place = places.place(image, name, guess.score, extension, review=review)
-                yield path, picture, (name, review), place, guess
+                yield path, picture, (name, review), place, guess, own
 
         if show:
             names = Names(manifest, dry=True)
-            for path, picture, kind, place, guess in planned():
+            for path, picture, kind, place, guess, _ in planned():
                 show(names.entry(path, picture, place)[0], guess)
                 done.counts[kind] += 1
         else:
             with Applying(manifest) as applying:
                 applying.finish(manifest.unfinished)
-                for path, picture, kind, place, guess in planned():
-                    applying.add(path, picture, kind, place, guess.scores)
+                for path, picture, kind, place, _, own in planned():
+                    applying.add(path, picture, kind, place, own.scores)
             done.counts, done.finished = applying.counts, applying.finished
             done.left_out += applying.left_out
             ready.keep(network)
+        if bursts:
+            bursts.say()
         done.run = manifest.run
     done.seconds = time.monotonic() - start
     return done
@@ -135,6 +151,7 @@ class _Run:
     done: Sorted
     scaling: Scaling
     crop: Crop | None
+    bursts: Bursts | None = None
 
     def __post_init__(self) -> None:
         self.no_links = _NOT_LINKS.get(self.manifest.way.way, "")
@@ -149,7 +166,10 @@ class _Run:
                 self._leave_out(path, str(result))
                 continue
             picture, image = result
-            if image is None or picture.key in claimed:
+            known = image is None or picture.key in claimed
+            if self.bursts:
+                self.bursts.seen(path, picture, known=known)
+            if image is None or known:
                 self.done.known += 1
             else:
                 claimed.add(picture.key)
@@ -163,14 +183,23 @@ class _Run:
         picture = encoded.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
         image = None if known else pixels(picture, self.scaling, self.crop)
-        # Many large files may be waiting, so their bytes are read again later.
-        return picture if len(picture.data) < _LARGE else encoded.let_go(picture), image
+        if self.bursts:
+            self.bursts.looked_at(path, picture)
+        # Many large files, or all of a burst, may be waiting: their bytes are read again later.
+        large = self.bursts or len(picture.data) >= _LARGE
+        return encoded.let_go(picture) if large else picture, image
 
     def _leave_out(self, path: Path, reason: str) -> None:
         left_out = LeftOut(path, reason)
         self.done.left_out.append(left_out)
         self.manifest.left_out(path, reason)
         progress.say(str(left_out))
+
+
+def _labelled(classifier: Path | Given | Imagenet) -> Labelled | None:
+    """Return what a person has labelled, in the folder of the classifier."""
+    path = classifier.path if isinstance(classifier, Given) else classifier
+    return Labelled(path / DATA) if isinstance(path, Path) and path.is_dir() else None
 
 
 def _checked(source: Path, destination: Path, way: Way) -> tuple[Path, Path]:

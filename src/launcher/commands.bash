@@ -128,6 +128,8 @@ classify-dir
   --layout value
   --keep-tree flag
   --burst value
+  --results value
+  --location value
   --dry-run plans
   --csv file
 heap

@@ -44,6 +44,10 @@ MOST_HELD_OUT = 90
 MANIFEST = "manifest.jsonl"
 UNKNOWN = "unknown"  # what pictures like nothing in training are sorted as
 REVIEW = "review"  # a folder for what a person should look at
+# What classify-dir writes there for researchers, if it is asked to.
+RESULTS = TIMELAPSE, CAMTRAP_DP = ("timelapse", "camtrap-dp")
+TIMELAPSE_JSON = "timelapse.json"
+DATAPACKAGE = "datapackage.json"
 # How pictures come there; the first is the default. And how their names are made.
 WAYS = COPY, MOVE, LINK, SYMLINK = ("copy", "move", "link", "symlink")
 LAYOUTS = FLAT, FOLDERS = ("flat", "folders")

@@ -98,6 +98,23 @@ class MinScore(click.ParamType[Any]):
         return category if equals else None, Finite(0, 1).convert(score, *others)
 
 
+class Coordinates(click.ParamType[Any]):
+    """Latitude and longitude in degrees, separated by a comma; converted to a pair."""
+
+    name = "latitude,longitude"
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if isinstance(value, tuple):
+            return value
+        latitude, comma, longitude = value.partition(",")
+        if not comma:
+            self.fail(f"{value!r} is no place such as 50.9413,6.9583", *others)
+        return (
+            Finite(-90, 90).convert(latitude.strip(), *others),
+            Finite(-180, 180).convert(longitude.strip(), *others),
+        )
+
+
 class Duration(click.ParamType[Any]):
     """A time such as `1s`, `500ms` or `2m`, more than 0; converted to seconds, exactly."""
 

@@ -11,6 +11,7 @@ from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
     Command,
+    Coordinates,
     Duration,
     asked,
     besides_options,
@@ -20,7 +21,18 @@ from tensor_guess.commands.options import (
     face_options,
     min_score_option,
 )
-from tensor_guess.config import COPY, LAYOUTS, LINK, MOVE, REVIEW, SYMLINK
+from tensor_guess.config import (
+    CAMTRAP_DP,
+    COPY,
+    LAYOUTS,
+    LINK,
+    MOVE,
+    RESULTS,
+    REVIEW,
+    SYMLINK,
+    TIMELAPSE,
+    TIMELAPSE_JSON,
+)
 from tensor_guess.errors import UserError, counted, shown
 
 if TYPE_CHECKING:
@@ -53,6 +65,17 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
     type=Duration(),
     help="Sort shots as one if each was taken within this time of the one before, as in 60s.",
 )
+@click.option(
+    "--results",
+    type=click.Choice(RESULTS),
+    multiple=True,
+    help=f"Also write DEST/{TIMELAPSE_JSON}, or a Camtrap DP package in DEST, for researchers.",
+)
+@click.option(
+    "--location",
+    type=Coordinates(),
+    help=f"With {CAMTRAP_DP}: where the camera stood, as in 50.9413,6.9583.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and touch nothing.")
 @click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture in DEST.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -71,6 +94,8 @@ def classify_dir(
     face: bool,
     detector: str,
     burst: Any,
+    results: tuple[str, ...],
+    location: Any,
     dry_run: bool,
     csv_file: Path | None,
     as_json: bool,
@@ -93,13 +118,18 @@ def classify_dir(
     (way,) = ways or [COPY]
     if dry_run and csv_file:
         raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
+    _check_results(results, location, dry_run)
+    from tensor_guess.results.table import rows
     from tensor_guess.sorting import sort as sorting
     from tensor_guess.sorting.plan import Way
-    from tensor_guess.sorting.table import rows
     from tensor_guess.system.durable import check_new, publish
 
     if csv_file:
         _check_csv(csv_file, src, check_new)
+    if results:
+        from tensor_guess.results import present
+
+        present.check(dest, tuple(_names_of(results)))
     done = sorting.sort(
         which,
         src,
@@ -114,6 +144,7 @@ def classify_dir(
     )
     if csv_file:
         publish(csv_file, rows(dest, done.run), replace=False)
+    whole = _write_results(results, location, src, dest, done, way == MOVE) if results else True
     verb = f"would be {_DONE[way]}" if dry_run else _DONE[way]
     if as_json:
         click.echo(json.dumps(_object(done)))
@@ -121,7 +152,44 @@ def classify_dir(
         click.echo("\n".join(_lines(done, verb, dest)))
     if done.left_out and not done.sorted and not done.known:
         return UserError.exit_code
-    return LEFT_OUT if done.left_out else 0
+    return LEFT_OUT if done.left_out or not whole else 0
+
+
+def _check_results(results: tuple[str, ...], location: Any, dry_run: bool) -> None:
+    """Raise UsageError if these options make no sense together."""
+    if results and dry_run:
+        raise click.UsageError("--dry-run touches nothing, so it writes no --results; use --json")
+    if (CAMTRAP_DP in results) != (location is not None):
+        raise click.UsageError(
+            f"--location says where the camera stood, which --results {CAMTRAP_DP} needs; give both"
+        )
+
+
+def _names_of(results: tuple[str, ...]) -> Iterator[str]:
+    """Yield the names of the files in DEST."""
+    from tensor_guess.results import camtrap_dp
+
+    if TIMELAPSE in results:
+        yield TIMELAPSE_JSON
+    if CAMTRAP_DP in results:
+        yield from camtrap_dp.NAMES
+
+
+def _write_results(
+    results: tuple[str, ...], location: Any, src: Path, dest: Path, done: "Sorted", moved: bool
+) -> bool:
+    """Write the results; return whether all pictures are in them."""
+    from tensor_guess.results import camtrap_dp, present, timelapse
+
+    found = present.Present(dest, src, done.run)
+    if TIMELAPSE in results:
+        present.write(dest, done.run, {TIMELAPSE_JSON: timelapse.written(found, moved)})
+    if CAMTRAP_DP not in results:
+        return True
+    package = camtrap_dp.package(found, src, camtrap_dp.Location(*location))
+    if package.files:
+        present.write(dest, done.run, package.files)
+    return not package.left_out
 
 
 def _check_csv(path: Path, src: Path, check_new: Any) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -101,12 +101,24 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """This picture is in DEST; it was sorted by this label and score."""
+    """This picture is in DEST; it was sorted by this label and score.
+
+    `scores`: those that are known, best first; of a burst, only the one that decided.
+    """
 
     run: str
     entry: Entry
     label: str
     score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """These files in DEST are results for other programs; each name has its SHA-256."""
+
+    run: str
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ class Ended:
     run: str
 
 
-Event = Run | Begun | Burst | Told | NotSorted | Made | Undoing | Undone | Ended
+Event = Run | Begun | Burst | Told | Wrote | NotSorted | Made | Undoing | Undone | Ended
 
 
 def read(journal: Journal, *, quiet: bool = False) -> Iterator[Event]:
@@ -340,6 +352,8 @@ def _event(values: dict[str, Any], last: str) -> Event | None:
         return Made(by, _inside(values["made"]))
     if "left_out" in values:
         return NotSorted(by, _text(values["image"]), _text(values["left_out"]))
+    if "results" in values:
+        return Wrote(by, _names(values["results"]))
     if "undoing" in values:
         return Undoing(by, _names(values["undoing"]))
     for key in ("undone", "left_there"):
@@ -361,10 +375,12 @@ def _run(values: dict[str, Any]) -> Run:
 
 def _told(values: dict[str, Any], by: str) -> Told:
     entry, label = _entry(values), values.get("label")
-    score = values["scores"].get(label, 0.0) if label is not None else 0.0
+    scores = values["scores"] if label is not None else {}
     if "decided" in values:
         label, score = values["decided"]["label"], values["decided"]["score"]
-    return Told(by, entry, str(label or ""), float(score))
+        scores = {label: score}
+    scores = {_text(each): float(score) for each, score in scores.items()}
+    return Told(by, entry, str(label or ""), scores.get(label or "", 0.0), scores)
 
 
 def _burst(values: dict[str, Any], by: str) -> Burst:

@@ -19,6 +19,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 # `-0.99621-1234567.heic` must fit too.
 _MAX_BYTES = 220
 _NUMBER = re.compile(r"-(\d{1,9})(?:\.[^./]*)?$")
+_SCORED = re.compile(r"(.*)-[01]\.\d{5}")  # as `Places.place` makes it
 _INSIDE = re.compile(r"(?!\.)[^/\0]+(?:/(?!\.)[^/\0]+)*")
 _LONGEST = 255  # bytes of a name, on nearly every file system
 # What DEST has of its own, whatever is sorted.
@@ -115,6 +116,15 @@ def file_name(category: str) -> str:
     if _RESERVED.match(safe) or not safe:
         safe = f"_{safe}"
     return safe.encode()[:_MAX_BYTES].decode(errors="ignore")
+
+
+def category_in(path: str, way: Way) -> str:
+    """Return the category, or the name for the unknown, in a path in DEST that was sorted so."""
+    parts = path.removeprefix(f"{REVIEW}/").split("/")
+    if way.layout == FOLDERS:
+        return parts[0]
+    found = _SCORED.match(parts[-1])
+    return found[1] if found else ""
 
 
 def is_inside(path: str) -> bool:

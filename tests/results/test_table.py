@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tensor_guess.config import MANIFEST
+from tensor_guess.results.table import rows
 from tensor_guess.sorting.manifest import Entry, Manifest
-from tensor_guess.sorting.table import rows
 from tensor_guess.system.durable import Journal
 
 HEADING = b"image,sorted_to,way,label,score,sha256,left_out\r\n"

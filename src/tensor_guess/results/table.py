@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tensor_guess.config import MANIFEST
-from tensor_guess.sorting.manifest import NotSorted, Told, Undoing, Undone, read
+from tensor_guess.results.present import there
+from tensor_guess.sorting.manifest import NotSorted, Told, read
 from tensor_guess.system.durable import Journal
 
 _COLUMNS = ("image", "sorted_to", "way", "label", "score", "sha256", "left_out")
@@ -19,29 +20,16 @@ def rows(destination: Path, run: str) -> Iterator[bytes]:
     if the manifest cannot be read.
     """
     with Journal(destination / MANIFEST, read_only=True) as journal:
-        there = _there(journal)
+        left = there(journal)
         yield _line(_COLUMNS)
         for event in read(journal, quiet=True):
             match event:
-                case Told(entry=e) if there.get(e.name) == e.sha256:
-                    del there[e.name]
+                case Told(entry=e) if left.get(e.name) == e.sha256:
+                    del left[e.name]
                     score = f"{event.score:.5f}"
                     yield _line((e.image, e.name, e.way, event.label, score, e.sha256, ""))
                 case NotSorted(image=image, reason=reason) if event.run == run:
                     yield _line((image, "", "", "", "", "", reason))
-
-
-def _there(journal: Journal) -> dict[str, str]:
-    """Return what is not undone: path in DEST -> SHA-256."""
-    there = dict[str, str]()
-    for event in read(journal, quiet=True):
-        match event:
-            case Told(entry=entry):
-                there[entry.name] = entry.sha256
-            case Undoing(names=names) | Undone(names=names):
-                for name in names:
-                    there.pop(name, None)
-    return there
 
 
 def _line(values: tuple[str, ...]) -> bytes:

@@ -1,5 +1,6 @@
 """Shots of a burst are sorted as one; everything else is as without bursts."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,8 +21,11 @@ from made.place import ROOT, Run
 from made.sorting import tree
 from tensor_guess.config import DATA, FOLDERS, MANIFEST, MOVE
 from tensor_guess.guessing.guess import Guess, guess
+from tensor_guess.guessing.ready import Ready
+from tensor_guess.images.encoded import Picture
 from tensor_guess.sorting.apply import Applying
-from tensor_guess.sorting.bursts import MOST, Chains, is_soon, pooled
+from tensor_guess.sorting.bursts import MOST, Bursts, Chains, is_soon, pooled
+from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.sorting.plan import Way
 from tensor_guess.sorting.sort import sort
 
@@ -135,7 +139,7 @@ def test_the_odd_one_goes_with_the_others_and_keeps_its_own_scores(
     sort(trained, source, tmp_path / "alone")
     done = sort(trained, source, tmp_path / "out", way=Way(layout=FOLDERS), burst=MINUTE)
     assert capsys.readouterr().err.endswith(
-        "1 burst: 4 pictures sorted as one; 1 without a time in EXIF\n"
+        "1 burst, of 4 pictures in all; 1 without a time in EXIF\n"
     )
     assert done.counts == {("dark_knight", False): 4, ("snow_queen", False): 2}
     alone, told = pictures(tmp_path / "alone"), pictures(tmp_path / "out")
@@ -208,6 +212,30 @@ def test_killed_in_a_burst_it_goes_on_as_if_never_killed(
     told, expected = pictures(tmp_path / "out"), pictures(tmp_path / "expected")
     for image, line in told.items():
         assert line.get("decided") == expected[image].get("decided")
+
+
+def test_an_endless_burst_waits_for_no_more_than_its_bound(trained: Path, tmp_path: Path) -> None:
+    ready = Ready(trained, few=False)
+    ready.network()
+    row, data = np.array([0.75, 0.25], np.float32), timed((PHOTOS / "photo01.jpg").read_bytes())
+    status, given = PHOTOS.stat(), 0
+    with Manifest(tmp_path, tmp_path, "") as manifest:
+        bursts = Bursts(MINUTE, manifest, None)
+
+        def endless() -> Iterator[tuple[tuple[Path, Picture], NDArray[np.float32]]]:
+            nonlocal given
+            for given in itertools.count(1):
+                path, key = tmp_path / f"{given}.jpg", given.to_bytes(32)
+                shot = timed(data, text_of(NOON + timedelta(seconds=given % 60)))
+                bursts.looked_at(path, Picture(shot, "JPEG", key, status))
+                bursts.seen(path, Picture(b"", "JPEG", key, status), known=False)
+                yield (path, Picture(b"", "JPEG", key, status)), row
+
+        decided = bursts.decided(endless(), ready, {})
+        for number in range(1, 3 * MOST, MOST // 2):
+            for _ in itertools.islice(decided, MOST // 2):
+                pass
+            assert given <= number + 2 * MOST
 
 
 def test_a_picture_that_comes_later_is_no_part_of_what_is_sorted(

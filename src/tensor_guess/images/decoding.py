@@ -155,8 +155,12 @@ def taken_at(picture: Picture) -> datetime | None:
 
     It has a zone if EXIF has one. Raise Unreadable if the file is damaged.
     """
-    exif = picture.data if picture.kind == "TIFF" else bytes(_decoded(picture, _first_exif))
-    tiff = Tiff(exif)
+    if picture.kind == "JPEG":
+        tiff = Tiff(pieces.exif(picture.data))
+    elif picture.kind == "TIFF":
+        tiff = Tiff(picture.data)
+    else:
+        tiff = Tiff(bytes(_decoded(picture, _first_exif)))
     tags = tiff.below(_EXIF)
     date, fraction, zone = (tiff.text(tags.get(tag)) for tag in _TAKEN)
     found = re.match(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", date)
@@ -416,7 +420,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _exif(image: Image.Image) -> Iterator[bytes]:
     """Yield the picture's EXIF from each place where Pillow looks for it."""
-    yield image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    yield (image.info.get("exif") or b"").removeprefix(b"Exif\0\0")
     text = image.info.get("Raw profile type exif", "")  # ImageMagick's, in a PNG
     yield bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
 

@@ -18,9 +18,11 @@ from tensor_guess.images.tiff import Tiff
 MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 2_500_000_000
 
+_MOST_SEGMENTS = 500
+
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _END = 0xDA, 0xD9
+_START_OF_SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 # In a GIF, the bytes that begin an extension, a frame and the end.
 _EXTENSION, _FRAME, _TRAILER = b"!", b",", b";"
 # Values of TIFF 6.0's tags.
@@ -100,6 +102,21 @@ def coefficients(data: bytes) -> int:
     return _kept(frame) if frame and scans else 0
 
 
+def exif(data: bytes) -> bytes:
+    """Return the EXIF of a JPEG, as far as its first segment has it; b"" if there is none."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        found = _MARKER.search(data, at)
+        if not found or found[1][0] in (_START_OF_SCAN, _END):
+            break
+        marker, at = found[1][0], found.end()
+        end = at + int.from_bytes(data[at : at + 2], "big")
+        if marker == _APP1 and data[at + 2 : at + 8] == b"Exif\0\0":
+            return data[at + 8 : end]
+        at = end
+    return b""
+
+
 def _kept(frame: _Frame) -> int:
     across = max(h for h, _ in frame.samplings)
     down = max(v for _, v in frame.samplings)
@@ -135,7 +152,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 # A segment has at most 64 KB, a chunk of pixels usually 8 KB or more, a block at most 255 bytes.
 _COUNTED: dict[str, tuple[Callable[[bytes], Iterator[object]], int, str]] = {
-    "JPEG": (_segments, 500, "segments"),
+    "JPEG": (_segments, _MOST_SEGMENTS, "segments"),
     "PNG": (_chunks, 100_000, "chunks"),
     "GIF": (_blocks, 100_000, "blocks before its first frame"),
 }

@@ -139,7 +139,7 @@ class Bursts:
         """Report how many bursts there were."""
         timeless = f"; {self._timeless} without a time in EXIF" if self._timeless else ""
         pictures = counted(self._together, "picture")
-        progress.say(f"{counted(self._count, 'burst')}: {pictures} sorted as one{timeless}")
+        progress.say(f"{counted(self._count, 'burst')}, of {pictures} in all{timeless}")
 
     def _before(
         self, key: str, own: Guess, ready: Ready, least: Mapping[str, float]

@@ -159,7 +159,7 @@ def test_nothing_is_written_outside_of_the_classifier(tf: Path, dest: Path, tmp_
 
 def test_folders_that_make_no_sense_are_refused(tf: Path, dest: Path, tmp_path: Path) -> None:
     for wrong in (tf, tf / "data", tf / "data/elsa"):
-        with pytest.raises(WrongUsage, match="which is what is learned from"):
+        with pytest.raises(WrongUsage, match="are one inside the other"):
             learn(tf, wrong)
     with pytest.raises(WrongUsage, match="there is no folder"):
         learn(tmp_path / "none", dest)

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import pytest
 from made.steps import ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
-from tensor_guess.sorting.manifest import Entry, Manifest, Told, read
+from tensor_guess.sorting.manifest import Burst, Entry, Manifest, Told, read
 from tensor_guess.sorting.plan import Way
 from tensor_guess.system.durable import Journal
 
 SCORES = {"elsa": 0.75, "darth vader": 0.25}
-KEY = "ab" * 32
+KEY, OTHER = "ab" * 32, "cd" * 32
 
 
 def entry(image: str, name: str, key: str = KEY, way: str = "copy") -> Entry:
@@ -114,6 +115,26 @@ def test_the_manifest_of_the_version_before_is_read_and_extended(tmp_path: Path)
     ]
 
 
+def test_what_a_killed_run_decided_for_a_burst_is_known_to_the_run_that_continues(
+    tmp_path: Path,
+) -> None:
+    burst = Burst("", "a.jpg", [KEY, OTHER], {"elsa": 0.75, "other": 0.25}, True, ("elsa", "other"))
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Manifest(tmp_path, Path("/in"), "digest") as first,
+    ):
+        first.deciding(replace(burst, run=first.run))
+        first.sorted(entry("a.jpg", "unknown-0.75000.jpg", KEY), SCORES)
+        raise KeyboardInterrupt
+    with Manifest(tmp_path, Path("/in"), "another") as other:
+        assert (other.run != first.run, other.bursts) == (True, {})
+    with Manifest(tmp_path, Path("/in"), "digest") as again:
+        assert again.bursts == {OTHER: replace(burst, run=first.run)}
+        again.sorted(entry("b.jpg", "unknown-0.75000-2.jpg", OTHER), SCORES)
+    with Manifest(tmp_path, Path("/in"), "digest") as last:
+        assert (last.bursts, len(last.known)) == ({}, 2)
+
+
 def test_what_is_undone_is_not_known(tmp_path: Path) -> None:
     with Manifest(tmp_path, Path("/in"), "") as manifest:
         for name, key in (("a.jpg", KEY), ("b.jpg", "cd" * 32), ("c.jpg", "ef" * 32)):
@@ -176,6 +197,14 @@ def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
         b'{"image": "x", "symlinked_to": "x.jpg", "sha256": "' + KEY.encode() + b'"}',
         b'{"begun": [{"image": "x"}]}',
         b'{"begun": 5}',
+        b'{"image": "x", "copied_to": "x", "label": "a", "scores": {"a": NaN}, "sha256": "'
+        + OTHER.encode()
+        + b'"}',
+        b'{"burst": "x", "of": ["b"], "label": "a", "scores": {"a": 1}, "unknown": 0, "both": []}',
+        b'{"burst": "../x", "of": [], "label": "a", "scores": {"a": 1}, "unknown": 0, "both": []}',
+        b'{"burst": "x", "of": [], "label": "b", "scores": {"a": 1}, "unknown": 0, "both": []}',
+        b'{"burst": "x", "of": []}',
+        b'{"results": {"../x": "' + KEY.encode() + b'"}}',
         b'{"undone": ["x"]}',
         b'{"undoing": {"../x": "' + KEY.encode() + b'"}}',
         b'{"made": "../x"}',

@@ -97,8 +97,8 @@ def _check(tf_files: Path, data: Path, destination: Path) -> None:
     one, other = real(data), real(destination)
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise WrongUsage(
-            f"{shown(destination)} is, has or is in {shown(data)}, which is what is learned from; "
-            "name the folder that was sorted into"
+            f"{shown(destination)} and {shown(data)}, where corrected pictures come to, are one "
+            "inside the other; name a folder that classify-dir sorted into"
         )
     check_writable(data if data.is_dir() else tf_files)
 

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -379,16 +380,23 @@ def _told(values: dict[str, Any], by: str) -> Told:
     if "decided" in values:
         label, score = values["decided"]["label"], values["decided"]["score"]
         scores = {label: score}
-    scores = {_text(each): float(score) for each, score in scores.items()}
+    scores = _scores(scores)
     return Told(by, entry, str(label or ""), scores.get(label or "", 0.0), scores)
 
 
 def _burst(values: dict[str, Any], by: str) -> Burst:
-    scores = {_text(label): float(score) for label, score in values["scores"].items()}
+    scores = _scores(values["scores"])
     if values["label"] != next(iter(scores), None):
         raise ValueError
     keys, both = [_checked(each) for each in values["of"]], tuple(map(_text, values["both"]))
     return Burst(by, _inside(values["burst"]), keys, scores, bool(values["unknown"]), both)
+
+
+def _scores(values: dict[str, Any]) -> dict[str, float]:
+    scores = {_text(label): float(score) for label, score in values.items()}
+    if not all(map(isfinite, scores.values())):
+        raise ValueError
+    return scores
 
 
 def _entry(values: dict[str, Any]) -> Entry:

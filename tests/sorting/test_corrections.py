@@ -2,7 +2,10 @@
 
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from tensor_guess.config import COPY, FLAT, FOLDERS, LINK, MANIFEST, SYMLINK, WA
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.sorting.corrections import Categories, Corrections, Labelled, find, names_in
 from tensor_guess.sorting.plan import Places, Way
+from tensor_guess.system.durable import Journal
 
 PHOTO = (ROOT / "test_data" / "photo01.jpg").read_bytes()
 DATA = Categories(CATEGORIES)
@@ -227,9 +231,39 @@ def test_each_folder_that_sorting_makes_is_its_category(names: list[str]) -> Non
     assert categories.of("") is None
 
 
-def test_what_data_has_is_known_by_its_bytes(tmp_path: Path) -> None:
-    from hashlib import sha256
+FOLDERS_THERE = ("elsa", "darth_vader", "review/elsa", "review/darth_vader", "unknown")
+PLACES = (*FOLDERS_THERE, "", "anna", "elsa/deeper", "Elsa", None)
 
+
+@given(st.lists(st.tuples(st.sampled_from(FOLDERS_THERE), st.sampled_from(PLACES)), max_size=8))
+def test_a_correction_is_a_category_that_was_not_chosen_before(
+    moves: list[tuple[str, str | None]],
+) -> None:
+    """Whatever was sorted where, and dragged, renamed or deleted since."""
+    chosen = {each: each.partition("/")[0] for each in FOLDERS_THERE if "review" not in each}
+    chosen |= {"unknown": "", "anna": "anna", "elsa/deeper": "elsa", "Elsa": "elsa"}
+    with TemporaryDirectory() as name, Journal(Path(name, MANIFEST)) as journal:
+        dest = Path(name)
+        header: dict[str, Any] = {"run": "x", "classifier": "", "source": "/in", "way": "copy"}
+        journal.add(**header, destination=name, layout=FOLDERS)
+        expected = set()
+        for number, (before, now) in enumerate(moves):
+            data = b"\xff\xd8\xff" + bytes([number])
+            told: dict[str, Any] = {"image": f"{number}.jpg", "scores": {}, "by": "x"}
+            told |= {"copied_to": f"{before}/{number}.jpg", "sha256": sha256(data).hexdigest()}
+            journal.add(**told)
+            if now is not None:
+                (dest / now).mkdir(parents=True, exist_ok=True)
+                (dest / now / f"renamed {number}.jpg").write_bytes(data)
+                category = chosen.get(now, "")
+                if category and category != chosen.get(before, ""):
+                    expected.add((told["sha256"], category))
+        found = find(dest, DATA)
+        assert {(each.sha256, each.category) for each in found.moved} == expected
+        assert (found.strange, found.left_out) == ({}, [])
+
+
+def test_what_data_has_is_known_by_its_bytes(tmp_path: Path) -> None:
     for name, data in {"b/x.jpg": b"one", "b/y.jpg": b"two", "a/deep/x.jpg": b"one"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)

@@ -34,6 +34,12 @@ ELSA, DOUBTFUL = ("elsa", False), ("elsa", True)
         (Sorted(Counter(), 2, 0, LEFT_OUT), 3, f"0 copied to out, {REST}"),
         (Sorted(Counter(), 0, 0, LEFT_OUT), 1, "0 copied to out, 1 left out"),
         (Sorted(), 0, "0 copied to out"),
+        (Sorted(Counter({ELSA: 3}), companions=1), 0, "3 copied to out with 1 companion"),
+        (
+            Sorted(Counter({DOUBTFUL: 3}), companions=5),
+            0,
+            "3 copied to out with 5 companions, 3 of them into review",
+        ),
         (Sorted(Counter({ELSA: 1, DOUBTFUL: 2})), 0, "3 copied to out, 2 of them into review"),
     ],
 )
@@ -62,6 +68,7 @@ def test_a_table_says_how_many_of_each_and_how_fast(monkeypatch: pytest.MonkeyPa
     found = CliRunner().invoke(classify_dir, arguments, standalone_mode=False)
     assert json.loads(found.output) == {
         "sorted": 24,
+        "companions": 0,
         "reviewed": 1,
         "known": 0,
         "left_out": 1,

@@ -6,9 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from tensor_guess.config import MANIFEST
-from tensor_guess.images.encoded import Picture
+from tensor_guess.images.encoded import Picture, any_file
 from tensor_guess.images.files import Files
 from tensor_guess.sorting.apply import Applying
+from tensor_guess.sorting.companions import ending, units
 from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.sorting.plan import Places, Way
 
@@ -19,14 +20,14 @@ Tree = dict[str, tuple[object, ...]]
 
 
 def sort_files(source: Path, destination: Path, way: Way, *, classifier: str = "digest") -> int:
-    """Sort all files as pictures, as `sort` does; return how many."""
+    """Sort all files as pictures, or with them, as `sort` does; return how many pictures."""
     places, claimed = Places(way, CATEGORIES), set[bytes]()
     with (
         Manifest(destination, source, classifier, way) as manifest,
         Applying(manifest) as applying,
     ):
         applying.finish(manifest.unfinished)
-        for path, reason in Files(source):
+        for path, reason, names in Files(source).units(units):
             if reason or path.is_symlink():
                 continue
             data = path.read_bytes()
@@ -36,7 +37,9 @@ def sort_files(source: Path, destination: Path, way: Way, *, classifier: str = "
             claimed.add(picture.key)
             name, review = places.name(CATEGORIES[picture.key[0] % 3]), picture.key[1] % 4 == 0
             place = places.place(path.relative_to(source), name, 0.5, "jpg", review=review)
-            applying.add(path, picture, (name, review), place, {name: 0.5, "other": 0.25})
+            place = place._replace(beside=tuple(ending(path.name, n, place.suffix) for n in names))
+            own = [(path.with_name(each), any_file(path.with_name(each))) for each in names]
+            applying.add(path, picture, (name, review), place, {name: 0.5, "other": 0.25}, own)
     return applying.counts.total() + applying.finished
 
 

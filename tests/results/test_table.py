@@ -7,7 +7,7 @@ from tensor_guess.results.table import rows
 from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.system.durable import Journal
 
-HEADING = b"image,sorted_to,way,label,score,sha256,left_out\r\n"
+HEADING = b"image,sorted_to,way,label,score,sha256,left_out,companion_of\r\n"
 
 
 def test_each_picture_that_is_not_undone_is_a_line(tmp_path: Path) -> None:
@@ -23,7 +23,17 @@ def test_each_picture_that_is_not_undone_is_a_line(tmp_path: Path) -> None:
         journal.add(by="x", undone={"1.jpg": keys[1]})
     assert list(rows(tmp_path, manifest.run)) == [
         HEADING,
-        f'"0,0.jpg",0.jpg,copy,elsa,0.50000,{keys[0]},\r\n'.encode(),
-        f'"2,0.jpg",2.jpg,link,elsa,0.50000,{keys[2]},\r\n'.encode(),
-        b"bad1.jpg,,,,,,is empty\r\n",
+        f'"0,0.jpg",0.jpg,copy,elsa,0.50000,{keys[0]},,\r\n'.encode(),
+        f'"2,0.jpg",2.jpg,link,elsa,0.50000,{keys[2]},,\r\n'.encode(),
+        b"bad1.jpg,,,,,,is empty,\r\n",
+    ]
+
+
+def test_a_companion_is_a_line_without_a_score(tmp_path: Path) -> None:
+    with Manifest(tmp_path, Path("/in"), "") as manifest:
+        manifest.accompanied(Entry("a.MOV", "x.MOV", "copy", "ab" * 32, companion_of="x.jpg"))
+        manifest.sorted(Entry("a.jpg", "x.jpg", "copy", "cd" * 32), {"elsa": 0.5})
+    assert list(rows(tmp_path, manifest.run))[1:] == [
+        f"a.MOV,x.MOV,copy,,,{'ab' * 32},,x.jpg\r\n".encode(),
+        f"a.jpg,x.jpg,copy,elsa,0.50000,{'cd' * 32},,\r\n".encode(),
     ]

@@ -1,5 +1,6 @@
 """Copies land whole, once, in flat time, whatever happens at any step."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ import pytest
 from made.steps import die_at, ended_of, full_from
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import UserError
-from tensor_guess.images.encoded import Picture
+from tensor_guess.images.encoded import Picture, any_file
 from tensor_guess.sorting.apply import Applying
 from tensor_guess.sorting.manifest import Manifest
 from tensor_guess.sorting.plan import Place
@@ -88,6 +89,41 @@ def test_a_name_that_another_run_takes_meanwhile_is_passed_over(tmp_path: Path) 
         assert copy(tmp_path, [other]) == 1
     assert set(copied(tmp_path).values()) == {one.data, other.data}
     assert sorted(told(tmp_path)) == ["elsa-1.00000-2.jpg", "elsa-1.00000.jpg"]
+
+
+@pytest.mark.parametrize("taken", [".mov", ".jpg", ".jpg.xmp"])
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_of_a_unit_that_another_run_takes_meanwhile_moves_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, links: bool
+) -> None:
+    """Also where there are no hard links."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    for folder in (source, out):
+        folder.mkdir()
+    if not links:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+        monkeypatch.setattr(os, "link", refuse)
+    place, members = PLACE._replace(beside=(".mov", ".jpg.xmp")), []
+    for name in ("a.jpg", "a.mov", "a.jpg.xmp"):
+        (source / name).write_bytes(name.encode())
+        members.append((source / name, any_file(source / name)))
+    with Manifest(out, source, "a") as manifest, Applying(manifest) as applying:
+        applying.add(*members[0], ELSA, place, SCORES, members[1:])
+        (out / f"elsa-1.00000{taken}").write_bytes(b"another's")
+    assert copied(out) == {
+        f"elsa-1.00000{taken}": b"another's",
+        "elsa-1.00000-2.jpg": b"a.jpg",
+        "elsa-1.00000-2.mov": b"a.mov",
+        "elsa-1.00000-2.jpg.xmp": b"a.jpg.xmp",
+    }
+    lines = [json.loads(line) for line in (out / MANIFEST).read_bytes().splitlines()]
+    own = [line for line in lines if "copied_to" in line]
+    unit = "elsa-1.00000-2.jpg"
+    assert [line.get("companion_of") for line in own] == [unit, unit, None]
+    assert not list(out.glob(".*"))
 
 
 @pytest.mark.slow

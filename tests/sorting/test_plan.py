@@ -30,7 +30,7 @@ def test_any_place_is_inside_and_its_name_fits(
         place = places.place(Path(*parts), name, 0.5, "jpg", review=review)
         path = place.path(number)
         assert is_inside(path)
-        assert place.has(path)
+        assert place.number(path) == number
         assert len(os.fsencode(os.path.basename(path))) <= 255
         first = path.split("/")[0]
         assert first.casefold() != MANIFEST
@@ -87,8 +87,20 @@ def test_a_long_name_gets_its_number_all_the_same() -> None:
     place = Place("elsa", "é" * 125, ".jpg")
     assert place.path(1) == f"elsa/{'é' * 125}.jpg"
     assert place.path(10) == f"elsa/{'é' * 124}-10.jpg"
-    assert place.has(place.path(10))
-    assert not place.has(f"elsa/{'é' * 123}-10.jpg")
+    assert place.number(place.path(10)) == 10
+    assert place.number(f"elsa/{'é' * 123}-10.jpg") is None
+
+
+@given(names, st.lists(st.sampled_from((".mov", ".jpg.xmp", ".cr2.xmp")), unique=True))
+def test_a_unit_shares_all_but_its_ends(name: str, beside: list[str]) -> None:
+    place = Places(Way(layout="folders"), ["elsa"]).place(Path(name), "elsa", 0.5, "jpg")
+    unit = place._replace(beside=tuple(beside))
+    for number in (1, 2, 12345):
+        picture, *own = unit.paths(number)
+        assert picture == unit.path(number)
+        assert all(len(os.fsencode(each)) <= 255 + len("elsa/") for each in (picture, *own))
+        start = picture.removesuffix(unit.suffix)
+        assert own == [f"{start}{each}" for each in beside]
 
 
 @pytest.mark.parametrize("path", ["", "/x", "../x", "a/../x", "a//b", "a/", ".x", "a/.b", "a\0"])

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from made.faces import face, scene
 from made.hostile_pictures import LEFT_OUT
 from made.place import ROOT, Run
 from made.raw_pictures import RAW
-from tensor_guess.config import MANIFEST
+from made.sorting import tree
+from tensor_guess.config import MANIFEST, WAYS
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.images import encoded
@@ -28,6 +31,7 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.sorting import sort as sorting
 from tensor_guess.sorting.plan import Way
 from tensor_guess.sorting.sort import sort
+from tensor_guess.sorting.undo import undo
 
 PHOTOS = ROOT / "test_data"
 HOSTILE_NAMES = (
@@ -463,3 +467,143 @@ def test_hard_links_to_another_disk_are_refused_before_the_work(
         with pytest.raises(WrongUsage, match="are on different disks, and --link needs one"):
             sort(trained, PHOTOS, Path(place, "new/out"), way=Way("link"))
         assert not list(Path(place).iterdir())
+
+
+# --- companions
+
+
+def live(source: Path, *names: str) -> None:
+    """A photo with companions, and one without."""
+    source.mkdir()
+    shutil.copy(PHOTOS / "photo01.jpg", source / "IMG_1.JPG")
+    shutil.copy(PHOTOS / "photo02.png", source / "b.png")
+    for name in names:
+        (source / name).write_bytes(b"bytes of " + name.encode())
+
+
+BESIDE = ("IMG_1.MOV", "IMG_1.JPG.xmp", "IMG_1.cr2", "IMG_1.aae")
+
+
+@pytest.mark.parametrize("way", [*WAYS, "folders"])
+def test_what_goes_with_a_picture_goes_with_it(trained: Path, tmp_path: Path, way: str) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    live(source, *BESIDE)
+    (source / "notes.txt").write_bytes(b"nobody's")
+    before, layout = tree(source), Way(layout="folders") if way == "folders" else Way(way)
+    done = sort(trained, source, out, way=layout)
+    assert (done.sorted, done.companions) == (2, 4)
+    assert [each.path.name for each in done.left_out] == ["notes.txt"]
+    (picture,) = (path for path in _files(out) if path.suffix in (".jpg", ".JPG"))
+    ends = (".MOV", f"{picture.suffix}.xmp", ".cr2", ".aae")
+    for name, end in zip(BESIDE, ends, strict=True):
+        path = picture.with_name(f"{picture.stem}{end}")
+        assert path.read_bytes() == b"bytes of " + name.encode()
+        assert path.is_symlink() == (way == "symlink")
+    assert (set(tree(source)) == {"notes.txt"}) == (way == "move")
+    again = sort(trained, source, out, way=layout)
+    assert (again.sorted, again.companions) == (0, 0)
+    taken = undo(out, source)
+    assert (taken.count, taken.companions, taken.left) == (2, 4, ())
+    assert tree(source) == before
+    assert not [path for path in _files(out) if path.is_file()]
+
+
+UNWANTED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "link": (lambda path: path.symlink_to("/etc/passwd"), "is a link"),
+    "broken": (lambda path: path.symlink_to("nowhere"), "is a link"),
+    "fifo": (os.mkfifo, "is not a regular file"),
+}
+
+
+@pytest.mark.parametrize("unwanted", UNWANTED)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_unit_with_a_file_that_cannot_come_is_left_out_whole(
+    trained: Path, tmp_path: Path, way: str, unwanted: str
+) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    live(source, "IMG_1.MOV")
+    UNWANTED[unwanted][0](source / "IMG_1.xmp")
+    before = tree(source)
+    done = sort(trained, source, out, way=Way(way))
+    assert (done.sorted, done.companions) == (1, 0)
+    (left,) = done.left_out
+    reason = f"its companion IMG_1.xmp {UNWANTED[unwanted][1]}"
+    assert (left.path.name, left.reason) == ("IMG_1.JPG", reason)
+    assert [path.suffix for path in _files(out)] == [".png"]
+    assert before.items() - {("b.png", before["b.png"])} <= tree(source).items()
+
+
+@pytest.mark.parametrize("becomes", ["gone", "other", "link"])
+@pytest.mark.parametrize("way", ["copy", "move", "link"])
+def test_a_unit_whose_video_changes_meanwhile_is_left_out_whole(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, becomes: str
+) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    live(source, "IMG_1.MOV", "IMG_1.aae")
+    looked, video = encoded.any_file, source / "IMG_1.MOV"
+
+    def changes(path: Path, **how: Any) -> Picture:
+        found = looked(path, **how)
+        if path == video:
+            video.unlink()
+            if becomes == "other":
+                video.write_bytes(b"bytes of IMG_1.MO?")
+            elif becomes == "link":
+                video.symlink_to("IMG_1.aae")
+        return found
+
+    monkeypatch.setattr(encoded, "any_file", changes)
+    done = sort(trained, source, out, way=Way(way))
+    assert (done.sorted, done.companions, len(done.left_out)) == (1, 0, 1)
+    assert done.left_out[0].path.name == "IMG_1.JPG"
+    assert done.left_out[0].reason.startswith("its companion IMG_1.MOV ")
+    assert [path.suffix for path in _files(out)] == [".png"]
+    assert (source / "IMG_1.JPG").exists()
+    assert (source / "IMG_1.aae").exists()
+    assert not list(out.glob(".tensor-guess-*"))
+
+
+def test_the_video_of_a_picture_that_cannot_be_read_is_not_named_too(
+    trained: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "photos"
+    live(source, "IMG_2.HEIC", "IMG_2.MOV", "IMG_3.CR2", "IMG_3.xmp")
+    (source / "a.jpg").mkdir()
+    (source / "a.xmp").touch()
+    done = sort(trained, source, tmp_path / "sorted")
+    assert {each.path.name for each in done.left_out} == {"IMG_2.HEIC", "IMG_3.CR2", "a.xmp"}
+    assert done.sorted == 2
+
+
+def test_units_of_one_name_get_one_number_each(trained: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    source.mkdir()
+    data = (PHOTOS / "photo01.jpg").read_bytes()
+    for number, name in enumerate("abc"):
+        (source / name).mkdir()
+        (source / name / "IMG_1.jpg").write_bytes(data + bytes([number]))
+        if name != "a":
+            (source / name / "IMG_1.mov").write_bytes(name.encode())
+        (source / name / "IMG_1.xmp").write_bytes(b"the same")
+    assert sort(trained, source, out, way=Way(layout="folders")).companions == 5
+    (folder,) = (path for path in out.iterdir() if path.is_dir())
+    found = {path.name: path.read_bytes()[-1:] for path in folder.iterdir()}
+    assert found == {
+        "IMG_1.jpg": b"\0", "IMG_1.xmp": b"e",
+        "IMG_1-2.jpg": b"\1", "IMG_1-2.mov": b"b", "IMG_1-2.xmp": b"e",
+        "IMG_1-3.jpg": b"\2", "IMG_1-3.mov": b"c", "IMG_1-3.xmp": b"e",
+    }  # fmt: skip
+
+
+def test_a_video_is_never_in_memory(trained: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "sorted"
+    live(source)
+    with (source / "IMG_1.MOV").open("wb") as file:
+        file.truncate(300_000_000)
+    tracemalloc.start()
+    try:
+        assert sort(trained, source, out).companions == 1
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+    assert next(out.glob("*.MOV")).stat().st_size == 300_000_000

@@ -15,7 +15,7 @@ from tensor_guess.errors import Unreadable
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.sorting.manifest import Entry
-from tensor_guess.sorting.staging import Staging, take_away
+from tensor_guess.sorting.staging import Moved, Staging, take_away
 
 WAYS = ("copy", "move", "link", "symlink")
 
@@ -83,7 +83,7 @@ def test_without_another_name_a_move_copies_and_a_link_is_refused(
         staged.commit(replace=False)
     assert path.read_bytes() == photo.read_bytes()
     assert not os.path.samestat(path.stat(), photo.stat())
-    take_away(photo, path, picture.key.hex())
+    take_away([Moved(photo, path, picture.key.hex())])
     assert [each.name for each in photo.parent.iterdir()] == ["a.png"]
 
 
@@ -95,11 +95,11 @@ def test_nothing_is_taken_away_that_is_not_in_its_place(photo: Path) -> None:
         else:
             path.unlink()
         with pytest.raises(Unreadable, match="it stays there"):
-            take_away(photo, path, key)
+            take_away([Moved(photo, path, key)])
     path.write_bytes(photo.read_bytes())
     photo.write_bytes(b"edited since")
     with pytest.raises(Unreadable, match="it stays there"):
-        take_away(photo, path, key)
+        take_away([Moved(photo, path, key)])
     assert photo.read_bytes() == b"edited since"
 
 

@@ -23,6 +23,12 @@ from tensor_guess.sorting.plan import Way
 from tensor_guess.sorting.undo import undo
 
 NAMES = ("a.jpg", "b.jpg", "2017/a.jpg", "2017/may/c", "-rf.jpg", "new\nline.jpg", "caf\udce9.jpg")
+# What is in a test with kills: pictures alone, and pictures with companions; each with its bytes.
+ALONE = {name: os.fsencode(name) for name in NAMES[:4]}
+UNITS = {
+    name: os.fsencode(name)
+    for name in ("a.HEIC", "a.MOV", "a.HEIC.xmp", "2017/a.jpg", "2017/a.cr2", "2017/a.aae", "b.jpg")
+}
 
 
 class Folders:
@@ -122,9 +128,13 @@ def test_each_way_brings_the_file_itself_or_its_likeness(folders: Folders, way: 
     assert len(told) == len(NAMES)
 
 
+@pytest.mark.parametrize("what", [dict.fromkeys(NAMES, b""), UNITS], ids=["alone", "units"])
 @pytest.mark.parametrize("way", WAYS)
-def test_folders_moved_together_are_still_undone_and_resumed(tmp_path: Path, way: str) -> None:
-    folders = Folders(tmp_path / "here")
+def test_folders_moved_together_are_still_undone_and_resumed(
+    tmp_path: Path, way: str, what: dict[str, bytes]
+) -> None:
+    folders = Folders(tmp_path / "here", {name: os.fsencode(name) for name in what})
+    pictures = 3 if what is UNITS else len(NAMES)
     how = Way(way, "folders")
     folders.sort(how)
     (tmp_path / "here").rename(tmp_path / "there")
@@ -135,10 +145,10 @@ def test_folders_moved_together_are_still_undone_and_resumed(tmp_path: Path, way
     assert folders.sort(how) == 1
     if way == "move":
         assert undo(folders.dest, folders.source).count == 1
-        assert undo(folders.dest, folders.source).count == len(NAMES)
+        assert undo(folders.dest, folders.source).count == pictures
     else:  # the manifest says where SRC is, from DEST
         assert undo(folders.dest).count == 1
-        assert undo(folders.dest).count == len(NAMES)
+        assert undo(folders.dest).count == pictures
     (folders.source / "new.jpg").unlink()
     assert folders.now() == folders.before
 
@@ -220,6 +230,56 @@ def test_the_last_copy_of_a_picture_is_never_removed(
         link.rename(original)
         assert undo(folders.dest).count == 1  # an obstacle elsewhere: it can be tried again
         assert folders.now() == folders.before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("member", ["a.HEIC", "a.MOV", "a.HEIC.xmp"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_unit_of_which_one_was_changed_since_stays_whole(
+    tmp_path: Path, way: str, member: str, change: str
+) -> None:
+    folders = Folders(tmp_path, UNITS)
+    folders.sort(Way(way, "folders"))
+    path = next(folders.dest.rglob(member))
+    path.unlink()
+    CHANGES[change][0](path)
+    own = {name: e for name, e in tree(folders.dest).items() if Path(name).name[:2] == "a."}
+    done = undo(folders.dest, folders.source)
+    assert (done.count, done.companions) == (2, 2)
+    left = {each.path.name: each.reason for each in done.left}
+    assert left.pop(member) == CHANGES[change][1]
+    assert set(left.values()) == {f"stays with {member}"}
+    assert len(left) == 2
+    kept = [name for name in own if name.rpartition("/")[2] in (member, *left)]
+    assert all(tree(folders.dest)[name] == own[name] for name in kept)
+    assert len(kept) == 3 - (change == "gone")
+    with pytest.raises(UserError, match="every run is undone already"):  # it is no longer ours
+        undo(folders.dest, folders.source)
+
+
+@pytest.mark.parametrize("way", ["copy", "move", "link"])
+def test_a_unit_of_which_one_cannot_go_yet_stays_whole_until_it_can(
+    tmp_path: Path, way: str
+) -> None:
+    """The original is gone; or, of a move, its place is taken."""
+    folders = Folders(tmp_path, UNITS)
+    folders.sort(Way(way, "folders"))
+    original, aside = folders.source / "a.MOV", tmp_path / "aside"
+    if way == "move":
+        original.write_bytes(b"another")
+    else:
+        original.rename(aside)
+    done = undo(folders.dest, folders.source)
+    assert sorted(each.path.name for each in done.left) == ["a.HEIC", "a.HEIC.xmp", "a.MOV"]
+    assert {path.name for path in folders.dest.rglob("a.*")} >= {"a.HEIC", "a.HEIC.xmp", "a.MOV"}
+    assert (way == "move") != (folders.source / "a.HEIC").exists()
+    if way == "move":
+        original.unlink()
+    else:
+        aside.rename(original)
+    done = undo(folders.dest, folders.source)
+    assert (done.count, done.companions, done.left) == (1, 2, ())
+    assert folders.now() == folders.before
 
 
 def test_copies_are_not_removed_if_the_originals_cannot_be_seen(folders: Folders) -> None:
@@ -349,12 +409,25 @@ def whole(folders: Folders) -> None:
     assert there == wanted
 
 
+def in_one_place(folders: Folders) -> None:
+    """All of a unit is in SRC, or all of it is in DEST."""
+    there = [{e[2] for e in tree_.values() if e[0] == "file"} for tree_ in folders.now()]
+    names = [name for name, e in folders.before[0].items() if e[0] == "file"]
+    for name in names:
+        own = {os.fsencode(each) for each in names if each.startswith(name.partition(".")[0] + ".")}
+        assert any(own <= each for each in there)
+
+
 def interrupted(
-    tmp_path: Path, how: Callable[[int], None], way: Way, work: str
+    tmp_path: Path,
+    how: Callable[[int], None],
+    way: Way,
+    work: str,
+    what: dict[str, bytes] = ALONE,
 ) -> Iterator[Folders]:
     """Folders after an interruption at each step of sorting or of undoing."""
     for nth in count(1):
-        folders = Folders(tmp_path / str(nth), {name: os.fsencode(name) for name in NAMES[:4]})
+        folders = Folders(tmp_path / str(nth), what)
         if work == "undo":
             folders.sort(way)
 
@@ -364,6 +437,7 @@ def interrupted(
 
         ended = ended_of(run)
         whole(folders)
+        in_one_place(folders)
         if not reached():
             assert (ended, nth > 15) == (0, True)
             return
@@ -381,19 +455,25 @@ def undone(folders: Folders) -> None:
 
 # In every run by a kill; by a full disk and a broken one in the long run.
 NOW_AND_LONG = [HOWS[0], *(pytest.param(how, marks=pytest.mark.long) for how in HOWS[1:])]
+# Units in each way, and in one layout; in both in the long run.
+WHAT_AND_LAYOUT = [
+    *((ALONE, layout) for layout in LAYOUTS),
+    (UNITS, "folders"),
+    pytest.param(UNITS, "flat", marks=pytest.mark.long),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("what", "layout"), WHAT_AND_LAYOUT)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
-    tmp_path: Path, how: Callable[[int], None], way: str, layout: str
+    tmp_path: Path, how: Callable[[int], None], way: str, what: dict[str, bytes], layout: str
 ) -> None:
     sorting = Way(way, layout)
-    never = Folders(tmp_path / "never", {name: os.fsencode(name) for name in NAMES[:4]})
+    never = Folders(tmp_path / "never", what)
     never.sort(sorting)
-    for folders in interrupted(tmp_path, how, sorting, "sort"):
+    for folders in interrupted(tmp_path, how, sorting, "sort", what):
         folders.sort(sorting)
         assert folders.now() == never.now()
         headers = [line["run"] for line in events(folders.dest) if "run" in line]
@@ -407,28 +487,29 @@ def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("what", "layout"), WHAT_AND_LAYOUT)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_is_undone(
-    tmp_path: Path, how: Callable[[int], None], way: str, layout: str
+    tmp_path: Path, how: Callable[[int], None], way: str, what: dict[str, bytes], layout: str
 ) -> None:
-    for folders in interrupted(tmp_path, how, Way(way, layout), "sort"):
+    for folders in interrupted(tmp_path, how, Way(way, layout), "sort", what):
         undone(folders)
         assert folders.now() == folders.before
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("what", [ALONE, UNITS], ids=["alone", "units"])
 @pytest.mark.parametrize("then", ["undo", "sort"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_undo_interrupted_at_any_step_goes_on(
-    tmp_path: Path, how: Callable[[int], None], way: str, then: str
+    tmp_path: Path, how: Callable[[int], None], way: str, then: str, what: dict[str, bytes]
 ) -> None:
     sorting = Way(way, "folders")
-    never = Folders(tmp_path / "never", {name: os.fsencode(name) for name in NAMES[:4]})
+    never = Folders(tmp_path / "never", what)
     never.sort(sorting)
-    for folders in interrupted(tmp_path, how, sorting, "undo"):
+    for folders in interrupted(tmp_path, how, sorting, "undo", what):
         if then == "sort":
             folders.sort(sorting)
             assert folders.now() == never.now()
@@ -448,15 +529,18 @@ def other_disk() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "what", [ALONE, pytest.param(UNITS, marks=pytest.mark.long)], ids=["alone", "units"]
+)
 @pytest.mark.parametrize("work", ["sort", "undo"])
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_moves_to_another_disk_are_copied_checked_and_removed(
-    tmp_path: Path, other_disk: Path, how: Callable[[int], None], work: str
+    tmp_path: Path, other_disk: Path, how: Callable[[int], None], work: str, what: dict[str, bytes]
 ) -> None:
     if other_disk.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is only one disk")
     for nth in count(1):
-        folders = Folders(tmp_path / str(nth), {name: os.fsencode(name) for name in NAMES[:4]})
+        folders = Folders(tmp_path / str(nth), what)
         elsewhere = other_disk / str(nth)
         shutil.move(folders.dest, elsewhere)
         folders.dest = elsewhere

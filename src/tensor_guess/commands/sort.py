@@ -105,6 +105,7 @@ def classify_dir(
 
     With --move, --link or --symlink, there are no copies; undo takes all back.
     Each copy is named <category>-<score>.<ext>; with --layout folders, <category>/<original name>.
+    What goes with a picture (live photo's video, RAW file, .xmp, .aae) goes with it.
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
     TF_FILES is a classifier's folder, a frozen graph
@@ -205,14 +206,14 @@ def _show(src: Path, dest: Path, as_json: bool) -> Any:
 
     def line(entry: "Entry", guess: "Guess") -> None:
         told = {"label": guess.label, "score": guess.score, "scores": guess.scores}
-        click.echo(json.dumps(entry.values() | told))
+        click.echo(json.dumps(entry.values() | ({} if entry.companion_of else told)))
 
     return line if as_json else text
 
 
 def _lines(done: "Sorted", verb: str, dest: Path) -> Iterator[str]:
     """Yield the sentence that tells all, and a table."""
-    parts = [f"{done.sorted} {verb} {shown(dest)}"]
+    parts = [f"{done.sorted} {verb} {shown(dest)}{_with(done.companions)}"]
     parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
     parts += [f"{done.known} known already"] if done.known else []
     parts += [f"{len(done.left_out)} left out"] if done.left_out else []
@@ -226,6 +227,10 @@ def _lines(done: "Sorted", verb: str, dest: Path) -> Iterator[str]:
         yield f"{name:<{width}} {all_:>6}" + (f" ({review} in {REVIEW})" if review else "")
     yield f"{'left out':<{width}} {len(done.left_out):>6}"
     yield f"{done.counts.total()} pictures in {done.seconds:.1f} s: {_rate(done):.1f} a second"
+
+
+def _with(companions: int) -> str:
+    return f" with {counted(companions, 'companion')}" if companions else ""
 
 
 def _by_category(done: "Sorted") -> dict[str, tuple[int, int]]:
@@ -242,6 +247,7 @@ def _rate(done: "Sorted") -> float:
 def _object(done: "Sorted") -> dict[str, object]:
     return {
         "sorted": done.sorted,
+        "companions": done.companions,
         "reviewed": done.reviewed,
         "known": done.known,
         "left_out": len(done.left_out),
@@ -268,7 +274,8 @@ def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
     done = undoing.undo(dest, src, run_id)
     for left in done.left:
         click.echo(f"not undone: {shown(left.path)} {left.reason}", err=True)
-    parts = [f"{done.count} taken back from {shown(dest)} (run {done.run})"]
+    with_ = _with(done.companions)
+    parts = [f"{done.count} taken back from {shown(dest)}{with_} (run {done.run})"]
     parts += [f"{len(done.left)} left"] if done.left else []
     parts += [f"{counted(done.earlier, 'other run')} can be undone"] if done.earlier else []
     click.echo(", ".join(parts))

@@ -27,6 +27,11 @@ _BY_MAKER = {
     "MAMIYA": "MEF",
     "KODAK": "DCR",
 }
+# How names of such files end; each maker has had several kinds.
+EXTENSIONS = frozenset(
+    {each.lower() for each in (*_STARTS.values(), *_BY_MAKER.values())}
+    | {"cr2", "cr3", "crw", "dng", "fff", "gpr", "kdc", "nrw", "rwl", "sr2", "srf"}
+)
 # TIFF/EP (ISO 12234-2) and DNG 1.7: a tag, and values of the tag PhotometricInterpretation.
 _DNG_VERSION = 50706
 _FILTERS, _LINEAR = 32803, 34892

@@ -88,6 +88,19 @@ def read(path: Path, *, inside: Path | None = None) -> Picture:
     return Picture(data, kind, hashlib.sha256(data).digest(), status)
 
 
+def any_file(path: Path, *, inside: Path | None = None) -> Picture:
+    """Return any regular file as a picture whose bytes were let go, and of no kind.
+
+    It may have any size, and is no link. Raise Unreadable as `read` does.
+    """
+    digest = hashlib.sha256()
+    with reading.opened(path, follow=False, inside=inside) as file:
+        status = os.fstat(file.fileno())
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return Picture(b"", "", digest.digest(), status)
+
+
 def let_go(picture: Picture) -> Picture:
     """Return the picture without its bytes; `again` reads them again."""
     return replace(picture, data=b"")

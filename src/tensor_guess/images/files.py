@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,10 @@ class LeftOut:
         return f"left out {shown(self.path)}: {self.reason}"
 
 
+# The sorted names of a folder -> each with those that go with it.
+Units = Callable[[Sequence[str]], Iterable[tuple[str, tuple[str, ...]]]]
+
+
 @dataclass
 class Files:
     """The files below a folder and its subfolders, in a fixed order; none outside it.
@@ -33,32 +37,56 @@ class Files:
     hidden: int = field(default=0, init=False)
 
     def __iter__(self) -> Iterator[tuple[Path, str | None]]:
+        for path, reason, _ in self.units(_alone):
+            yield path, reason
+
+    def units(self, units: Units) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
+        """Yield the same, each with the names of the files that go with it, by this rule.
+
+        Those are beside it, are not yielded themselves, and have not been looked at.
+        """
         folders = [self.root]
         while folders:
             folder = folders.pop()
             try:
-                names = sorted(os.listdir(folder))
+                names, deeper = self._listed(folder)
             except OSError as error:
-                yield folder, reason_of(error)
+                yield folder, reason_of(error), ()
                 continue
-            deeper = []
-            for name in names:
+            for name, others in units(names):
                 path = folder / name
-                mode = _mode(path)
-                if name.startswith("."):
+                link = stat.S_ISLNK(_mode(path))
+                yield path, self._reason_against_link(path) if link else None, others
+            folders.extend(folder / name for name in reversed(deeper))
+
+    def _listed(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Return the names in a folder that are not hidden, sorted: of files, and of folders."""
+        names, deeper = list[str](), list[str]()
+        with os.scandir(folder) as found:
+            for entry in found:
+                if entry.name.startswith("."):
                     self.hidden += 1
-                elif stat.S_ISLNK(mode):
-                    yield path, self._reason_against_link(path)
-                elif stat.S_ISDIR(mode):
-                    deeper.append(path)
+                elif _is_folder(entry):
+                    deeper.append(entry.name)
                 else:
-                    yield path, None
-            folders.extend(reversed(deeper))
+                    names.append(entry.name)
+        return sorted(names), sorted(deeper)
 
     def _reason_against_link(self, path: Path) -> str | None:
         if reading.leaves(path, self.root):
             return reading.LEAVES
         return "is a link to a folder" if path.is_dir() else None
+
+
+def _alone(names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    return ((name, ()) for name in names)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # opening it as a file will report why
+        return False
 
 
 def _mode(path: Path) -> int:

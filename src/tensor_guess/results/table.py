@@ -10,14 +10,16 @@ from tensor_guess.results.present import there
 from tensor_guess.sorting.manifest import NotSorted, Told, read
 from tensor_guess.system.durable import Journal
 
-_COLUMNS = ("image", "sorted_to", "way", "label", "score", "sha256", "left_out")
+_COLUMNS = (
+    "image", "sorted_to", "way", "label", "score", "sha256", "left_out", "companion_of",
+)  # fmt: skip
 
 
 def rows(destination: Path, run: str) -> Iterator[bytes]:
-    """Yield the lines of a CSV file: a heading, and one for each picture that is in DEST.
+    """Yield the lines of a CSV file: a heading, and one for each file that is in DEST.
 
-    Those that `run` left out follow where it came to them. Names keep their bytes. Raise UserError
-    if the manifest cannot be read.
+    A companion has neither label nor score. Those that `run` left out follow where it came to them.
+    Names keep their bytes. Raise UserError if the manifest cannot be read.
     """
     with Journal(destination / MANIFEST, read_only=True) as journal:
         left = there(journal)
@@ -26,10 +28,11 @@ def rows(destination: Path, run: str) -> Iterator[bytes]:
             match event:
                 case Told(entry=e) if left.get(e.name) == e.sha256:
                     del left[e.name]
-                    score = f"{event.score:.5f}"
-                    yield _line((e.image, e.name, e.way, event.label, score, e.sha256, ""))
+                    score = "" if e.companion_of else f"{event.score:.5f}"
+                    told = e.image, e.name, e.way, event.label, score, e.sha256
+                    yield _line((*told, "", e.companion_of))
                 case NotSorted(image=image, reason=reason) if event.run == run:
-                    yield _line((image, "", "", "", "", "", reason))
+                    yield _line((image, "", "", "", "", "", reason, ""))
 
 
 def _line(values: tuple[str, ...]) -> bytes:

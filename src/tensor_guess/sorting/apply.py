@@ -1,5 +1,7 @@
 """Bring pictures to their places in DEST: each once, overwriting nothing and losing none.
 
+What goes with a picture comes with it, or none of both.
+
 Names are assigned in order. Threads stage and sync the files while the network computes. What was
 staged gets its names a batch at a time: first the manifest says so, then the names are given and
 synced, then each picture has its line. A move takes the source away after all that.
@@ -7,8 +9,8 @@ synced, then each picture has its line. A move takes the source away after all t
 
 import errno
 import os
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +18,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tensor_guess.config import MOVE
-from tensor_guess.errors import Unreadable, UserError, reason_of
+from tensor_guess.errors import Unreadable, UserError, reason_of, shown
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import LeftOut
 from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.sorting.names import Names
 from tensor_guess.sorting.plan import Place
-from tensor_guess.sorting.staging import Staging, digest, take_away
+from tensor_guess.sorting.staging import Moved, Staging, Stays, digest, take_away
 from tensor_guess.system import progress
 from tensor_guess.system.durable import Staged, sync_folder
 
@@ -40,15 +42,31 @@ Kind = tuple[str, bool]  # a category as it is in names, and whether it is for r
 
 
 @dataclass(frozen=True)
-class _Coming:
-    """A picture on its way; `staged` has None if it is there already."""
+class _Member:
+    """A file on its way; `staged` has None if it is there already."""
 
     source: Path
+    entry: Entry
+    staged: Future[Staged | None]
+
+
+@dataclass(frozen=True)
+class _Coming:
+    """A picture on its way, with its companions, which come after it in `members`."""
+
     kind: Kind
     place: Place
-    entry: Entry
     scores: Mapping[str, float]
-    staged: Future[Staged | None]
+    members: tuple[_Member, ...]
+
+    @property
+    def source(self) -> Path:
+        """Return where the picture is."""
+        return self.members[0].source
+
+
+# A unit that is in DEST, and its entries there.
+_Named = tuple[_Coming, Sequence[Entry]]
 
 
 class Applying:
@@ -60,6 +78,7 @@ class Applying:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self.counts = Counter[Kind]()
+        self.companions = 0
         self.finished = 0
         self.left_out: list[LeftOut] = []
         self._names, self._staging = Names(manifest), Staging(manifest.run)
@@ -93,16 +112,23 @@ class Applying:
         kind: Kind,
         place: Place,
         scores: Mapping[str, float],
+        companions: Sequence[tuple[Path, Picture]] = (),
     ) -> None:
         """Bring exactly the bytes that were guessed to their place, once, by the run's way.
 
-        `kind`: what it counts as; `scores` is ordered best first. Raise UserError if this picture,
+        `kind`: what it counts as; `scores` is ordered best first. `companions`: what goes with the
+        picture, in the order of `place.beside`; all come or none. Raise UserError if this picture,
         or an earlier one, could not be brought there.
         """
         self._names.make(place.folder)
-        entry, held = self._names.entry(source, picture, place)
-        job = self._writers.submit(self._stage, source, None if held else picture, entry)
-        self._batch.append(_Coming(source, kind, place, entry, scores, job))
+        files = [(source, picture), *companions]
+        members = []
+        for (path, file), (entry, held) in zip(
+            files, self._names.entries(files, place), strict=True
+        ):
+            job = self._writers.submit(self._stage, path, None if held else file, entry)
+            members.append(_Member(path, entry, job))
+        self._batch.append(_Coming(kind, place, scores, tuple(members)))
         self._bytes += len(picture.data)
         if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
             self._hand_over()
@@ -111,17 +137,19 @@ class Applying:
 
     def finish(self, entries: Iterable[Entry]) -> None:
         """Take away the sources of moves that a killed run left, if they are what was moved."""
-        folder = self._manifest.destination
+        units = defaultdict[str, list[Entry]](list)
         for entry in entries:
-            source = self._manifest.source / entry.image
-            if digest(source) == entry.sha256 == digest(folder / entry.name):
-                try:
-                    take_away(source, folder / entry.name, entry.sha256)
-                except Unreadable as error:
-                    self._leave_out(source, str(error))
-                else:
-                    self.finished += 1
-                    sync_folder(source.parent)
+            units[entry.unit].append(entry)
+        for unit in units.values():
+            unit.sort(key=lambda entry: entry.name != entry.unit)  # the picture first
+            if all(map(self._is_moved, unit)) and self._take_away([unit]):
+                pictures = sum(not entry.companion_of for entry in unit)
+                self.finished += pictures
+                self.companions += len(unit) - pictures
+
+    def _is_moved(self, entry: Entry) -> bool:
+        source = self._manifest.source / entry.image
+        return digest(source) == entry.sha256 == digest(self._manifest.destination / entry.name)
 
     def _stage(self, source: Path, picture: Picture | None, entry: Entry) -> Staged | None:
         if picture is None:
@@ -138,38 +166,53 @@ class Applying:
         """Give a batch its names and write its lines, then raise its first error, if any."""
         failed: list[BaseException] = []
         named = self._named(batch, failed)
-        folders = {os.path.dirname(entry.name) for _, entry in named}
+        folders = {os.path.dirname(entry.name) for _, unit in named for entry in unit}
         for folder in folders:
             sync_folder(self._manifest.destination / folder)
-        for coming, entry in named:
-            self._manifest.sorted(entry, coming.scores)
+        for coming, (picture, *companions) in named:
+            for each in companions:
+                self._manifest.accompanied(each)
+            self._manifest.sorted(picture, coming.scores)
         if self._manifest.way.way == MOVE and named:
             self._manifest.sync()
-            self._take_away(named)
+            self._take_away([unit for _, unit in named])
         self.counts.update(coming.kind for coming, _ in named)
+        self.companions += sum(len(unit) - 1 for _, unit in named)
         if failed:
             raise failed[0]
 
-    def _named(
-        self, batch: list[_Coming], failed: list[BaseException]
-    ) -> list[tuple[_Coming, Entry]]:
-        """Give the names; return the pictures that are in DEST, and add to `failed`."""
+    def _named(self, batch: list[_Coming], failed: list[BaseException]) -> list[_Named]:
+        """Give the names; return the units that are in DEST, and add to `failed`."""
         ready = []
         for coming in batch:
-            if self._came(coming, coming.staged, failed):
+            if self._are_staged(coming, failed):
                 ready.append(coming)
-        staged = [(each.entry, found) for each in ready if (found := each.staged.result())]
+        begun = [each for each in ready if any(_staged(each))]
         try:
-            if staged:
-                self._manifest.beginning(entry for entry, _ in staged)
+            if begun:
+                self._manifest.beginning(m.entry for each in begun for m in each.members)
         except UserError:
-            for _, each in staged:
-                each.discard()
+            for each in begun:
+                _discard(each)
             raise
         jobs = [(coming, self._writers.submit(self._commit, coming)) for coming in ready]
-        return [(coming, job.result()) for coming, job in jobs if self._came(coming, job, failed)]
+        return [
+            (coming, job.result())
+            for coming, job in jobs
+            if self._came(coming.source, coming.source, job, failed)
+        ]
 
-    def _came(self, coming: _Coming, job: Future[Any], failed: list[BaseException]) -> bool:
+    def _are_staged(self, coming: _Coming, failed: list[BaseException]) -> bool:
+        """Return whether all of a unit is; else none of it comes."""
+        for each in coming.members:
+            if not self._came(coming.source, each.source, each.staged, failed):
+                _discard(coming)
+                return False
+        return True
+
+    def _came(
+        self, picture: Path, file: Path, job: Future[Any], failed: list[BaseException]
+    ) -> bool:
         """Return whether a job was done; leave the picture out, or add its error to `failed`."""
         error = job.exception()
         cause = error.__cause__ if isinstance(error, UserError) else None
@@ -177,41 +220,83 @@ class Applying:
         if isinstance(cause, OSError) and cause.errno in _NO_NAMES:
             error = Unreadable(f"can have no such name in DEST: {reason_of(cause)}")
         if isinstance(error, Unreadable):
-            self._leave_out(coming.source, str(error))
+            reason = str(error) if file == picture else of_companion(file.name, error)
+            self._leave_out(picture, reason)
         elif error:
             failed.append(error)
         return not error
 
-    def _commit(self, coming: _Coming) -> Entry:
-        """Give a picture its name, and return the entry with it."""
-        staged, entry = coming.staged.result(), coming.entry
-        if not staged:
-            return entry
-        with staged:
+    def _commit(self, coming: _Coming) -> Sequence[Entry]:
+        """Give a unit its names, all or none, and return the entries with them."""
+        entries = [each.entry for each in coming.members]
+        staged = list(_staged(coming))
+        try:
             while True:
-                path = self._manifest.destination / entry.name
                 try:
-                    replace(staged, path=path).commit(replace=False)
-                except FileExistsError:  # another run took the name in the meantime
-                    entry = replace(entry, name=self._names.next(coming.place))
-                    self._manifest.beginning([entry])
+                    self._name(entries, staged)
+                except FileExistsError as error:  # another run took the name in the meantime
+                    if not all(staged):
+                        raise Unreadable("could not join what is in DEST; run again") from error
+                    entries = self._names.renamed(entries, coming.place)
+                    self._manifest.beginning(entries)
                 else:
-                    return entry
+                    return entries
+        finally:
+            _discard(coming)
 
-    def _take_away(self, moved: list[tuple[_Coming, Entry]]) -> None:
-        folders = set()
-        for coming, entry in moved:
-            path = self._manifest.destination / entry.name
+    def _name(self, entries: Sequence[Entry], staged: Sequence[Staged | None]) -> None:
+        named = list[Staged]()
+        try:
+            for entry, each in zip(entries, staged, strict=True):
+                if each:
+                    path = self._manifest.destination / entry.name
+                    replace(each, path=path).commit(replace=False)
+                    named.append(replace(each, path=path))
+        except (FileExistsError, UserError):
+            for each in named:
+                each.take_back()
+            raise
+
+    def _take_away(self, units: Sequence[Sequence[Entry]]) -> int:
+        """Take away the sources of units that were moved; return of how many."""
+        folders, count = set[Path](), 0
+        for unit in units:
+            moved = [
+                Moved(
+                    self._manifest.source / each.image,
+                    self._manifest.destination / each.name,
+                    each.sha256,
+                )
+                for each in unit
+            ]
             try:
-                take_away(coming.source, path, entry.sha256)
-            except Unreadable as error:
-                self._leave_out(coming.source, str(error))
+                take_away(moved)
+            except Stays as error:
+                self._leave_out(error.moved.source, str(error))
             else:
-                folders.add(coming.source.parent)
+                count += 1
+                folders.update(each.source.parent for each in moved)
         for folder in folders:
             sync_folder(folder)
+        return count
 
     def _leave_out(self, source: Path, reason: str) -> None:
         self.left_out.append(LeftOut(source, reason))
         self._manifest.left_out(source, reason)
         progress.say(str(self.left_out[-1]))
+
+
+def of_companion(name: str, error: Unreadable) -> str:
+    """Return why a picture is left out whose companion of this name cannot come."""
+    return f"its companion {shown(name)} {error}"
+
+
+def _staged(coming: _Coming) -> Iterator[Staged | None]:
+    return (each.staged.result() for each in coming.members)
+
+
+def _discard(coming: _Coming) -> None:
+    """Remove what was staged of a unit, as far as that was possible."""
+    for each in coming.members:
+        if not each.staged.exception() and (staged := each.staged.result()):
+            staged.discard()

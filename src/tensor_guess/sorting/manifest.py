@@ -30,9 +30,10 @@ assert set(_KEY_OF) == set(WAYS)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A picture and its place: paths in SRC and in DEST, the way it comes there, its SHA-256.
+    """A file and its place: paths in SRC and in DEST, the way it comes there, its SHA-256.
 
-    `links_to`: the text of a symbolic link.
+    `links_to`: the text of a symbolic link. `companion_of`: the path in DEST of the picture that it
+    goes with; none for a picture.
     """
 
     image: str
@@ -40,6 +41,12 @@ class Entry:
     way: str
     sha256: str
     links_to: str = ""
+    companion_of: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Return the path in DEST of the picture: what goes with it has the same."""
+        return self.companion_of or self.name
 
     def values(self) -> dict[str, Any]:
         """Return what a line says of it."""
@@ -48,7 +55,8 @@ class Entry:
             _KEY_OF[self.way]: self.name,
             "sha256": self.sha256,
         }
-        return values | ({"links_to": self.links_to} if self.links_to else {})
+        values |= {"links_to": self.links_to} if self.links_to else {}
+        return values | ({"companion_of": self.companion_of} if self.companion_of else {})
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """These pictures may be in DEST from now on."""
+    """These files may be in DEST from now on."""
 
     run: str
     entries: Sequence[Entry]
@@ -102,9 +110,10 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """This picture is in DEST; it was sorted by this label and score.
+    """This picture, or its companion, is in DEST; a picture was sorted by this label and score.
 
-    `scores`: those that are known, best first; of a burst, only the one that decided.
+    `label`: "" for a companion. `scores`: those that are known, best first; of a burst, only the
+    one that decided.
     """
 
     run: str
@@ -190,6 +199,7 @@ class Manifest:
     `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST.
     `begun`: the same of those that a killed run may have brought there without their line.
     `bursts`: for each image of a burst that is still to come in this run, SHA-256 -> the burst.
+    `companions`: the paths in DEST of what goes with them.
     `unfinished`: the moves by earlier runs from this SRC that left the source where it was, if
     this run moves too. `dry`: only read, and need not be there.
     """
@@ -208,6 +218,7 @@ class Manifest:
         self.known = dict[str, str]()
         self.begun = dict[str, str]()
         self.bursts = dict[str, Burst]()
+        self.companions = set[str]()
         self.unfinished = list[Entry]()
         self._dry = dry
         self._journal = Journal(destination / MANIFEST, make=not dry, read_only=dry)
@@ -263,6 +274,10 @@ class Manifest:
                 by=self.run,
             )
 
+    def accompanied(self, entry: Entry) -> None:
+        """Record that a companion is in DEST; before its picture, which is known from then on."""
+        self._journal.add(**entry.values(), by=self.run)
+
     def sorted(self, entry: Entry, scores: Mapping[str, float]) -> None:
         """Record that the image is in DEST, with its own scores, best first."""
         self.known[entry.sha256] = entry.name
@@ -311,16 +326,21 @@ class Manifest:
                 case Ended(run=run):
                     open_.pop(run, None)
                 case Begun(entries=entries):
-                    self.begun.update((each.sha256, each.name) for each in entries)
+                    pictures = (each for each in entries if not each.companion_of)
+                    self.begun.update((each.sha256, each.name) for each in pictures)
                 case Burst():
                     self.bursts.update((key, event) for key in event.keys)
                 case Told(run=run, entry=entry):
-                    self.bursts.pop(entry.sha256, None)
-                    self.begun.pop(entry.sha256, None)
-                    self.known[entry.sha256] = entry.name
+                    if entry.companion_of:
+                        self.companions.add(entry.name)
+                    else:
+                        self.bursts.pop(entry.sha256, None)
+                        self.begun.pop(entry.sha256, None)
+                        self.known[entry.sha256] = entry.name
                     if entry.way == "move" and moved.get(run) and self._is_there(entry):
                         self.unfinished.append(entry)
                 case Undoing(names=names) | Undone(names=names):
+                    self.companions.difference_update(names)
                     for name, sha256 in names.items():
                         if self.known.get(sha256) == name:
                             del self.known[sha256]
@@ -329,7 +349,12 @@ class Manifest:
             if same and each.has(self.source, self.destination):
                 self.run = each.run
         self.bursts = {key: each for key, each in self.bursts.items() if each.run == self.run}
-        self.unfinished = [e for e in self.unfinished if self.known.get(e.sha256) == e.name]
+        self.unfinished = list(filter(self._is_known, self.unfinished))
+
+    def _is_known(self, entry: Entry) -> bool:
+        if entry.companion_of:
+            return entry.name in self.companions
+        return self.known.get(entry.sha256) == entry.name
 
     def _is_there(self, entry: Entry) -> bool:
         return os.path.lexists(self.source / entry.image)
@@ -403,7 +428,9 @@ def _entry(values: dict[str, Any]) -> Entry:
     (key,) = (each for each in _KEYS if each in values)
     links_to = _text(values["links_to"]) if _KEYS[key] == SYMLINK else ""
     sha256 = _checked(values["sha256"])
-    return Entry(_inside(values["image"]), _inside(values[key]), _KEYS[key], sha256, links_to)
+    picture = _inside(values["companion_of"]) if "companion_of" in values else ""
+    name = _inside(values[key])
+    return Entry(_inside(values["image"]), name, _KEYS[key], sha256, links_to, picture)
 
 
 def _names(values: Any) -> dict[str, str]:

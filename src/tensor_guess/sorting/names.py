@@ -3,6 +3,9 @@
 import os
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import or_
 from pathlib import Path
 from threading import Lock
 
@@ -26,43 +29,53 @@ class Names:
 
     def __init__(self, manifest: Manifest, *, dry: bool = False) -> None:
         self._manifest, self._root, self._dry = manifest, manifest.destination, dry
-        self._told = set(manifest.known.values())
+        self._told = set(manifest.known.values()) | manifest.companions
         self._taken = set[str]()
         self._folders = set[str]()
         self._made = set[str]()
-        self._numbers: dict[Place, int] = {}
+        self._numbers = defaultdict[Place, int](int)
         self._lock = Lock()
         self._untold: dict[Place, list[str]] = defaultdict(list)
         self._digests: dict[str, bytes] = {}
 
-    def entry(self, source: Path, picture: Picture, place: Place) -> tuple[Entry, bool]:
-        """Return the entry for a picture, and whether it is in DEST already.
+    def entries(
+        self, members: Sequence[tuple[Path, Picture]], place: Place
+    ) -> list[tuple[Entry, bool]]:
+        """Return the entries of a picture and its companions, and which are in DEST already.
 
-        A run that was killed may have left it there without its line in the manifest.
+        `members`: where they are, the picture first; the others in the order of `place.beside`. A
+        run that was killed may have left some there without their lines in the manifest.
         """
-        way, links_to = self._manifest.way.way, ""
-        if way == SYMLINK:
-            # Relative, so that both folders can be moved together.
-            links_to = os.path.relpath(source, self._root / place.folder)
-        image = self._manifest.relative(source)
         self._list(place.folder)
-        names = self._untold.get(place, [])
-        begun = self._manifest.begun.get(picture.key.hex(), "")
-        for name in [begun, *names] if begun and place.has(begun) else names:
-            entry = Entry(image, name, way, picture.key.hex(), links_to)
-            if self._is_there(entry, picture.size):
-                return entry, True
-        return Entry(image, self.next(place), way, picture.key.hex(), links_to), False
+        begun = self._manifest.begun.get(members[0][1].key.hex(), "")
+        if place.number(begun) and (found := self._left(members, place, begun, begun=True)):
+            return found
+        for name in self._untold.get(_alone(place), []):
+            if found := self._left(members, place, name):
+                return found
+        return [(each, False) for each in self._entries(members, self.next(place))]
 
-    def next(self, place: Place) -> str:
-        """Return the next path that is free, as far as is known."""
+    def next(self, place: Place) -> tuple[str, ...]:
+        """Return the next paths that are free, as far as is known, for all of a unit."""
         self._list(place.folder)
+        alone = _alone(place)
         with self._lock:
             while True:
-                number = self._numbers[place] = self._numbers.get(place, 0) + 1
-                name = place.path(number)
-                if name not in self._taken:
-                    return name
+                self._numbers[alone] += 1
+                names = place.paths(self._numbers[alone])
+                if self._taken.isdisjoint(names):
+                    # Two pictures whose names differ in their ends may have sidecars that do not.
+                    self._taken.update(names if place.beside else ())
+                    return names
+
+    def renamed(self, entries: Sequence[Entry], place: Place) -> list[Entry]:
+        """Return the entries of a unit with the next names."""
+        names = self.next(place)
+        unit = ("", *(names[0] for _ in names[1:]))
+        return [
+            replace(entry, name=name, companion_of=picture)
+            for entry, name, picture in zip(entries, names, unit, strict=True)
+        ]
 
     def make(self, folder: str) -> None:
         """Make a folder of DEST, after its line in the manifest, unless it is there.
@@ -80,6 +93,43 @@ class Names:
             self._manifest.making(each)
             make_folder_in(self._root, self._root / each)
         self._made.add(folder)
+
+    def _entries(
+        self, members: Sequence[tuple[Path, Picture]], names: Sequence[str]
+    ) -> list[Entry]:
+        way, found = self._manifest.way.way, list[Entry]()
+        for (source, picture), name in zip(members, names, strict=True):
+            links_to = ""
+            if way == SYMLINK:
+                # Relative, so that both folders can be moved together.
+                links_to = os.path.relpath(source, (self._root / name).parent)
+            image, unit = self._manifest.relative(source), names[0] if found else ""
+            found.append(Entry(image, name, way, picture.key.hex(), links_to, unit))
+        return found
+
+    def _left(
+        self,
+        members: Sequence[tuple[Path, Picture]],
+        place: Place,
+        name: str,
+        *,
+        begun: bool = False,
+    ) -> list[tuple[Entry, bool]] | None:
+        """Return the entries if a killed run left the picture as `name`, or some of a unit.
+
+        None if it did not, or if the rest of the unit can no longer come there.
+        """
+        number = place.number(name)
+        names = place.paths(number) if number else (name,)
+        if len(names) != len(members):
+            return None
+        entries = self._entries(members, names)
+        sizes = [picture.size for _, picture in members]
+        there = [self._is_there(*each) for each in zip(entries, sizes, strict=True)]
+        free = (not os.path.lexists(self._root / each) for each in names)
+        if not (any(there) if begun else there[0]) or not all(map(or_, there, free)):
+            return None
+        return list(zip(entries, there, strict=True))
 
     def _list(self, folder: str) -> None:
         """Take in what a folder has. Raise UserError if a link leads to it, or it is none."""
@@ -120,6 +170,10 @@ class Names:
         except (OSError, Unreadable):  # removed meanwhile, or unreadable: its name stays taken
             return False
         return self._digests[entry.name].hex() == entry.sha256
+
+
+def _alone(place: Place) -> Place:
+    return place._replace(beside=())
 
 
 def _listed(folder: Path) -> list[str]:

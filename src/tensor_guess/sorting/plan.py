@@ -46,25 +46,34 @@ class Way:
 class Place(NamedTuple):
     """Where a picture is to be: a folder in DEST ("" is DEST itself), and its name's two ends.
 
-    A number comes between the ends if the name is taken.
+    A number comes between the ends if the name is taken. `beside`: how the names of its companions
+    end, which share all but that with its own.
     """
 
     folder: str
     stem: str
     suffix: str
+    beside: tuple[str, ...] = ()
 
     def path(self, number: int) -> str:
         """Return the path in DEST for the 1st, 2nd ... picture with this name."""
-        ending = f"-{number}{self.suffix}" if number > 1 else self.suffix
-        stem, room = self.stem, _LONGEST - len(os.fsencode(ending))
+        return self.paths(number)[0]
+
+    def paths(self, number: int) -> tuple[str, ...]:
+        """Return the same, and the paths of its companions."""
+        middle = f"-{number}" if number > 1 else ""
+        endings = [f"{middle}{each}" for each in (self.suffix, *self.beside)]
+        stem, room = self.stem, _LONGEST - max(len(os.fsencode(each)) for each in endings)
         while len(os.fsencode(stem)) > room:
             stem = stem[:-1]
-        return f"{self.folder}/{stem}{ending}" if self.folder else f"{stem}{ending}"
+        start = f"{self.folder}/{stem}" if self.folder else stem
+        return tuple(f"{start}{each}" for each in endings)
 
-    def has(self, path: str) -> bool:
-        """Return whether the path is one of these, with whatever number."""
+    def number(self, path: str) -> int | None:
+        """Return the number with which the path is one of these, or None."""
         found = _NUMBER.search(path)
-        return path in (self.path(1), self.path(int(found[1]) if found else 1))
+        numbers = (1, int(found[1])) if found else (1,)
+        return next((each for each in numbers if self.path(each) == path), None)
 
 
 class Places:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +19,9 @@ from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sorting.apply import Applying, Kind
+from tensor_guess.sorting.apply import Applying, Kind, of_companion
 from tensor_guess.sorting.bursts import Bursts
+from tensor_guess.sorting.companions import ending, units
 from tensor_guess.sorting.corrections import Labelled
 from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.sorting.names import Names
@@ -38,8 +39,8 @@ class Sorted:
     """What a run did: how many images it sorted, knew already, or left out and why.
 
     `counts`: how many of each category, in the order of names, were sorted into DEST and into its
-    folder for review. `finished`: how many moves of a killed run were completed. `seconds`: how
-    long all of it took. `run`: its name in the manifest.
+    folder for review. `companions`: how many files came with them. `finished`: how many moves of a
+    killed run were completed. `seconds`: how long all of it took. `run`: its name in the manifest.
     """
 
     counts: Counter[Kind] = field(default_factory=Counter)
@@ -49,6 +50,7 @@ class Sorted:
     finished: int = 0
     seconds: float = 0.0
     run: str = ""
+    companions: int = 0
 
     @property
     def sorted(self) -> int:
@@ -61,7 +63,11 @@ class Sorted:
         return sum(count for (_, review), count in self.counts.items() if review)
 
 
-# What is called with each picture's entry and guess, if nothing is to be done but said.
+# What goes with a picture.
+Companions = Sequence[tuple[Path, Picture]]
+_Item = tuple[Path, Picture, Companions]
+# What is called with the entry and the guess of each picture, and of what goes with it, if nothing
+# is to be done but said.
 Show = Callable[[Entry, Guess], None]
 
 
@@ -79,6 +85,7 @@ def sort(
     show: Show | None = None,
 ) -> Sorted:
     """Bring every image below `source` to `destination`, named by category; return what was done.
+    What goes with an image goes with it (`companions`), or neither does.
     Nothing is ever overwritten, images in the manifest are passed over, and the sources are only
     read, unless `way` moves them. Those whose best score is below its `min_scores`, or that show
     both of two things, go into `review` there; those like nothing in training are named `unknown`.
@@ -108,7 +115,7 @@ def sort(
         bursts = Bursts(burst, manifest, _labelled(classifier)) if burst else None
         run = _Run(manifest, done, ready.record.scaling, crop, bursts)
 
-        def guessed() -> Iterator[tuple[tuple[Path, Picture], Guess, Guess]]:
+        def guessed() -> Iterator[tuple[_Item, Guess, Guess]]:
             found = network.run(run.to_guess(Files(source)))
             if bursts:
                 yield from bursts.decided(found, ready, least)
@@ -117,25 +124,31 @@ def sort(
                 guess = of_row(item[0], ready, row, least=least)
                 yield item, guess, guess
 
-        def planned() -> Iterator[tuple[Path, Picture, Kind, Place, Guess, Guess]]:
-            for (path, picture), own, guess in guessed():
+        def planned() -> Iterator[tuple[_Item, Kind, Place, Guess, Guess]]:
+            for item, own, guess in guessed():
+                path, picture, companions = item
                 name = places.name(guess.category, unknown=bool(guess.unknown))
                 review = guess.unsure or bool(guess.both)
                 image, extension = path.relative_to(source), picture.extension
                 place = places.place(image, name, guess.score, extension, review=review)
-                yield path, picture, (name, review), place, guess, own
+                ends = (ending(path.name, each.name, place.suffix) for each, _ in companions)
+                place = place._replace(beside=tuple(ends))
+                yield item, (name, review), place, guess, own
 
         if show:
             names = Names(manifest, dry=True)
-            for path, picture, kind, place, guess, _ in planned():
-                show(names.entry(path, picture, place)[0], guess)
+            for (path, picture, companions), kind, place, guess, _ in planned():
+                for entry, _ in names.entries([(path, picture), *companions], place):
+                    show(entry, guess)
                 done.counts[kind] += 1
+                done.companions += len(companions)
         else:
             with Applying(manifest) as applying:
                 applying.finish(manifest.unfinished)
-                for path, picture, kind, place, _, own in planned():
-                    applying.add(path, picture, kind, place, own.scores)
+                for (path, picture, companions), kind, place, _, own in planned():
+                    applying.add(path, picture, kind, place, own.scores, companions)
             done.counts, done.finished = applying.counts, applying.finished
+            done.companions = applying.companions
             done.left_out += applying.left_out
             ready.keep(network)
         if bursts:
@@ -156,16 +169,18 @@ class _Run:
     def __post_init__(self) -> None:
         self.no_links = _NOT_LINKS.get(self.manifest.way.way, "")
 
-    def to_guess(self, files: Files) -> Iterator[tuple[tuple[Path, Picture], Pixels]]:
+    def to_guess(self, files: Files) -> Iterator[tuple[_Item, Pixels]]:
         """Yield each image that is not known yet; count or leave out the others."""
-        total = sum(1 for _ in Files(files.root)) if progress.on_terminal() else 0
-        found = encoded.ahead(self._look, files, weigh=lambda item: encoded.size_of(item[0]))
+        total = sum(1 for _ in Files(files.root).units(units)) if progress.on_terminal() else 0
+        found = encoded.ahead(
+            self._look, files.units(units), weigh=lambda item: encoded.size_of(item[0])
+        )
         claimed: set[bytes] = set()
-        for (path, _), result in progress.track(found, total, "Sorting"):
+        for (path, _, _), result in progress.track(found, total, "Sorting"):
             if isinstance(result, Unreadable):
                 self._leave_out(path, str(result))
                 continue
-            picture, image = result
+            picture, image, own = result
             known = image is None or picture.key in claimed
             if self.bursts:
                 self.bursts.seen(path, picture, known=known)
@@ -173,21 +188,30 @@ class _Run:
                 self.done.known += 1
             else:
                 claimed.add(picture.key)
-                yield (path, picture), image
+                yield (path, picture, own), image
         self.done.hidden = files.hidden
 
-    def _look(self, item: tuple[Path, str | None]) -> tuple[Picture, Pixels | None]:
-        path, reason = item
+    def _look(
+        self, item: tuple[Path, str | None, Sequence[str]]
+    ) -> tuple[Picture, Pixels | None, Companions]:
+        path, reason, names = item
         if reason or (self.no_links and path.is_symlink()):
             raise Unreadable(reason or self.no_links)
         picture = encoded.read(path, inside=self.manifest.source)
         known = picture.key.hex() in self.manifest.known
         image = None if known else pixels(picture, self.scaling, self.crop)
+        own = () if known else [self._companion(path.with_name(each)) for each in names]
         if self.bursts:
             self.bursts.looked_at(path, picture)
         # Many large files, or all of a burst, may be waiting: their bytes are read again later.
         large = self.bursts or len(picture.data) >= _LARGE
-        return encoded.let_go(picture) if large else picture, image
+        return encoded.let_go(picture) if large else picture, image, own
+
+    def _companion(self, path: Path) -> tuple[Path, Picture]:
+        try:
+            return path, encoded.any_file(path, inside=self.manifest.source)
+        except Unreadable as error:
+            raise Unreadable(of_companion(path.name, error)) from error
 
     def _leave_out(self, path: Path, reason: str) -> None:
         left_out = LeftOut(path, reason)

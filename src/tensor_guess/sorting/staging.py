@@ -1,6 +1,8 @@
 """A picture on its way to its place: staged beside it, and checked to be the one that was meant."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tensor_guess.config import COPY, LINK, SYMLINK
@@ -87,11 +89,43 @@ class Staging:
         return staged
 
 
-def take_away(source: Path, path: Path, sha256: str) -> None:
-    """Remove the first name of a file that has been moved to `path`.
+@dataclass(frozen=True)
+class Moved:
+    """A file with two names: it was at `source`, and is to be at `path` only."""
 
-    Raise Unreadable if it is another file by now, or if it cannot be removed.
+    source: Path
+    path: Path
+    sha256: str
+
+
+class Stays(Unreadable):
+    """A file of a unit cannot be taken away, so none is: `moved` is the one, the text says why."""
+
+    def __init__(self, moved: Moved, reason: str) -> None:
+        super().__init__(reason)
+        self.moved = moved
+
+
+def take_away(unit: Sequence[Moved]) -> None:
+    """Remove the first names of files that have been moved: a picture's after its companions'.
+
+    `unit`: the picture first. Raise Stays if one is another file by now, before any is removed; or
+    if it cannot be removed.
     """
+    for each in unit:
+        try:
+            _check(each.source, each.path, each.sha256)
+        except Unreadable as error:
+            raise Stays(each, str(error)) from error
+    for each in reversed(unit):
+        try:
+            remove(each.source)
+        except UserError as error:
+            raise Stays(each, f"is also in {shown(each.path)}: {error}") from error
+
+
+def _check(source: Path, path: Path, sha256: str) -> None:
+    """Raise Unreadable unless `source` is what is at `path` too, or gone."""
     if not os.path.lexists(source):
         return
     if is_same(source, path):
@@ -99,10 +133,6 @@ def take_away(source: Path, path: Path, sha256: str) -> None:
             raise Unreadable(f"is {shown(path)} itself; it stays there")
     elif not (_is(source, sha256) and _is(path, sha256)):
         raise Unreadable(f"{CHANGED}; it stays there")
-    try:
-        remove(source)
-    except UserError as error:
-        raise Unreadable(f"is also in {shown(path)}: {error}") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -26,10 +26,11 @@ from tensor_guess.sorting.manifest import (
     Undone,
     read,
 )
-from tensor_guess.sorting.staging import Staging, digest, sha256_of, take_away
+from tensor_guess.sorting.staging import Moved, Staging, Stays, digest, sha256_of, take_away
 from tensor_guess.system import reading
 from tensor_guess.system.durable import (
     Journal,
+    Staged,
     is_same,
     make_folder_in,
     remove,
@@ -38,7 +39,7 @@ from tensor_guess.system.durable import (
 )
 from tensor_guess.system.reading import real
 
-_BATCH = 32  # files that share their syncs
+_BATCH = 32  # units that share their syncs
 # Errors of a folder that something is in, or that may not be removed.
 _STAYS = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY, errno.EACCES, errno.EPERM}
 
@@ -47,28 +48,38 @@ _STAYS = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY, errno.EACCES
 class Taken:
     """What an `undo` did: of which run, how many pictures went, and what was left, with the reason.
 
-    `earlier`: how many runs can still be undone.
+    `earlier`: how many runs can still be undone. `companions`: how many files went with the
+    pictures.
     """
 
     run: str
     count: int
     left: tuple[LeftOut, ...]
     earlier: int
+    companions: int = 0
 
 
 class _Left(Exception):
-    """A picture that is left where it is; `ours`: whether a later `undo` may try again."""
+    """A unit is left where it is, because of this file; `ours`: a later `undo` may try again."""
 
-    def __init__(self, reason: str, *, ours: bool = False) -> None:
+    def __init__(self, reason: str, entry: Entry, *, ours: bool = False) -> None:
         super().__init__(reason)
-        self.ours = ours
+        self.entry, self.ours = entry, ours
+
+
+def _left(unit: Sequence[Entry], error: _Left) -> dict[str, str]:
+    """Return why each file of a unit is left, by its path in DEST."""
+    at = error.entry.name
+    reason = f"stays with {shown(os.path.basename(at))}"
+    return {entry.name: str(error) if entry.name == at else reason for entry in unit}
 
 
 def undo(destination: Path, source: Path | None = None, run: str | None = None) -> Taken:
     """Undo the last run that is not undone, or the one named `run`; return what was done.
 
     Nothing is overwritten, and no link is followed out of the folders. What has changed since stays
-    and is named; so does a copy whose original is gone, because it is the only one. `source`: the
+    and is named; so does a copy whose original is gone, because it is the only one. If one file of
+    a unit stays, all of them do. `source`: the
     folder that the pictures came from, wherever it is now; needed if they were moved.
 
     Raise WrongUsage if a folder is none, the run is not known, or `source` is needed. Raise
@@ -90,7 +101,8 @@ def undo(destination: Path, source: Path | None = None, run: str | None = None) 
         left = tuple(undoing.undo())
         undoing.tidy(found.made | found.above() & runs.made)
         journal.add(ended=name)
-    return Taken(name, undoing.count, left, sum(each != name for each in runs.open()))
+    earlier = sum(each != name for each in runs.open())
+    return Taken(name, undoing.count, left, earlier, undoing.companions)
 
 
 class _Runs:
@@ -179,6 +191,15 @@ class _Entries:
                     self.begun.difference_update(names)
         self.entries = {n: each for n, each in self.entries.items() if owner.get(n) == run}
 
+    def units(self) -> list[list[Entry]]:
+        """Return them, the last first: each picture with its companions after it."""
+        found = dict[str, list[Entry]]()
+        for entry in self.entries.values():
+            found.setdefault(entry.unit, []).append(entry)
+        for unit in found.values():
+            unit.sort(key=lambda entry: entry.name != entry.unit)
+        return list(reversed(found.values()))
+
     def above(self) -> set[str]:
         """Return the folders that the pictures are in, and those above them."""
         return {os.fspath(each) for name in self.entries for each in PurePath(name).parents}
@@ -222,12 +243,12 @@ class _Undoing:
     ) -> None:
         self._root, self._origins, self._journal, self._found = root, origins, journal, found
         self._staging = Staging(found.run)
-        self.count = 0
+        self.count = self.companions = 0
 
     def undo(self) -> Iterator[LeftOut]:
         """Undo all entries, the last first; yield those that are left."""
-        entries = iter(reversed(self._found.entries.values()))
-        while batch := list(islice(entries, _BATCH)):
+        units = iter(self._found.units())
+        while batch := list(islice(units, _BATCH)):
             yield from self._batch(batch)
 
     def tidy(self, made: set[str]) -> None:
@@ -252,34 +273,42 @@ class _Undoing:
         path = self._root / folder
         return path.is_dir() and real(path) == path
 
-    def _batch(self, batch: Sequence[Entry]) -> Iterator[LeftOut]:
+    def _batch(self, units: Sequence[Sequence[Entry]]) -> Iterator[LeftOut]:
+        batch = [entry for unit in units for entry in unit]
         self._say("undoing", batch)
         left, ours = dict[str, str](), set[str]()
-        back = list[Entry]()
-        for entry in batch:
+        back = list[list[Moved]]()
+        for unit in units:
             try:
-                if entry.way == MOVE:
-                    if self._bring_back(entry):
-                        back.append(entry)
+                there = self._there(unit)
+                if there and there[0].way == MOVE:
+                    back.append(self._bring_back(there))
                 else:
-                    self._take_away(entry)
-            except (_Left, Unreadable) as error:
-                left[entry.name] = str(error)
-                if isinstance(error, Unreadable) or error.ours:
-                    ours.add(entry.name)
-        self._sync(self._origins[0] / entry.image for entry in back)
-        for entry in back:
+                    self._take_away(there)
+            except _Left as error:
+                left |= _left(unit, error)
+                ours.update(entry.name for entry in unit if error.ours)
+        self._sync(each.path for moved in back for each in moved)
+        by_path = {self._root / entry.name: entry for entry in batch}
+        for moved in back:
+            own = [by_path[each.source] for each in moved]
             try:
-                take_away(self._root / entry.name, self._origins[0] / entry.image, entry.sha256)
-                self.count += 1
-            except Unreadable as error:
-                left[entry.name] = str(error)
-                ours.add(entry.name)
+                take_away(moved)
+                self._count(own)
+            except Stays as error:
+                at = by_path[error.moved.source]
+                left |= _left(own, _Left(str(error), at, ours=True))
+                ours.update(entry.name for entry in own)
         self._sync(self._root / entry.name for entry in batch)
         self._say("undone", [entry for entry in batch if entry.name not in left])
         self._say("left_there", [e for e in batch if e.name in left and e.name not in ours])
         for name, reason in left.items():
             yield LeftOut(self._root / name, reason)
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        pictures = sum(not entry.companion_of for entry in entries)
+        self.count += pictures
+        self.companions += len(entries) - pictures
 
     def _say(self, key: str, entries: Sequence[Entry]) -> None:
         names = {entry.name: entry.sha256 for entry in entries}
@@ -291,18 +320,31 @@ class _Undoing:
             if folder.is_dir():
                 sync_folder(folder)
 
-    def _take_away(self, entry: Entry) -> None:
-        """Remove a copy or a link, if it is what was made, and not the last that there is."""
-        path = self._root / entry.name
-        if not self._is_there(entry):
-            return
-        if entry.way != SYMLINK and not any(
-            self._is_original(origin, entry) for origin in self._origins
-        ):
-            gone = shown(self._origins[0] / entry.image)
-            raise _Left(f"stays: the original, {gone}, is gone or changed", ours=True)
-        remove(path)
-        self.count += 1
+    def _there(self, unit: Sequence[Entry]) -> list[Entry]:
+        """Return what of a unit is in DEST; raise _Left unless all that is can go."""
+        there = []
+        for entry in unit:
+            try:
+                if self._is_there(entry):
+                    there.append(entry)
+            except Unreadable as error:
+                raise _Left(str(error), entry, ours=True) from error
+        for entry in there:
+            if entry.way == MOVE:
+                self._check_place(entry)
+            elif entry.way != SYMLINK and not any(
+                self._is_original(origin, entry) for origin in self._origins
+            ):
+                gone = shown(self._origins[0] / entry.image)
+                reason = f"stays: the original, {gone}, is gone or changed"
+                raise _Left(reason, entry, ours=True)
+        return there
+
+    def _take_away(self, there: Sequence[Entry]) -> None:
+        """Remove copies or links, a picture's after its companions'."""
+        for entry in reversed(there):
+            remove(self._root / entry.name)
+        self._count(there)
 
     def _is_original(self, origin: Path, entry: Entry) -> bool:
         # A link in SRC is sorted as what it leads to.
@@ -313,35 +355,49 @@ class _Undoing:
             return os.lstat(path).st_nlink > 1  # else these are two paths to one name
         return digest(original) == entry.sha256
 
-    def _bring_back(self, entry: Entry) -> bool:
-        """Give a moved picture its old name, besides the new one; return whether it has both."""
+    def _check_place(self, entry: Entry) -> None:
+        """Raise _Left unless a moved file can have its old name again, or has it."""
         path, origin = self._root / entry.name, self._origins[0]
-        if not self._is_there(entry):
-            return False
         back = origin / entry.image
         if reading.leaves(back.parent, origin):
-            raise _Left(f"stays: {shown(back.parent)} {reading.LEAVES}", ours=True)
-        if os.path.lexists(back):
-            if is_same(back, path) or digest(back) == entry.sha256:
-                return True
-            raise _Left(f"stays: there is another {shown(back)} now", ours=True)
-        make_folder_in(origin, back.parent)
-        with self._staging.another(path, back, entry.sha256) as staged:
+            raise _Left(f"stays: {shown(back.parent)} {reading.LEAVES}", entry, ours=True)
+        if os.path.lexists(back) and not is_same(back, path) and digest(back) != entry.sha256:
+            raise _Left(f"stays: there is another {shown(back)} now", entry, ours=True)
+
+    def _bring_back(self, there: Sequence[Entry]) -> list[Moved]:
+        """Give moved files their old names, besides the new ones; return them with both.
+
+        A picture comes before its companions. Raise _Left if one cannot; then none has.
+        """
+        moved, named = list[Moved](), list[Staged]()
+        for entry in there:
+            path, back = self._root / entry.name, self._origins[0] / entry.image
+            moved.append(Moved(path, back, entry.sha256))
+            if os.path.lexists(back):
+                continue
             try:
-                staged.commit(replace=False)
-            except FileExistsError as error:
-                raise _Left(f"stays: {shown(back)} has just appeared", ours=True) from error
-        return True
+                make_folder_in(self._origins[0], back.parent)
+                with self._staging.another(path, back, entry.sha256) as staged:
+                    staged.commit(replace=False)
+                    named.append(staged)
+            except (FileExistsError, Unreadable) as error:
+                for each in named:
+                    each.take_back()
+                    each.discard()
+                taken = isinstance(error, FileExistsError)
+                reason = f"stays: {shown(back)} has just appeared" if taken else str(error)
+                raise _Left(reason, entry, ours=True) from error
+        return moved
 
     def _is_there(self, entry: Entry) -> bool:
         """Return whether the picture is in DEST; raise _Left if it was there and has changed."""
         path = self._root / entry.name
         sure = entry.name in self._found.sure
         if real(path.parent) != path.parent:
-            raise _Left(f"stays: {shown(path.parent)} is a link now")
+            raise _Left(f"stays: {shown(path.parent)} is a link now", entry)
         if not os.path.lexists(path):
             if sure and entry.name not in self._found.begun:
-                raise _Left("is gone: it was moved or deleted since")
+                raise _Left("is gone: it was moved or deleted since", entry)
             return False
         if entry.way == SYMLINK:
             same = path.is_symlink() and os.readlink(path) == entry.links_to
@@ -350,5 +406,5 @@ class _Undoing:
         else:  # a file that cannot be read has not been changed
             same = sha256_of(path) == entry.sha256
         if not same and sure:
-            raise _Left("was changed since; it stays")
+            raise _Left("was changed since; it stays", entry)
         return same

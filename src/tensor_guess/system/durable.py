@@ -85,6 +85,14 @@ class Staged:
             else:
                 _link(self.temporary, self.path)
 
+    def take_back(self) -> None:
+        """Take the final name away again; it is staged as before. Raise UserError if that fails."""
+        with _writing(self.path):
+            if os.path.lexists(self.temporary):
+                os.unlink(self.path)
+            else:  # without links, it was renamed
+                os.rename(self.path, self.temporary)
+
     def __enter__(self) -> Self:
         return self
 

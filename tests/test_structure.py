@@ -27,6 +27,8 @@ JOBS = {
     "sorting.learn",
     "sorting.sort",
     "sorting.undo",
+    "tagging.tag",
+    "tagging.untag",
     "guessing.inspect",
     "explaining.study",
     "sharing.export",

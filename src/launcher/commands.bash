@@ -18,6 +18,7 @@
 #   offline     no path: the option itself, which forbids every download
 #   moves       no path: the option itself, with which pictures are moved or linked
 #   unsorted    a folder that is read; with one that `moves`, pictures leave it for the next one
+#   tags        no path: the option itself, with which the `unsorted` folder is written to
 #   taken       a folder that is written to, and is there
 #   origin      a folder that pictures of the one before may go back to
 #   plans       no path: the option itself, with which nothing is written
@@ -122,6 +123,7 @@ guess
 classify-dir
   SRC unsorted
   DEST folder
+  --tag tags
   --move moves
   --link moves
   --symlink flag
@@ -207,7 +209,7 @@ parse() {
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ' flag offline moves plans face ' == *" ${KIND} "* ]]; then
+      elif [[ ' flag offline moves tags plans face ' == *" ${KIND} "* ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return

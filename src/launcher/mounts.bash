@@ -69,7 +69,7 @@ plan() {
         fail "with --move and --link, a container must see SRC and DEST in one folder, and the nearest that has both, $(printable "${COMMON}"), is or contains a system folder; set TENSOR_GUESS_LAUNCHER=local" 2
       ;;
     unsorted)
-      plan_read "${TYPED}"
+      if has tags && ! has plans; then plan_taken "${TYPED}"; else plan_read "${TYPED}"; fi
       if has moves && ! has plans; then unsorted=${TYPED}; fi
       ;;
     taken)

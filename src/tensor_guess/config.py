@@ -42,6 +42,7 @@ MOST_HELD_OUT = 90
 
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
+TAGS = ".tensor-guess-tags.jsonl"  # in a folder whose pictures were tagged; hidden, so passed over
 UNKNOWN = "unknown"  # what pictures like nothing in training are sorted as
 REVIEW = "review"  # a folder for what a person should look at
 # What classify-dir writes there for researchers, if it is asked to.

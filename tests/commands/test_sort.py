@@ -183,6 +183,10 @@ def test_sorted_and_undone_by_the_program(
     [
         (("classify-dir", "{tf}", "{in}", "{out}", "--move", "--link"), 2, "do not go together"),
         (("classify-dir", "{tf}", "{in}", "{out}", "--symlink", "--move"), 2, "do not go together"),
+        (("classify-dir", "{tf}", "{in}"), 2, "Missing argument 'DEST'; only --tag needs none"),
+        (("classify-dir", "{tf}", "{in}", "{out}", "--tag"), 2, "--tag copies and moves nothing"),
+        (("classify-dir", "{tf}", "{in}", "--tag", "--move"), 2, "--tag copies and moves nothing"),
+        (("classify-dir", "{tf}", "{out}", "--tag"), 2, "is not a folder of pictures to tag"),
         (("undo",), 2, "Missing argument 'DEST'"),
         (("undo", "{out}"), 2, "there is no folder"),
         (("undo", "{in}"), 1, "nothing was sorted into"),
@@ -198,3 +202,33 @@ def test_what_cannot_be_done_is_said_before_any_work(
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["in"]
+
+
+@pytest.mark.slow
+def test_tagged_and_untagged_by_the_program(
+    run: Run, call: Run, trained: Path, tmp_path: Path
+) -> None:
+    source = Path(shutil.copytree(PHOTOS, tmp_path / "in"))
+    before = tree(source, left=True)
+    plan = call("classify-dir", trained, source, "--tag", "--dry-run")
+    assert plan.stdout.count("photo") == 12
+    assert f"\n12 would be tagged in {source}\ndark knight      6\n" in plan.stdout
+    assert tree(source, left=True) == before
+    done = run("classify-dir", trained, source, "--tag", "--min-score", "0.9")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"10 tagged in {source}, 2 unsure, without a tag\n")
+    assert len(list(source.glob("*.xmp"))) == 10
+    again = call("classify-dir", trained, source, "--tag", "--json")
+    told = json.loads(again.stdout)
+    assert (told["tagged"], told["known"], told["unsure"]) == (2, 10, 0)
+    assert sum(told["labels"].values()) == 2
+    for left, said in ((1, "2 untagged in"), (0, "10 untagged in")):
+        undone = run("undo", source)
+        assert (undone.returncode, undone.stderr) == (0, "")
+        assert undone.stdout.startswith(f"{said} {source} (run ")
+        assert ("1 other run can be undone" in undone.stdout) == bool(left)
+    now = tree(source, left=True)
+    assert now.pop(".tensor-guess-tags.jsonl")
+    assert now == before
+    undone = call("undo", source)
+    assert (undone.returncode, "every run is undone already" in undone.stderr) == (1, True)

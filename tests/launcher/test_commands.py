@@ -49,7 +49,7 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
         ]
     known = {
         name: [
-            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves", "plans", "face"})
+            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves", "tags", "plans", "face"})
             for row, kind in rows
         ]
         for name, rows in table().items()

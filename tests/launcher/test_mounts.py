@@ -114,6 +114,18 @@ def test_a_dry_run_of_a_move_only_reads(docker: Launcher) -> None:
     assert inside(done) == {f"{docker.here}/{name}": "ro" for name in ("tf", "src", "out")}
 
 
+@pytest.mark.parametrize(("options", "mode"), [((), "rw"), (("--dry-run",), "ro")])
+def test_tagging_writes_among_the_pictures(
+    docker: Launcher, options: tuple[str, ...], mode: str
+) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "src").mkdir()
+    for given in (("src", "--tag"), ("--tag", "src")):
+        done = docker("tf", *given, *options, script="classify_dir.sh")
+        assert inside(done) == {f"{docker.here}/tf": "ro", f"{docker.here}/src": mode}
+        assert done.options("--network") == ["none"]
+
+
 def test_undo_sees_dest_and_what_is_named(docker: Launcher) -> None:
     for name in ("a/in", "a/out"):
         (docker.here / name).mkdir(parents=True)

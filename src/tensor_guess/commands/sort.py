@@ -1,7 +1,7 @@
 """The commands that sort a folder of pictures, and undo that."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +37,21 @@ from tensor_guess.errors import UserError, counted, shown
 
 if TYPE_CHECKING:
     from tensor_guess.guessing.guess import Guess
+    from tensor_guess.images.files import LeftOut
     from tensor_guess.sorting.manifest import Entry
     from tensor_guess.sorting.sort import Sorted
 
+_ONLY_TAG = "--tag copies and moves nothing: it takes no DEST, and none of the options for that"
 _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "linked in"}
 
 
 @click.command("classify-dir", cls=Command)
 @classifier_options
 @click.argument("src", type=PATH)
-@click.argument("dest", type=PATH)
+@click.argument("dest", type=PATH, required=False)
+@click.option(
+    "--tag", is_flag=True, help="Without DEST: write labels into XMP files beside SRC's pictures."
+)
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
@@ -81,7 +86,8 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def classify_dir(
     src: Path,
-    dest: Path,
+    dest: Path | None,
+    tag: bool,
     layout: str,
     move: bool,
     link: bool,
@@ -108,6 +114,7 @@ def classify_dir(
     What goes with a picture (live photo's video, RAW file, .xmp, .aae) goes with it.
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
+    With --tag, nothing is copied or moved: photo.jpg.xmp gets the label as a keyword.
     TF_FILES is a classifier's folder, a frozen graph
     (also another program's), or the word imagenet.
     """
@@ -117,6 +124,13 @@ def classify_dir(
     if len(ways) > 1:
         raise click.UsageError("--move, --link and --symlink do not go together")
     (way,) = ways or [COPY]
+    if tag:
+        if dest or ways or keep_tree or csv_file or layout != LAYOUTS[0]:
+            raise click.UsageError(_ONLY_TAG)
+        how = asked(unknown, both)
+        return _tag(which, src, dry_run, as_json, precision, min_scores, how, faces=faces_by)
+    if not dest:
+        raise click.UsageError("Missing argument 'DEST'; only --tag needs none.")
     if dry_run and csv_file:
         raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
     _check_results(results, location, dry_run)
@@ -193,6 +207,44 @@ def _write_results(
     return not package.left_out
 
 
+def _tag(which: Any, src: Path, dry_run: bool, as_json: bool, *how: Any, **more: Any) -> int:
+    """Write the labels into sidecars, and tell."""
+    from tensor_guess.tagging import tag as tagging
+
+    def show(image: Path, sidecar: Path, words: "Sequence[str]") -> None:
+        if as_json:
+            click.echo(json.dumps({"image": str(image), "sidecar": str(sidecar), "tags": words}))
+        else:
+            click.echo(f"{shown(sidecar)}: {', '.join(map(shown, words))}")
+
+    done = tagging.tag(which, src, *how, **more, show=show if dry_run else None)
+    if as_json:
+        said = {
+            "tagged": done.counts.total(),
+            "known": done.known,
+            "unsure": done.unsure,
+            "left_out": len(done.left_out),
+            "hidden": done.hidden,
+            "labels": dict(done.counts.most_common()),
+            "seconds": round(done.seconds, 3),
+            "run": done.run,
+        }
+        click.echo(json.dumps(said))
+    else:
+        verb = "would be tagged" if dry_run else "tagged"
+        parts = [f"{done.counts.total()} {verb} in {shown(src)}"]
+        parts += [f"{done.known} known already"] if done.known else []
+        parts += [f"{done.unsure} unsure, without a tag"] if done.unsure else []
+        parts += [f"{len(done.left_out)} left out"] if done.left_out else []
+        click.echo(", ".join(parts))
+        width = max((len(shown(label)) for label in done.counts), default=0)
+        for label, count in done.counts.most_common():
+            click.echo(f"{shown(label):<{width}} {count:>6}")
+    if done.left_out and not done.counts and not done.known + done.unsure:
+        return UserError.exit_code
+    return LEFT_OUT if done.left_out else 0
+
+
 def _check_csv(path: Path, src: Path, check_new: Any) -> None:
     if src.is_dir():  # else sorting says so
         check_new(path, src)
@@ -264,22 +316,31 @@ def _object(done: "Sorted") -> dict[str, object]:
 @click.argument("src", type=PATH, required=False)
 @click.option("--run", "run_id", help="The run to undo.  [default: the last that is not undone]")
 def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
-    """Undo the last classify-dir into DEST.
+    """Undo the last classify-dir into DEST, or the last --tag of DEST.
 
     Copies and links are removed, and pictures that were moved go back to SRC, which is then needed.
     The SHA-256 of each file is compared first: what has changed since stays and is named.
+    Of sidecars, only the tags go that were added, and those files that have nothing else.
     """
     from tensor_guess.sorting import undo as undoing
+    from tensor_guess.tagging import untag
 
+    if not src and untag.is_meant(dest, run_id):
+        untagged = untag.undo(dest, run_id)
+        said = f"{untagged.count} untagged in {shown(dest)} (run {untagged.run})"
+        return _tell(said, untagged.left, untagged.earlier)
     done = undoing.undo(dest, src, run_id)
-    for left in done.left:
-        click.echo(f"not undone: {shown(left.path)} {left.reason}", err=True)
-    with_ = _with(done.companions)
-    parts = [f"{done.count} taken back from {shown(dest)}{with_} (run {done.run})"]
-    parts += [f"{len(done.left)} left"] if done.left else []
-    parts += [f"{counted(done.earlier, 'other run')} can be undone"] if done.earlier else []
-    click.echo(", ".join(parts))
-    return LEFT_OUT if done.left else 0
+    said = f"{done.count} taken back from {shown(dest)}{_with(done.companions)} (run {done.run})"
+    return _tell(said, done.left, done.earlier)
+
+
+def _tell(said: str, left: "Sequence[LeftOut]", earlier: int) -> int:
+    for each in left:
+        click.echo(f"not undone: {shown(each.path)} {each.reason}", err=True)
+    parts = [f"{len(left)} left"] if left else []
+    parts += [f"{counted(earlier, 'other run')} can be undone"] if earlier else []
+    click.echo(", ".join([said, *parts]))
+    return LEFT_OUT if left else 0
 
 
 COMMANDS = (classify_dir, undo)

@@ -15,6 +15,7 @@ from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.images import encoded
 from tensor_guess.images.dataset import label_of
 from tensor_guess.images.files import Files, LeftOut
+from tensor_guess.sorting.companions import units
 from tensor_guess.sorting.manifest import Begun, Entry, Run, Told, Undoing, Undone, read
 from tensor_guess.sorting.plan import Places, Way
 from tensor_guess.sorting.staging import digest
@@ -108,9 +109,9 @@ class _Sorted:
                     self.has_folders |= event.way.layout == FOLDERS
                 # Killed before it was told: the picture may be there all the same.
                 case Begun(run=run, entries=entries):
-                    for each in entries:
+                    for each in (each for each in entries if not each.companion_of):
                         names[each.name] = each.sha256, self._folder(each, runs.get(run))
-                case Told(run=run, entry=entry):
+                case Told(run=run, entry=entry) if not entry.companion_of:
                     names[entry.name] = entry.sha256, self._folder(entry, runs.get(run))
                 case Undoing(names=gone) | Undone(names=gone):
                     for name in gone:
@@ -136,10 +137,10 @@ class _Finding:
 
     def found(self) -> Corrections:
         there: dict[str, list[Path]] = defaultdict(list)
-        files = Files(self._root)
-        total = sum(1 for _ in Files(self._root)) if progress.on_terminal() else 0
+        files = Files(self._root).units(units)
+        total = sum(1 for _ in Files(self._root).units(units)) if progress.on_terminal() else 0
         looked = encoded.ahead(self._look, files, weigh=lambda item: encoded.size_of(item[0]))
-        for (path, _), sha256 in progress.track(looked, total, "Looking"):
+        for (path, _, _), sha256 in progress.track(looked, total, "Looking"):
             if isinstance(sha256, Unreadable):
                 self._leave_out(path, str(sha256))
             elif sha256 in self._sorted.folders:
@@ -170,9 +171,9 @@ class _Finding:
         # Unless a category has the name of a folder of SRC too.
         return None if category == folder and folder in self._sorted.trees else category
 
-    def _look(self, item: tuple[Path, str | None]) -> str | None:
+    def _look(self, item: tuple[Path, str | None, Sequence[str]]) -> str | None:
         """Return the SHA-256 of a picture; None if it is none, or a link of somebody else's."""
-        path, _ = item
+        path, _, _ = item
         if path.is_symlink():
             return self._sorted.links.get(os.readlink(path))
         try:

@@ -110,18 +110,21 @@ def stage(
     data: Data,
     *,
     like: os.stat_result | None = None,
+    mode: int | None = None,
     private: bool = False,
     run: str = "",
 ) -> Staged:
     """Write and sync `data` under a temporary name in the folder of `path`.
 
-    `like`: of which file it gets the modification time and the permissions. `private`: see
-    `publish`. `run`: see `sweep`. Raise UserError if the system refuses (read-only, disk full), and
-    whatever an iterator of data raises; nothing is left behind then.
+    `like`: of which file it gets the modification time and the permissions. `mode`: permissions
+    alone. `private`: see `publish`. `run`: see `sweep`. Raise UserError if the system refuses
+    (read-only, disk full), and whatever an iterator of data raises; nothing is left behind then.
     """
     staged = Staged(path, _temporary(path, run))
     with _staging(staged), _new(staged.temporary, like, 0o600 if private else 0o666) as handle:
         _write(handle, data)
+        if mode is not None:
+            _give_mode(handle, mode)
     return staged
 
 
@@ -460,12 +463,16 @@ def _new(path: Path, like: os.stat_result | None, mode: int) -> Iterator[int]:
         os.close(handle)
 
 
-def _make_like(handle: int, like: os.stat_result) -> None:
+def _give_mode(handle: int, mode: int) -> None:
     try:
-        os.fchmod(handle, like.st_mode & 0o777)  # what else there is (setuid) is no photo's
+        os.fchmod(handle, mode & 0o777)  # what else there is (setuid) is no photo's
     except OSError as error:
         if error.errno not in _NO_MODES:
             raise
+
+
+def _make_like(handle: int, like: os.stat_result) -> None:
+    _give_mode(handle, like.st_mode)
     os.utime(handle, ns=(like.st_mtime_ns, like.st_mtime_ns))
 
 

@@ -1,5 +1,6 @@
 """`python -I src` runs the program from a clone: only the packages in the lock file are needed."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -9,6 +10,8 @@ from types import ModuleType
 
 from tensor_guess.system import streams
 
+if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun yet that could go on
 streams.prepare()  # before a file is opened that could get the number of a closed stream
 
 # `import openvino` also imports its converter if it can, which would double the time.
@@ -34,7 +37,7 @@ class _Lazily(MetaPathFinder):
 
 sys.meta_path.insert(0, _Lazily())
 
-from tensor_guess.commands.main import main  # noqa: E402
+from tensor_guess.commands.main import program  # noqa: E402
 
 if __name__ == "__main__":  # a process that fetches a backbone imports this file
-    main()
+    program()

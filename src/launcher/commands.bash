@@ -132,6 +132,8 @@ classify-dir
   --burst value
   --results value
   --location value
+  --watch flag
+  --settle value
   --dry-run plans
   --csv file
 heap

@@ -52,6 +52,8 @@ DATAPACKAGE = "datapackage.json"
 # How pictures come there; the first is the default. And how their names are made.
 WAYS = COPY, MOVE, LINK, SYMLINK = ("copy", "move", "link", "symlink")
 LAYOUTS = FLAT, FOLDERS = ("flat", "folders")
+# For how long a file in a watched folder must not change before it is sorted.
+SETTLED_SECONDS = 5
 # In the folder of a heap that was grouped.
 OUTLIERS = "outliers"  # what is near nothing else there
 CONTACT_SHEET = "contact_sheet.html"

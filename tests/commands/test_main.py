@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,48 @@ def test_where_the_cache_is_not_trusted_only_what_needs_it_ends(
         done = call(*needs)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tensor-guess: {reason}\n")
     assert call("guess", trained, PHOTO).returncode == 0
+
+
+@pytest.mark.slow
+def test_what_libraries_make_of_ctrl_c_is_130_and_no_traceback() -> None:
+    """Imports in C end with an ImportError if they are interrupted."""
+    code = """
+import os, signal, sys
+from tensor_guess.commands import main
+def train(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed")
+main.cli.main = train
+main.program()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+@pytest.mark.slow
+def test_what_does_not_end_by_itself_is_ended() -> None:
+    code = """
+import os, signal, threading
+from tensor_guess.commands import main
+def train(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        threading.Event().wait()  # for a decoder that hangs
+main.cli.main = train
+main.program()
+"""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    said = "tensor-guess: stopped in the midst of work; run it again to go on\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+    assert time.monotonic() - start < 4  # with its start

@@ -86,6 +86,12 @@ def test_a_table_says_how_many_of_each_and_how_fast(monkeypatch: pytest.MonkeyPa
         (("--dry-run", "--csv", "x.csv"), "--dry-run touches nothing"),
         (("--layout", "deep"), "Invalid value for '--layout'"),
         (("--csv", "no/such/x.csv"), "there is no folder"),
+        (("--watch", "--dry-run"), "--watch sorts what arrives, and --dry-run nothing"),
+        (("--watch", "--csv", "x.csv"), "--watch writes no --csv"),
+        (("--watch", "--results", "timelapse"), "--watch writes no --csv and no --results"),
+        (("--watch", "--burst", "60s"), "--watch does not know when a burst is over"),
+        (("--settle", "3s"), "--settle is for --watch"),
+        (("--watch", "--settle", "0s"), "is no time such as 1s"),
     ],
 )
 def test_options_that_make_no_sense_are_2_and_make_nothing(

@@ -108,6 +108,8 @@ def test_hostile_names_stay_inside(trained: Path, tmp_path: Path, run: Run) -> N
     assert done.returncode == 3
     assert "\x1b" not in done.stdout + done.stderr
     assert len(_copied(tmp_path / "sorted")) == len(HOSTILE_NAMES)
+    pictures = {hashlib.sha256(data + bytes([number])).hexdigest() for number in range(10)}
+    assert _digests(tmp_path / "sorted") == pictures
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photos", "sorted"]
     names = {line["image"] for line in _copied(tmp_path / "sorted")}
     assert names == {os.fsdecode(name) for name in HOSTILE_NAMES}
@@ -128,6 +130,27 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on(trained: Path, tmp_pat
     assert reasons["leaves.jpg"] == "is a link that leaves the folder"
     lines = [json.loads(x) for x in (tmp_path / "sorted" / MANIFEST).read_text().splitlines()]
     assert {x["image"]: x["left_out"] for x in lines if "left_out" in x} == reasons
+
+
+@pytest.mark.slow
+def test_the_nasty_pictures_are_sorted_or_named(
+    trained: Path, shared: Path, tmp_path: Path
+) -> None:
+    source = shared / "nasty"
+    before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    done = sort(trained, source, tmp_path / "sorted")
+    left_out = {each.path for each in done.left_out}
+    assert len(left_out) == len(done.left_out)
+    digests = {
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in before
+        if path.is_file() and path.resolve() not in left_out and path not in left_out
+        if not any(part.startswith(".") for part in path.relative_to(source).parts)
+    }
+    assert _digests(tmp_path / "sorted") == digests
+    assert (done.sorted, done.sorted > 50) == (len(digests), True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sorted"]
+    assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
 
 
 @pytest.mark.slow
@@ -159,6 +182,37 @@ def test_a_large_file_that_changes_meanwhile_is_left_out(
     reasons = {each.path.name: each.reason for each in done.left_out}
     assert reasons == {"photo01.jpg": "was changed while it was looked at"}
     assert len(_files(tmp_path / "sorted")) == 11
+
+
+@pytest.mark.parametrize("change", ["gone", "other bytes, same size and time"])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_changes_mid_run_is_left_out_or_sorted_as_it_was_seen(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, change: str
+) -> None:
+    source, out = Path(shutil.copytree(PHOTOS, tmp_path / "photos")), tmp_path / "sorted"
+    seen, real = _digests(source), encoded.read
+
+    def read(path: Path, **options: Path) -> Picture:
+        picture = real(path, **options)
+        if path.name == "photo02.png":
+            path.unlink()
+            if change != "gone":
+                path.write_bytes(picture.data[::-1])
+                os.utime(path, ns=(1, picture.status.st_mtime_ns))
+        return picture
+
+    monkeypatch.setattr(encoded, "read", read)
+    done = sort(trained, source, out, way=Way(way))
+    told = [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
+    key = {"copy": "copied_to", "move": "moved_to", "link": "linked_to"}.get(way, "symlinked_to")
+    for line in told:
+        if key in line:
+            assert hashlib.sha256((out / line[key]).read_bytes()).hexdigest() == line["sha256"]
+    assert _digests(out) <= seen
+    assert done.sorted + len(done.left_out) == 12
+    assert done.sorted == (12 if way == "copy" or (way, change) == ("move", "gone") else 11)
+    if change != "gone":
+        assert (source / "photo02.png").exists()
 
 
 def test_the_time_a_photo_was_taken_is_kept(trained: Path, tmp_path: Path) -> None:

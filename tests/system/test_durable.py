@@ -34,6 +34,7 @@ from tensor_guess.system.durable import (
     stage_link,
     stage_symlink,
     sweep,
+    turn,
 )
 
 OLD, NEW = b"old" * 5000, b"new" * 7000
@@ -497,3 +498,40 @@ def test_a_file_is_moved_to_a_free_name_only(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"new\nname", "other"}
     with pytest.raises(UserError, match="could not write"):
         move(one, tmp_path / "third")
+
+
+def test_a_folder_is_kept_for_one_at_a_time_and_waiting_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tensor_guess.system.durable import turn\n"
+        "with turn(Path(sys.argv[1])): print('mine', flush=True); input()"
+    )
+    with turn(tmp_path):
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path],
+            env={"PYTHONPATH": str(ROOT / "src")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stderr
+        said = f"another run is at work in {tmp_path}; waiting for it\n"
+        assert other.stderr.readline() == said
+    assert other.stdout
+    assert other.stdout.readline() == "mine\n"
+    other.kill()  # what is dead keeps nothing
+    other.communicate()
+    with turn(tmp_path):
+        pass
+    assert capfd.readouterr().err == ""
+
+
+def test_without_locks_all_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with turn(tmp_path), turn(tmp_path):
+        pass

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from tensor_guess.errors import Unreadable
-from tensor_guess.system.reading import opened, read, sha256
+from tensor_guess.system.reading import is_written_to, opened, read, sha256
 
 
 def test_a_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
@@ -85,3 +87,20 @@ def test_an_error_while_it_is_open_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(Unreadable, match="input/output error"), opened(tmp_path / "a"):
         raise OSError(5, "Input/output error")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes to a file")
+def test_a_file_is_written_to_as_long_as_it_is_open_for_that(tmp_path: Path) -> None:
+    usual = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    path = tmp_path / "a"
+    assert not is_written_to(path)
+    with path.open("wb") as file:
+        assert is_written_to(path)
+        with path.open("rb"):
+            assert is_written_to(path)
+        file.write(b"x")
+    with path.open("rb"):
+        assert not is_written_to(path)
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_written_to(tmp_path / "pipe")
+    signal.signal(signal.SIGIO, usual)

@@ -1,7 +1,9 @@
 """The program: all its commands, and how it ends."""
 
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -18,7 +20,7 @@ from tensor_guess.commands import (
     train,
 )
 from tensor_guess.errors import UserError, reason_of, shown
-from tensor_guess.system import container
+from tensor_guess.system import container, progress
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -29,6 +31,28 @@ def cli() -> None:
 for module in (backbones, doctor, evaluate, faces, graphs, guess, heap, sort, study, train):
     for each in module.COMMANDS:
         cli.add_command(each)
+
+
+_interrupted = False
+
+
+def program() -> None:
+    """Run `main`; from now on Ctrl-C ends the process soon, whatever is at work."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > 128:
+            os._exit(end.code)  # to free everything in order takes seconds on a busy machine
+        raise
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
+    progress.end_soon(128 + number)
+    raise KeyboardInterrupt
 
 
 def main() -> None:
@@ -50,4 +74,8 @@ def main() -> None:
         click.echo(f"tensor-guess: {where}: {reason_of(error)}", err=True)
         sys.exit(UserError.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except Exception:
+        if not _interrupted:  # a library may turn Ctrl-C into an error of its own
+            raise
         sys.exit(130)

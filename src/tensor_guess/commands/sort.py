@@ -1,11 +1,13 @@
 """The commands that sort a folder of pictures, and undo that."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from tensor_guess.commands.options import (
     LEFT_OUT,
@@ -29,6 +31,7 @@ from tensor_guess.config import (
     MOVE,
     RESULTS,
     REVIEW,
+    SETTLED_SECONDS,
     SYMLINK,
     TIMELAPSE,
     TIMELAPSE_JSON,
@@ -38,6 +41,7 @@ from tensor_guess.errors import UserError, counted, shown
 if TYPE_CHECKING:
     from tensor_guess.guessing.guess import Guess
     from tensor_guess.images.files import LeftOut
+    from tensor_guess.sorting.apply import Told
     from tensor_guess.sorting.manifest import Entry
     from tensor_guess.sorting.sort import Sorted
 
@@ -81,6 +85,14 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
     type=Coordinates(),
     help=f"With {CAMTRAP_DP}: where the camera stood, as in 50.9413,6.9583.",
 )
+@click.option("--watch", is_flag=True, help="Sort what arrives in SRC, until stopped (Ctrl-C).")
+@click.option(
+    "--settle",
+    type=Duration(),
+    default=f"{SETTLED_SECONDS}s",
+    show_default=True,
+    help="--watch: a file is complete if it has not changed for this long.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and touch nothing.")
 @click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture in DEST.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -102,6 +114,8 @@ def classify_dir(
     burst: Any,
     results: tuple[str, ...],
     location: Any,
+    watch: bool,
+    settle: Fraction,
     dry_run: bool,
     csv_file: Path | None,
     as_json: bool,
@@ -125,7 +139,8 @@ def classify_dir(
         raise click.UsageError("--move, --link and --symlink do not go together")
     (way,) = ways or [COPY]
     if tag:
-        if dest or ways or keep_tree or csv_file or layout != LAYOUTS[0]:
+        others = (dest, ways, keep_tree, csv_file, layout != LAYOUTS[0], burst, results, watch)
+        if any(others):
             raise click.UsageError(_ONLY_TAG)
         how = asked(unknown, both)
         return _tag(which, src, dry_run, as_json, precision, min_scores, how, faces=faces_by)
@@ -134,9 +149,11 @@ def classify_dir(
     if dry_run and csv_file:
         raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
     _check_results(results, location, dry_run)
+    _check_watch(watch, dry_run, bool(csv_file or results), burst)
     from tensor_guess.results.table import rows
     from tensor_guess.sorting import sort as sorting
     from tensor_guess.sorting.plan import Way
+    from tensor_guess.sorting.watch import Watch
     from tensor_guess.system.durable import check_new, publish
 
     if csv_file:
@@ -145,6 +162,7 @@ def classify_dir(
         from tensor_guess.results import present
 
         present.check(dest, tuple(_names_of(results)))
+    watching = Watch(_tell(as_json), float(settle)) if watch else None
     done = sorting.sort(
         which,
         src,
@@ -155,6 +173,7 @@ def classify_dir(
         faces=faces_by,
         way=Way(way, layout, keep_tree),
         burst=burst,
+        watch=watching,
         show=_show(src, dest, as_json) if dry_run else None,
     )
     if csv_file:
@@ -164,7 +183,9 @@ def classify_dir(
     if as_json:
         click.echo(json.dumps(_object(done)))
     else:
-        click.echo("\n".join(_lines(done, verb, dest)))
+        click.echo("\n".join(_lines(done, verb, dest, rate=not watching)))
+    if watching:
+        return 128 + watching.stop.by
     if done.left_out and not done.sorted and not done.known:
         return UserError.exit_code
     return LEFT_OUT if done.left_out or not whole else 0
@@ -250,6 +271,37 @@ def _check_csv(path: Path, src: Path, check_new: Any) -> None:
         check_new(path, src)
 
 
+def _check_watch(watch: bool, dry_run: bool, writes: bool, burst: Any) -> None:
+    """Raise UsageError if these options make no sense together."""
+    if watch and dry_run:
+        raise click.UsageError(
+            "--watch sorts what arrives, and --dry-run nothing: give one of them"
+        )
+    if watch and writes:
+        raise click.UsageError(
+            "--watch writes no --csv and no --results; give them the next time, without --watch"
+        )
+    if watch and burst:
+        raise click.UsageError("--watch does not know when a burst is over; leave out --burst")
+    source = click.get_current_context().get_parameter_source("settle")
+    if not watch and source is not ParameterSource.DEFAULT:
+        raise click.UsageError("--settle is for --watch; give it too")
+
+
+def _tell(as_json: bool) -> "Told":
+    """Return what prints a line for each file that has come to DEST."""
+
+    def tell(entry: "Entry", scores: Mapping[str, float]) -> None:
+        if as_json:
+            label = next(iter(scores))
+            told = {"label": label, "score": scores[label], "scores": dict(scores)}
+            click.echo(json.dumps(entry.values() | ({} if entry.companion_of else told)))
+        else:
+            click.echo(f"{shown(entry.image)} -> {shown(entry.name)}")
+
+    return tell
+
+
 def _show(src: Path, dest: Path, as_json: bool) -> Any:
     """Return what prints a line of the plan."""
 
@@ -263,7 +315,7 @@ def _show(src: Path, dest: Path, as_json: bool) -> Any:
     return line if as_json else text
 
 
-def _lines(done: "Sorted", verb: str, dest: Path) -> Iterator[str]:
+def _lines(done: "Sorted", verb: str, dest: Path, *, rate: bool) -> Iterator[str]:
     """Yield the sentence that tells all, and a table."""
     parts = [f"{done.sorted} {verb} {shown(dest)}{_with(done.companions)}"]
     parts += [f"{done.reviewed} of them into {REVIEW}"] if done.reviewed else []
@@ -278,7 +330,8 @@ def _lines(done: "Sorted", verb: str, dest: Path) -> Iterator[str]:
     for name, (all_, review) in table.items():
         yield f"{name:<{width}} {all_:>6}" + (f" ({review} in {REVIEW})" if review else "")
     yield f"{'left out':<{width}} {len(done.left_out):>6}"
-    yield f"{done.counts.total()} pictures in {done.seconds:.1f} s: {_rate(done):.1f} a second"
+    if rate:
+        yield f"{done.counts.total()} pictures in {done.seconds:.1f} s: {_rate(done):.1f} a second"
 
 
 def _with(companions: int) -> str:
@@ -328,13 +381,13 @@ def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
     if not src and untag.is_meant(dest, run_id):
         untagged = untag.undo(dest, run_id)
         said = f"{untagged.count} untagged in {shown(dest)} (run {untagged.run})"
-        return _tell(said, untagged.left, untagged.earlier)
+        return _undone(said, untagged.left, untagged.earlier)
     done = undoing.undo(dest, src, run_id)
     said = f"{done.count} taken back from {shown(dest)}{_with(done.companions)} (run {done.run})"
-    return _tell(said, done.left, done.earlier)
+    return _undone(said, done.left, done.earlier)
 
 
-def _tell(said: str, left: "Sequence[LeftOut]", earlier: int) -> int:
+def _undone(said: str, left: "Sequence[LeftOut]", earlier: int) -> int:
     for each in left:
         click.echo(f"not undone: {shown(each.path)} {each.reason}", err=True)
     parts = [f"{len(left)} left"] if left else []

@@ -21,6 +21,8 @@ class LeftOut:
         return f"left out {shown(self.path)}: {self.reason}"
 
 
+# A file, why it is left out, and the names of those beside it that go with it.
+Listed = tuple[Path, str | None, tuple[str, ...]]
 # The sorted names of a folder -> each with those that go with it.
 Units = Callable[[Sequence[str]], Iterable[tuple[str, tuple[str, ...]]]]
 
@@ -40,7 +42,7 @@ class Files:
         for path, reason, _ in self.units(_alone):
             yield path, reason
 
-    def units(self, units: Units) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
+    def units(self, units: Units) -> Iterator[Listed]:
         """Yield the same, each with the names of the files that go with it, by this rule.
 
         Those are beside it, are not yielded themselves, and have not been looked at.

@@ -10,7 +10,7 @@ synced, then each picture has its line. A move takes the source away after all t
 import errno
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +39,8 @@ _NO_NAMES = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 Kind = tuple[str, bool]  # a category as it is in names, and whether it is for review
+# What is called with each picture that has come to DEST: its entry, and its scores, best first.
+Told = Callable[[Entry, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,12 @@ _Named = tuple[_Coming, Sequence[Entry]]
 class Applying:
     """The folder that pictures are brought to, for one run.
 
-    Leaving the `with` block waits until all of them are on disk and in the manifest.
+    Leaving the `with` block waits until all of them are on disk and in the manifest. Each is `told`
+    then.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
+    def __init__(self, manifest: Manifest, told: Told | None = None) -> None:
+        self._manifest, self._told = manifest, told
         self.counts = Counter[Kind]()
         self.companions = 0
         self.finished = 0
@@ -135,6 +138,12 @@ class Applying:
         while len(self._settling) > _UNDER_WAY or (self._settling and self._settling[0].done()):
             self._settling.popleft().result()
 
+    def settle(self) -> None:
+        """Return when all that was added is in its place and told. Raise as `add` does."""
+        self._hand_over()
+        while self._settling:
+            self._settling.popleft().result()
+
     def finish(self, entries: Iterable[Entry]) -> None:
         """Take away the sources of moves that a killed run left, if they are what was moved."""
         units = defaultdict[str, list[Entry]](list)
@@ -178,6 +187,10 @@ class Applying:
             self._take_away([unit for _, unit in named])
         self.counts.update(coming.kind for coming, _ in named)
         self.companions += sum(len(unit) - 1 for _, unit in named)
+        if self._told:
+            for coming, unit in named:
+                for entry in unit:
+                    self._told(entry, coming.scores)
         if failed:
             raise failed[0]
 

@@ -43,6 +43,11 @@ def units(names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield from _of_block(own)
 
 
+def may_be(name: str) -> bool:
+    """Return whether a file of this name may go with a picture."""
+    return _extension(name) in _STEM or _extension(name) in _WHOLE
+
+
 def ending(picture: str, companion: str, suffix: str) -> str:
     """Return how a companion's name ends after the stem, where the picture's ends with `suffix`.
 

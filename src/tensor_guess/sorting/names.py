@@ -82,10 +82,10 @@ class Names:
 
         Raise UserError if that fails, or if it is not a folder of DEST's own.
         """
-        if folder in self._made:
+        path, missing = self._root / folder, list[str]()
+        if folder in self._made and path.is_dir():  # somebody may have removed it since
             return
         self._list(folder)
-        path, missing = self._root / folder, list[str]()
         while path != self._root and not path.is_dir():
             missing.append(os.fspath(path.relative_to(self._root)))
             path = path.parent

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,18 +17,19 @@ from tensor_guess.guessing.ready import Ready
 from tensor_guess.guessing.shots import cropping
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
-from tensor_guess.images.files import Files, LeftOut
+from tensor_guess.images.files import Files, LeftOut, Listed
 from tensor_guess.images.pixels import Crop, Pixels, pixels
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sorting.apply import Applying, Kind, of_companion
+from tensor_guess.sorting.apply import Applying, Kind, Told, of_companion
 from tensor_guess.sorting.bursts import Bursts
 from tensor_guess.sorting.companions import ending, units
 from tensor_guess.sorting.corrections import Labelled
 from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.sorting.names import Names
 from tensor_guess.sorting.plan import Place, Places, Way
+from tensor_guess.sorting.watch import Inbox, Watch
 from tensor_guess.system import progress
-from tensor_guess.system.durable import check_writable, make_folder
+from tensor_guess.system.durable import check_writable, make_folder, turn
 from tensor_guess.system.reading import real
 
 _LARGE = 16_000_000  # bytes
@@ -66,6 +68,7 @@ class Sorted:
 # What goes with a picture.
 Companions = Sequence[tuple[Path, Picture]]
 _Item = tuple[Path, Picture, Companions]
+_Looked = tuple[Picture, Pixels | None, Companions]  # without pixels, it is known already
 # What is called with the entry and the guess of each picture, and of what goes with it, if nothing
 # is to be done but said.
 Show = Callable[[Entry, Guess], None]
@@ -82,6 +85,7 @@ def sort(
     faces: str | None = None,
     way: Way | None = None,
     burst: Fraction | None = None,
+    watch: Watch | None = None,
     show: Show | None = None,
 ) -> Sorted:
     """Bring every image below `source` to `destination`, named by category; return what was done.
@@ -92,8 +96,8 @@ def sort(
     `precision` is the precision to compute in; None means the classifier's own. `faces`: of each
     image, only the largest face that this detector finds is looked at, and one without is left out.
     `way`: copy or not, and how names are made; None means the defaults. `burst`: shots that are at
-    most so many seconds apart are sorted as one. `show`: the plan is told to it, and no file or
-    folder is touched.
+    most so many seconds apart are sorted as one. `watch`: sort whatever arrives until it is
+    stopped. `show`: the plan is told to it, and no file or folder is touched.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if one is inside
     the other in a way that would sort pictures again. Raise UserError if the classifier cannot be
@@ -111,12 +115,15 @@ def sort(
         check_writable(destination)
     network, places = ready.network(), Places(way, ready.record.categories)
     done = Sorted()
-    with Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest:
+    with (
+        nullcontext() if show else turn(destination),
+        Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest,
+    ):
         bursts = Bursts(burst, manifest, _labelled(classifier)) if burst else None
         run = _Run(manifest, done, ready.record.scaling, crop, bursts)
 
-        def guessed() -> Iterator[tuple[_Item, Guess, Guess]]:
-            found = network.run(run.to_guess(Files(source)))
+        def guessed(files: Files) -> Iterator[tuple[_Item, Guess, Guess]]:
+            found = network.run(run.to_guess(files))
             if bursts:
                 yield from bursts.decided(found, ready, least)
                 return
@@ -124,8 +131,8 @@ def sort(
                 guess = of_row(item[0], ready, row, least=least)
                 yield item, guess, guess
 
-        def planned() -> Iterator[tuple[_Item, Kind, Place, Guess, Guess]]:
-            for item, own, guess in guessed():
+        def planned(files: Files) -> Iterator[tuple[_Item, Kind, Place, Guess, Guess]]:
+            for item, own, guess in guessed(files):
                 path, picture, companions = item
                 name = places.name(guess.category, unknown=bool(guess.unknown))
                 review = guess.unsure or bool(guess.both)
@@ -137,25 +144,44 @@ def sort(
 
         if show:
             names = Names(manifest, dry=True)
-            for (path, picture, companions), kind, place, guess, _ in planned():
+            for (path, picture, companions), kind, place, guess, _ in planned(Files(source)):
                 for entry, _ in names.entries([(path, picture), *companions], place):
                     show(entry, guess)
                 done.counts[kind] += 1
                 done.companions += len(companions)
         else:
-            with Applying(manifest) as applying:
+            with _applying(manifest, watch.told if watch else None) as applying:
                 applying.finish(manifest.unfinished)
-                for (path, picture, companions), kind, place, _, own in planned():
-                    applying.add(path, picture, kind, place, own.scores, companions)
+                if watch:
+                    ready.keep(network)
+                for files in watch.looks(source, way) if watch else (Files(source),):
+                    for (path, picture, companions), kind, place, _, own in planned(files):
+                        applying.add(path, picture, kind, place, own.scores, companions)
+                    applying.settle()
             done.counts, done.finished = applying.counts, applying.finished
             done.companions = applying.companions
             done.left_out += applying.left_out
-            ready.keep(network)
+            if not watch:
+                ready.keep(network)
         if bursts:
             bursts.say()
+        done.left_out += run.left_out.values()
         done.run = manifest.run
     done.seconds = time.monotonic() - start
     return done
+
+
+@contextmanager
+def _applying(manifest: Manifest, told: Told | None) -> Iterator[Applying]:
+    """Yield the folder to bring pictures to; say what is in it if the run is interrupted."""
+    applying = Applying(manifest, told)
+    try:
+        with applying:
+            yield applying
+    except KeyboardInterrupt:
+        count, where = applying.counts.total() + applying.finished, shown(manifest.destination)
+        progress.say(f"stopped with {count} sorted into {where}; run it again to go on")
+        raise
 
 
 @dataclass
@@ -167,33 +193,41 @@ class _Run:
     bursts: Bursts | None = None
 
     def __post_init__(self) -> None:
+        self.left_out = dict[Path, LeftOut]()
         self.no_links = _NOT_LINKS.get(self.manifest.way.way, "")
 
     def to_guess(self, files: Files) -> Iterator[tuple[_Item, Pixels]]:
         """Yield each image that is not known yet; count or leave out the others."""
-        total = sum(1 for _ in Files(files.root).units(units)) if progress.on_terminal() else 0
-        found = encoded.ahead(
-            self._look, files.units(units), weigh=lambda item: encoded.size_of(item[0])
-        )
-        claimed: set[bytes] = set()
-        for (path, _, _), result in progress.track(found, total, "Sorting"):
+        claimed, known = set[bytes](), 0
+        for (path, _, _), result in self._looked_at(files):
             if isinstance(result, Unreadable):
                 self._leave_out(path, str(result))
                 continue
             picture, image, own = result
-            known = image is None or picture.key in claimed
+            is_known = image is None or picture.key in claimed
             if self.bursts:
-                self.bursts.seen(path, picture, known=known)
-            if image is None or known:
-                self.done.known += 1
+                self.bursts.seen(path, picture, known=is_known)
+            if image is None or is_known:
+                known += 1
             else:
                 claimed.add(picture.key)
+                self.left_out.pop(path, None)
                 yield (path, picture, own), image
+        self.done.known += known
         self.done.hidden = files.hidden
+        if known and isinstance(files, Inbox):
+            progress.say(f"{known} known already: DEST has their bytes")
 
-    def _look(
-        self, item: tuple[Path, str | None, Sequence[str]]
-    ) -> tuple[Picture, Pixels | None, Companions]:
+    def _looked_at(self, files: Files) -> Iterator[tuple[Listed, _Looked | Unreadable]]:
+        if isinstance(files, Inbox):
+            return files.ahead(self._look)
+        total = sum(1 for _ in Files(files.root).units(units)) if progress.on_terminal() else 0
+        found = encoded.ahead(
+            self._look, files.units(units), weigh=lambda item: encoded.size_of(item[0])
+        )
+        return progress.track(found, total, "Sorting")
+
+    def _look(self, item: Listed) -> _Looked:
         path, reason, names = item
         if reason or (self.no_links and path.is_symlink()):
             raise Unreadable(reason or self.no_links)
@@ -214,10 +248,12 @@ class _Run:
             raise Unreadable(of_companion(path.name, error)) from error
 
     def _leave_out(self, path: Path, reason: str) -> None:
+        """Leave the file out, and say so once: in a watched folder it may come again."""
         left_out = LeftOut(path, reason)
-        self.done.left_out.append(left_out)
-        self.manifest.left_out(path, reason)
-        progress.say(str(left_out))
+        if path not in self.left_out:
+            self.manifest.left_out(path, reason)
+            progress.say(str(left_out))
+        self.left_out[path] = left_out
 
 
 def _labelled(classifier: Path | Given | Imagenet) -> Labelled | None:

@@ -39,6 +39,9 @@ class Staging:
         UserError if the system refuses.
         """
         if entry.way == SYMLINK:
+            # A link in SRC is sorted as what it leads to.
+            if reading.sha256(source, _MOST) != picture.key:
+                raise Unreadable(CHANGED)
             return stage_symlink(path, entry.links_to, run=self._run)
         if entry.way == COPY:
             return self._copied(source, path, picture)

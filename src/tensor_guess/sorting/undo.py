@@ -36,6 +36,7 @@ from tensor_guess.system.durable import (
     remove,
     sweep,
     sync_folder,
+    turn,
 )
 from tensor_guess.system.reading import real
 
@@ -91,7 +92,7 @@ def undo(destination: Path, source: Path | None = None, run: str | None = None) 
     root = real(destination)
     if not os.path.lexists(root / MANIFEST):
         raise UserError(f"nothing was sorted into {shown(destination)}: it has no {MANIFEST}")
-    with Journal(root / MANIFEST, make=False) as journal:
+    with turn(root), Journal(root / MANIFEST, make=False) as journal:
         runs = _Runs(read(journal))
         name = runs.choose(destination, run)
         found = _Entries(read(journal, quiet=True), name, runs.owner)

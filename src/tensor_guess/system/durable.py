@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
+from tensor_guess.system import progress
 from tensor_guess.system.reading import real
 
 _PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
@@ -312,6 +313,26 @@ def sweep(folder: Path, run: str = "") -> None:
                 shutil.rmtree(path) if is_folder else path.unlink()
         except OSError:
             continue  # another run swept it, or it is not ours to remove
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Keep the folder for one run at a time: wait until no other has it, and say so.
+
+    This is a courtesy. On a file system without locks, all go on at once: nothing is overwritten,
+    but what one of them has just done, the others do not know.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # there are no locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress.say(f"another run is at work in {shown(folder)}; waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 class Journal:

@@ -6,20 +6,25 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
 
+# How long the work may take to end: pictures are being decoded, or written to a slow disk.
+_GRACE_SECONDS = 1.0
+_TOLD_SECONDS = 0.05
+
 
 def started() -> float:
     """Return when this program was started, by the monotonic clock; now, if that is not known."""
-    now = time.monotonic()
     if sys.platform != "linux":
-        return now
+        return time.monotonic()
     # proc(5): the 22nd field, in ticks since the machine was started; the second may have spaces.
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     since = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return now - max(0, time.clock_gettime(time.CLOCK_BOOTTIME) - since)
+    now, running = time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    return now - max(0, running - since)
 
 
 class OutOfTime(Exception):
@@ -43,6 +48,23 @@ def in_time(items: Iterable[Item], until: float | None) -> Iterator[Item]:
 def say(line: str) -> None:
     """Print a line on stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def end_soon(code: int) -> None:
+    """End the process with this exit code in a moment, if it has not ended by itself by then.
+
+    All that is on disk can be continued at any time, so a hard end loses nothing.
+    """
+
+    def end() -> None:
+        if on_terminal():
+            print("\x1b[?25h", end="", file=sys.stderr)  # a bar has hidden the cursor
+        say("tensor-guess: stopped in the midst of work; run it again to go on")
+        os._exit(code)
+
+    timer = Timer(_GRACE_SECONDS, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -127,6 +149,10 @@ def bar(what: str, total: int) -> Iterator[Show]:
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """Yield the same items; on a terminal, a bar counts them."""
     with bar(what, total) as show:
+        shown = 0.0
         for count, item in enumerate(items, 1):
             yield item
-            show(count)
+            # The bar's rate is that of the last thousand times it was told, of 30 s at most.
+            if count == total or time.monotonic() - shown > _TOLD_SECONDS:
+                shown = time.monotonic()
+                show(count)

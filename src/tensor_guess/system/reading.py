@@ -3,9 +3,11 @@
 A FIFO would hang, a device never ends, a link may lead to somebody's private file.
 """
 
+import fcntl
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ELOOP
@@ -70,6 +72,23 @@ def real(path: Path) -> Path:
 def leaves(path: Path, folder: Path) -> bool:
     """Return whether a link leads from `path`, which is in `folder`, to somewhere outside it."""
     return not real(path).is_relative_to(real(folder))
+
+
+def is_written_to(path: Path) -> bool:
+    """Return whether a process has the file open for writing; False if that cannot be known.
+
+    Linux knows it, of files of one's own on its own disks. The process must ignore SIGIO, by which
+    the system would say that somebody opens the file meanwhile.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        with opened(path) as file:
+            # fcntl(2): a file that is being written to gets no lease. Closing it ends the lease.
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except Unreadable as error:
+        return isinstance(error.__cause__, BlockingIOError)
+    return False
 
 
 def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:

@@ -40,9 +40,11 @@ IMAGENET_TOP = 5
 # The most percent of the images that may be held out; the rest is trained on.
 MOST_HELD_OUT = 90
 
+# How hidden names begin that only this program gives, and how those end that it soon removes.
+HIDDEN, TEMPORARY = ".tensor-guess-", ".tmp"
 # In the folder of sorted images (DEST).
 MANIFEST = "manifest.jsonl"
-TAGS = ".tensor-guess-tags.jsonl"  # in a folder whose pictures were tagged; hidden, so passed over
+TAGS = f"{HIDDEN}tags.jsonl"  # in a folder whose pictures were tagged; hidden, so passed over
 UNKNOWN = "unknown"  # what pictures like nothing in training are sorted as
 REVIEW = "review"  # a folder for what a person should look at
 # What classify-dir writes there for researchers, if it is asked to.

@@ -148,7 +148,7 @@ def test_a_kill_costs_an_epoch(tf_files: Path, cache: Path, run: Run, all_of_it:
     with started(tf_files, cache) as process:
         assert process.stderr
         said = until(process.stderr, "epoch 1 of")
-        os.kill(process.pid if all_of_it else only_child(process.pid), signal.SIGKILL)
+        os.kill(process.pid if all_of_it else fine_tuning(process.pid), signal.SIGKILL)
         said += process.stderr.read()
     if all_of_it:
         assert process.returncode == -signal.SIGKILL
@@ -203,8 +203,13 @@ def until(lines: Iterable[str], start: str) -> str:
     raise AssertionError(said)
 
 
-def only_child(process: int) -> int:
-    (child,) = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+def fine_tuning(process: int) -> int:
+    """The process of it; others decode."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    children = [each for task in tasks for each in (task / "children").read_text().split()]
+    (child,) = (
+        each for each in children if b"\0fine-tune\0" in Path(f"/proc/{each}/cmdline").read_bytes()
+    )
     return int(child)
 
 

@@ -284,8 +284,8 @@ def test_what_may_not_be_read_is_said_and_no_traceback(
     finally:
         (open_folder / where).chmod(0o755)
     assert done.stderr == ""
-    if (mode, where[:6]) == (0o444, "data/a"):
-        # The names are known, what they are is not: opening them will say why.
+    if (mode, where) == (0o444, "data/a/deep"):
+        # The names are known: opening the files will say why not.
         assert done.stdout == "2\n"
     else:
         assert "permission denied" in done.stdout

@@ -41,6 +41,13 @@ def test_hostile_names_are_found_as_they_are(tmp_path: Path) -> None:
         assert str(LeftOut(path, "is empty")).isprintable()
 
 
+def test_hidden_files_are_counted_but_not_our_own(tmp_path: Path) -> None:
+    for name in (".DS_Store", ".tensor-guess-0123456789abcdef.tmp", "a.jpg"):
+        (tmp_path / name).touch()
+    files = Files(tmp_path)
+    assert ([path.name for path, _ in files], files.hidden) == (["a.jpg"], 1)
+
+
 @pytest.mark.long
 def test_a_hundred_thousand_names_are_listed_fast(tmp_path: Path) -> None:
     for n in range(100_000):

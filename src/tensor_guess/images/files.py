@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tensor_guess.config import HIDDEN
 from tensor_guess.errors import reason_of, shown
 from tensor_guess.system import reading
 
@@ -32,7 +33,8 @@ class Files:
     """The files below a folder and its subfolders, in a fixed order; none outside it.
 
     Iterating yields (path, None), or (path, reason) for a file that is left out. Hidden files and
-    folders (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are skipped and counted in `hidden`.
+    folders (`.DS_Store`, `._photo.jpg`, `.ipynb_checkpoints`) are skipped and counted in `hidden`,
+    but for those of this program.
     """
 
     root: Path
@@ -67,7 +69,7 @@ class Files:
         with os.scandir(folder) as found:
             for entry in found:
                 if entry.name.startswith("."):
-                    self.hidden += 1
+                    self.hidden += not entry.name.startswith(HIDDEN)
                 elif _is_folder(entry):
                     deeper.append(entry.name)
                 else:

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tensor_guess.config import LINK, SETTLED_SECONDS
+from tensor_guess.config import HIDDEN, LINK, SETTLED_SECONDS
 from tensor_guess.errors import Unreadable, reason_of, shown
 from tensor_guess.images import encoded
 from tensor_guess.images.files import Files, Listed
@@ -181,7 +181,7 @@ class Inbox(Files):
                         self._away = False
                     for each in entries:
                         if each.name.startswith("."):
-                            self.hidden += 1
+                            self.hidden += not each.name.startswith(HIDDEN)
                         elif each.is_dir(follow_symlinks=False):
                             folders.append(each.path)
                         elif mark := self._mark(each.path):

@@ -20,11 +20,11 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+from tensor_guess.config import HIDDEN, TEMPORARY
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.system import progress
 from tensor_guess.system.reading import real
 
-_PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
 # Errors of link() on file systems without hard links (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
@@ -305,7 +305,7 @@ def sweep(folder: Path, run: str = "") -> None:
 
     With `run`, all that this run has left, at once.
     """
-    for path in folder.glob(f"{_PREFIX}{run}*{_SUFFIX}"):
+    for path in folder.glob(f"{HIDDEN}{run}*{TEMPORARY}"):
         try:
             # The time of a copy, and of what a link leads to, is that of somebody's photo.
             if run or time.time() - path.lstat().st_ctime > _ABANDONED_SECONDS:
@@ -446,7 +446,7 @@ class Journal:
 
 
 def _temporary(path: Path, run: str = "") -> Path:
-    return path.with_name(f"{_PREFIX}{run}{secrets.token_hex(8)}{_SUFFIX}")
+    return path.with_name(f"{HIDDEN}{run}{secrets.token_hex(8)}{TEMPORARY}")
 
 
 @contextmanager

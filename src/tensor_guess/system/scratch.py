@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tensor_guess.config import HIDDEN, TEMPORARY
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.system.progress import OutOfTime
 
-# Names that nobody gives to files of their own.
-_PREFIX, _SUFFIX = ".tensor-guess-", ".tmp"
 _ABANDONED_SECONDS = 24 * 3600
 
 
@@ -26,7 +25,7 @@ def folder() -> Iterator[Path]:
     """
     try:
         _sweep(Path(tempfile.gettempdir()))
-        made = tempfile.TemporaryDirectory(_SUFFIX, _PREFIX, ignore_cleanup_errors=True)
+        made = tempfile.TemporaryDirectory(TEMPORARY, HIDDEN, ignore_cleanup_errors=True)
         held = _held(made.name)
     except OSError as error:
         raise UserError(
@@ -46,7 +45,7 @@ def kept(place: Path, name: str) -> Iterator[Path]:
     It is given up by OutOfTime. Otherwise it stays for a day, so that the next run with this name
     can go on. Raise UserError if it cannot be made, or if another run uses it.
     """
-    folder = place / f"{_PREFIX}{name}{_SUFFIX}"
+    folder = place / f"{HIDDEN}{name}{TEMPORARY}"
     try:
         place.mkdir(parents=True, exist_ok=True)
         _sweep(place)
@@ -80,7 +79,7 @@ def _held(folder: str | Path) -> int:
 
 def _sweep(place: Path) -> None:
     """Remove the folders in `place` that this user's runs left at least a day ago."""
-    for path in place.glob(f"{_PREFIX}*{_SUFFIX}"):
+    for path in place.glob(f"{HIDDEN}*{TEMPORARY}"):
         try:
             status = path.lstat()
             ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

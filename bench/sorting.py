@@ -128,8 +128,9 @@ def openvino(disk: Path) -> float:
     export = [*PROGRAM, "export", str(disk / "tf_files"), str(model), "--format", "openvino"]
     subprocess.run(export, check=True, capture_output=True)
     found = next(model.rglob("*.xml")) if model.is_dir() else model
+    app = "from openvino.tools.benchmark.main import main; main()"
     command = [
-        str(Path(sys.executable).with_name("benchmark_app")), "-m", str(found), "-d", "CPU",
+        sys.executable, "-c", app, "-m", str(found), "-d", "CPU",
         "-hint", "throughput", "-infer_precision", "f32", "-t", "10", "-shape", "[4,224,224,3]",
     ]  # fmt: skip
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout

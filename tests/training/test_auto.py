@@ -8,6 +8,8 @@ import pytest
 
 from made.place import ROOT, Run
 from tensor_guess.config import GRAPH, RECORD, REPORT
+from tensor_guess.training import auto
+from tensor_guess.training.train import Made
 
 LITE = "--backbone=efficientnet_lite0"
 
@@ -24,7 +26,7 @@ def tf_files(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_way_that_makes_sense_is_tried(tf_files: Path, run: Run) -> None:
-    done = run("train", tf_files, LITE, "--auto")
+    done = run("train", tf_files, LITE, "--auto", "--time-budget=3m")
     assert done.returncode == 0, done.stderr
     model = json.loads((tf_files / RECORD).read_text())
     said = [each for each in done.stderr.splitlines() if " unseen, " in each]
@@ -35,7 +37,7 @@ def test_every_way_that_makes_sense_is_tried(tf_files: Path, run: Run) -> None:
         assert line.startswith(f"{each['way']}: {percent:.1f}% (N={each['count']}, ")
     # All 24 were judged without having been trained on.
     assert {each["count"] for each in model["tried"]} == {24}
-    assert "fine-tuned: not tried, 2 validation pictures cannot tell whether it pays" in done.stderr
+    assert "fine-tuned: not tried, the time would not be enough\n" in done.stderr
     kept = [line for line in done.stderr.splitlines() if line.startswith("kept: ")]
     assert kept[0].removeprefix("kept: ") in ways
     best = max(each["right"] for each in model["tried"])
@@ -45,6 +47,32 @@ def test_every_way_that_makes_sense_is_tried(tf_files: Path, run: Run) -> None:
         kept[0] == "kept: augmented"
     )
     assert (tf_files / REPORT).exists()
+
+
+@pytest.mark.long
+@pytest.mark.tensorflow
+def test_with_few_pictures_fine_tuning_is_judged_in_folds(
+    tf_files: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fine_tuned = auto._badness, []
+
+    def badness(one: Made, other: Made) -> tuple[float, float]:
+        """What the last way gives counts as the better one."""
+        fine_tuned.append(len(one.judged))
+        return (0, (len(fine_tuned) + 1) % 2) if len(fine_tuned) > 6 else real(one, other)
+
+    monkeypatch.setattr(auto, "_badness", badness)
+    monkeypatch.setattr(auto, "_TUNED", 0.1)  # of 17 blocks
+    done = call("train", tf_files, LITE, "--auto", "--time-budget=60m")
+    assert done.returncode == 0, done.stderr
+    assert [f"fold {n} of 5: " in done.stderr for n in (1, 5, 6)] == [True, True, False]
+    model = json.loads((tf_files / RECORD).read_text())
+    assert (model["tried"][-1]["way"], model["tried"][-1]["count"]) == ("fine-tuned", 24)
+    assert "kept: fine-tuned\n" in done.stderr
+    assert model["fine_tuned"] == 2
+    assert model["metrics"]["test_count"] > 0, (
+        "it keeps pictures for the test, since it has no folds itself"
+    )
 
 
 @pytest.mark.slow

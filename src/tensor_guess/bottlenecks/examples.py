@@ -1,7 +1,7 @@
 """The images to train and test on: each readable one once, with its category, split and row."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,11 @@ class Examples:
             for key, k in zip(self.keys, self.truth, strict=True)
         )
         return hashlib.sha256(b"".join(lines)).hexdigest()
+
+    def holding_out(self, keys: frozenset[bytes]) -> "Examples":
+        """Return the same with these images as the testing split, and all others to train on."""
+        parts = [Split.TESTING if key in keys else Split.TRAINING for key in self.keys]
+        return replace(self, parts=parts)
 
     def of(self, part: Split) -> list[NDArray[np.intp]]:
         """Return, for each category, the positions of its images in that part."""

@@ -5,12 +5,15 @@ from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensor_guess.bottlenecks.computing import Computer
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.config import AUGMENT, BOTTLENECK, FEWEST_CHECKED, FITS, SQUEEZE, FineTuning
 from tensor_guess.errors import counted
+from tensor_guess.evaluation import copies
 from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.evaluation.folds import FOLDS, folds
 from tensor_guess.finetuning.blocks import blocks_of
 from tensor_guess.graphs.graph import cut
 from tensor_guess.images.dataset import Split
@@ -51,7 +54,8 @@ def train_best(job: Job, seconds: float) -> Trained:
         try:
             way = _way(other, job, best, start, until)
             progress.check_time(until)
-            made = training.make(way, start, until)
+            in_folds = way.options.fine_tuning and _are_few(best)
+            made = (_in_folds if in_folds else _at_once)(way, best, start, until)
         except _Unfit as error:
             progress.say(f"{other}: not tried, {error}")
             continue
@@ -83,16 +87,46 @@ def _way(name: str, asked: Job, best: Made, start: Ready, until: float) -> Job:
         return replace(job, fit=name)
     if name == "augmented":
         return replace(job, options=replace(job.options, augmentation=AUGMENT))
-    validation = best.taught.examples.parts.count(Split.VALIDATION)
-    if validation < FEWEST_CHECKED:
-        few = counted(validation, "validation picture")
-        raise _Unfit(f"{few} cannot tell whether it pays (from {FEWEST_CHECKED} on)")
-    if until - time.monotonic() < _TUNING:
+    if until - time.monotonic() < _TUNING * (FOLDS + 1 if _are_few(best) else 1):
         raise progress.OutOfTime
     backbone = start.backbone
     every = blocks_of(cut(backbone.graph, backbone.scaling, BOTTLENECK))
     tuning = FineTuning(round(_TUNED * len(every)) or 1)
     return replace(job, options=replace(job.options, fine_tuning=tuning))
+
+
+def _are_few(best: Made) -> bool:
+    """Return whether the validation pictures are too few to tell whether fine-tuning pays."""
+    return best.taught.examples.parts.count(Split.VALIDATION) < FEWEST_CHECKED
+
+
+def _at_once(job: Job, best: Made, start: Ready, until: float) -> Made:
+    return training.make(job, start, until)
+
+
+def _in_folds(job: Job, best: Made, start: Ready, until: float) -> Made:
+    """Return what the job makes, if that is better than the best one, and how it did unseen.
+
+    Each picture is judged by a network that was trained without it and its near copies.
+    """
+    examples = best.taught.examples
+    near = copies.pairs_soon(best.taught.bottlenecks) or ()
+    truth, judged = np.array(examples.truth, np.intp), dict[int, NDArray[np.float32]]()
+    (fold,) = folds(truth, copies.chains(len(truth), near), 1, job.options.seed)
+    if any(set(truth) - set(truth[fold != number]) for number in range(FOLDS)):
+        raise _Unfit("a category has too few pictures to hold some of them out")
+    for number in range(FOLDS):
+        began, own = time.monotonic(), np.flatnonzero(fold == number).tolist()
+        progress.say(f"fold {number + 1} of {FOLDS}: {counted(len(own), 'picture')} held out")
+        keys = frozenset(examples.keys[i] for i in own)
+        made = training.make(job, start, until, held_out=keys)
+        judged |= {i: made.judged[i] for i in own}
+        # The other folds, and then all pictures, take as long.
+        progress.check_time(until - (FOLDS - number) * (time.monotonic() - began))
+    unseen = replace(best, judged=judged)
+    if _badness(unseen, best) < _badness(best, unseen):
+        return replace(training.make(job, start, until), judged=judged)
+    return unseen
 
 
 def _affordable(job: Job, start: Ready, until: float) -> Ready:

@@ -159,12 +159,17 @@ def ready(job: Job) -> Ready:
 
 
 def make(
-    job: Job, start: Ready, until: float | None = None, head_until: float | None = None
+    job: Job,
+    start: Ready,
+    until: float | None = None,
+    head_until: float | None = None,
+    held_out: frozenset[bytes] = frozenset(),
 ) -> Made:
     """Return the classifier that the job asks for; write nothing but bottlenecks.
 
     `until`: the time by which it must be made; raise OutOfTime if that is not enough. `head_until`:
-    the time at which the head's training ends, after however many steps.
+    the time at which the head's training ends, after however many steps. `held_out`: the keys of
+    pictures to judge and not to train on; then all others are trained on.
     """
     source = start.source
     extractor = Extractor(start.backbone.fitted(job.fit), job.precision)
@@ -177,6 +182,8 @@ def make(
     if few:
         job = replace(job, options=replace(job.options, testing_percentage=0))
         examples = arrange(data, rows, job.options)
+    if held_out:
+        examples = examples.holding_out(held_out)
     if job.options.epochs:
         steps = _steps_of(job.options, examples)
         job = replace(job, options=replace(job.options, steps=steps))
@@ -217,8 +224,8 @@ def make(
     taught = Taught(record, examples, bottlenecks, doubtful, looks, head, judged, *result_of)
     story = _story(job, examples, start.instead, metrics)
     unseen = dict(zip(judged.rows.tolist(), judged.scores(temperature), strict=True))
-    validation = np.concatenate(examples.of(Split.VALIDATION))
-    unseen |= zip(validation.tolist(), softmax(head.logits(bottlenecks[validation])), strict=True)
+    apart = np.concatenate(examples.of(Split.TESTING if held_out else Split.VALIDATION))
+    unseen |= zip(apart.tolist(), softmax(head.logits(bottlenecks[apart])), strict=True)
     return Made(job, graph, taught, story, result, unseen)
 
 

@@ -96,6 +96,7 @@ def test_keras_networks_freeze_and_summaries_are_written_in_there(
     assert out.split() == ["94", "1"]
 
 
+@pytest.mark.long
 def test_it_builds_with_buildkit_too(docker: Engine, clone: Path, me: Person, taught: Path) -> None:
     environ = {**docker.environ, "DOCKER_BUILDKIT": "1"}
     missing = f"no_such_{secrets.token_hex(4)}"  # of a layer that is cached nothing is said again

@@ -7,18 +7,15 @@ run's header.
 
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tensor_guess.config import COPY, FLAT, LAYOUTS, MANIFEST, SYMLINK, WAYS
-from tensor_guess.errors import shown
+from tensor_guess.sorting.journalled import Journalled, events
 from tensor_guess.sorting.plan import Way, is_inside
-from tensor_guess.system import progress
 from tensor_guess.system.durable import Journal
 
 # The key of a picture's path in DEST says how it came there.
@@ -176,24 +173,19 @@ Event = Run | Begun | Burst | Told | Wrote | NotSorted | Made | Undoing | Undone
 
 def read(journal: Journal, *, quiet: bool = False) -> Iterator[Event]:
     """Yield what the manifest tells, in its order; say at the end how many lines are damaged."""
-    last, damaged = "", 0
-    for values in journal.lines():
-        try:
-            event = _event(values, last)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            damaged += 1
-            continue
-        if isinstance(event, Run):
-            last = event.run
-        if event:
-            yield event
-    if damaged + journal.damaged and not quiet:
-        progress.say(
-            f"{shown(journal.path)}: {damaged + journal.damaged} damaged lines passed over"
-        )
+    last = ""
+
+    def event(values: dict[str, Any]) -> Event | None:
+        nonlocal last
+        found = _event(values, last)
+        if isinstance(found, Run):
+            last = found.run
+        return found
+
+    return events(journal, event, quiet=quiet)
 
 
-class Manifest:
+class Manifest(Journalled):
     """The manifest of a folder of sorted images, open for one run.
 
     `known`: for each image that any run sorted, SHA-256 (hexadecimal) -> its path in DEST.
@@ -213,40 +205,13 @@ class Manifest:
         *,
         dry: bool = False,
     ) -> None:
-        self.destination, self.source, self.classifier = destination, source, classifier
-        self.way, self.run = way or Way(), secrets.token_hex(8)
+        super().__init__(destination / MANIFEST, source, dry=dry)
+        self.destination, self.classifier, self.way = destination, classifier, way or Way()
         self.known = dict[str, str]()
         self.begun = dict[str, str]()
         self.bursts = dict[str, Burst]()
         self.companions = set[str]()
         self.unfinished = list[Entry]()
-        self._dry = dry
-        self._journal = Journal(destination / MANIFEST, make=not dry, read_only=dry)
-
-    def __enter__(self) -> Self:
-        if self._dry and not os.path.lexists(self._journal.path):
-            return self
-        self._journal.__enter__()
-        try:
-            self._take_in()
-            if not self._dry:
-                self._begin()
-        except BaseException as error:
-            self._journal.__exit__(type(error), error, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._dry:
-            return
-        if not error:
-            self._journal.add(ended=self.run)
-        self._journal.__exit__(kind, error, traceback)
 
     def making(self, folder: str) -> None:
         """Record that a folder in DEST is about to be made; on disk when this returns.
@@ -287,30 +252,19 @@ class Manifest:
             values |= {"burst": burst.first, "decided": decided}
         self._journal.add(**entry.values(), **values, by=self.run)
 
-    def left_out(self, source: Path, reason: str) -> None:
-        """Record why the file was not sorted."""
-        if not self._dry:
-            self._journal.add(image=self.relative(source), left_out=reason, by=self.run)
-
     def sync(self) -> None:
         """Return when all that was recorded is on disk."""
         self._journal.sync()
 
-    def relative(self, path: Path) -> str:
-        """Return the path in SRC."""
-        return os.fspath(path.relative_to(self.source))
-
-    def _begin(self) -> None:
-        self._journal.sync_name()
-        self._journal.add(
-            run=self.run,
-            classifier=self.classifier,
-            source=os.fspath(self.source),
-            destination=os.fspath(self.destination),
-            way=self.way.way,
-            layout=self.way.layout,
-            keep_tree=self.way.keep_tree,
-        )
+    def _header(self) -> dict[str, Any]:
+        return {
+            "classifier": self.classifier,
+            "source": os.fspath(self.source),
+            "destination": os.fspath(self.destination),
+            "way": self.way.way,
+            "layout": self.way.layout,
+            "keep_tree": self.way.keep_tree,
+        }
 
     def _take_in(self) -> None:
         """Read what earlier runs wrote. One like this that did not end is continued."""

@@ -6,17 +6,14 @@ about to be added is said first.
 
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tensor_guess.config import TAGS
-from tensor_guess.errors import shown
+from tensor_guess.sorting.journalled import Journalled, events
 from tensor_guess.sorting.plan import is_inside
-from tensor_guess.system import progress
 from tensor_guess.system.durable import Journal
 from tensor_guess.tagging.xmp import Keywords
 
@@ -82,22 +79,10 @@ Event = Run | Adding | Tagged | Removed | Ended
 
 def read(journal: Journal, *, quiet: bool = False) -> Iterator[Event]:
     """Yield what the journal tells, in its order; say at the end how many lines are damaged."""
-    damaged = 0
-    for values in journal.lines():
-        try:
-            event = _event(values)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            damaged += 1
-            continue
-        if event:
-            yield event
-    if damaged + journal.damaged and not quiet:
-        progress.say(
-            f"{shown(journal.path)}: {damaged + journal.damaged} damaged lines passed over"
-        )
+    return events(journal, _event, quiet=quiet)
 
 
-class Tags:
+class Tags(Journalled):
     """The journal of a folder, open for one run.
 
     `known`: the sidecars that have the labels of this classifier: path -> SHA-256 of the picture
@@ -105,38 +90,9 @@ class Tags:
     """
 
     def __init__(self, source: Path, classifier: str, *, dry: bool = False) -> None:
-        self.source, self.classifier = source, classifier
-        self.run, self.continued = secrets.token_hex(8), False
+        super().__init__(source / TAGS, source, dry=dry)
+        self.classifier, self.continued = classifier, False
         self.known = dict[str, str]()
-        self._dry = dry
-        self._journal = Journal(source / TAGS, make=not dry, read_only=dry)
-
-    def __enter__(self) -> Self:
-        if self._dry and not os.path.lexists(self._journal.path):
-            return self
-        self._journal.__enter__()
-        try:
-            self._take_in()
-            if not self._dry:
-                self._journal.sync_name()
-                source = os.fspath(self.source)
-                self._journal.add(run=self.run, classifier=self.classifier, source=source)
-        except BaseException as error:
-            self._journal.__exit__(type(error), error, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._dry:
-            return
-        if not error:
-            self._journal.add(ended=self.run)
-        self._journal.__exit__(kind, error, traceback)
 
     def adding(self, changes: Sequence[Change]) -> None:
         """Record what is about to be added; on disk when this returns.
@@ -157,14 +113,8 @@ class Tags:
             by=self.run,
         )
 
-    def left_out(self, image: Path, reason: str) -> None:
-        """Record why the file was not tagged."""
-        if not self._dry:
-            self._journal.add(image=self.relative(image), left_out=reason, by=self.run)
-
-    def relative(self, path: Path) -> str:
-        """Return the path in the folder."""
-        return os.fspath(path.relative_to(self.source))
+    def _header(self) -> dict[str, Any]:
+        return {"classifier": self.classifier, "source": os.fspath(self.source)}
 
     def _take_in(self) -> None:
         """Read what earlier runs wrote. One like this that did not end is continued."""

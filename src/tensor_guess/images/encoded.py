@@ -5,7 +5,7 @@ import logging
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -28,7 +28,11 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 MAX_BYTES = 300_000_000
 # The most bytes of all files that are read ahead together; a single file may be larger.
 _AHEAD_BYTES = 64_000_000
+# Files of so many bytes are not small.
+_SMALL_BYTES = 1_000_000
 _CHUNK = 1_000_000
+# Most small files are read by a single call: what they are is known before more is read.
+_START = 65_536
 
 KINDS = "JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC or AVIF"
 _EXTENSIONS = {
@@ -79,12 +83,13 @@ def read(path: Path, *, inside: Path | None = None) -> Picture:
     """
     with reading.opened(path, inside=inside) as file:
         status = os.fstat(file.fileno())
-        start = file.read(64)
-        camera_raw.check(start)
-        kind = _kind(start)
-        file.seek(0)
-        data = reading.rest(file, MAX_BYTES)
-    camera_raw.check(data)
+        data = file.read(_START)
+        camera_raw.check(data)
+        kind = _kind(data[:64])
+        if len(data) != status.st_size:
+            file.seek(0)
+            data = reading.rest(file, MAX_BYTES)
+            camera_raw.check(data)
     return Picture(data, kind, hashlib.sha256(data).digest(), status)
 
 
@@ -140,31 +145,53 @@ def ahead(
     raises Unreadable, that is the result; any other error is raised.
     """
 
-    def attempt(item: Item) -> Result | Unreadable:
-        try:
-            return work(item)
-        except Unreadable as error:
-            return error
+    def attempt(several: Sequence[Item]) -> list[Result | Unreadable]:
+        found = list[Result | Unreadable]()
+        for item in several:
+            try:
+                found.append(work(item))
+            except Unreadable as error:
+                found.append(error)
+        return found
 
-    waiting: deque[tuple[Item, int, Future[Result | Unreadable]]] = deque()
-    upcoming = deque[tuple[Item, int]]()
-    source = ((item, weigh(item)) for item in items)
+    waiting: deque[tuple[list[Item], int, Future[list[Result | Unreadable]]]] = deque()
+    upcoming = deque[tuple[list[Item], int]]()
+    together = max(1, window // 4)
+    source = _together(items, weigh, together)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             while True:
-                while len(waiting) < window and (upcoming or _take(upcoming, source)):
+                while len(waiting) * together < window and (upcoming or _take(upcoming, source)):
                     weight = upcoming[0][1] + sum(each for _, each, _ in waiting)
                     if waiting and weight > _AHEAD_BYTES:
                         break
-                    item, weight = upcoming.popleft()
-                    waiting.append((item, weight, pool.submit(attempt, item)))
+                    several, weight = upcoming.popleft()
+                    waiting.append((several, weight, pool.submit(attempt, several)))
                 if not waiting:
                     return
-                item, _, future = waiting.popleft()
-                yield item, future.result()
+                several, _, future = waiting.popleft()
+                yield from zip(several, future.result(), strict=True)
         finally:
             for _, _, future in waiting:
                 future.cancel()
+
+
+def _together(
+    items: Iterable[Item], weigh: Callable[[Item], int], most: int
+) -> Iterator[tuple[list[Item], int]]:
+    """Yield small files together, at most so many, and what they weigh.
+
+    To hand one to a thread costs more than to read it.
+    """
+    several, weight = list[Item](), 0
+    for item in items:
+        several.append(item)
+        weight += weigh(item)
+        if len(several) == most or weight > _SMALL_BYTES:
+            yield several, weight
+            several, weight = [], 0
+    if several:
+        yield several, weight
 
 
 def _take(into: deque[Item], source: Iterator[Item]) -> bool:

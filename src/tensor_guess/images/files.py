@@ -1,14 +1,22 @@
 """The files below a folder, and why some are left out."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from heapq import merge
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 from tensor_guess.config import HIDDEN
 from tensor_guess.errors import reason_of, shown
 from tensor_guess.system import reading
+
+# How many names of a folder are kept as strings.
+_UNPACKED = 50_000
+# How many are packed into a piece, and how many pieces are at hand: what a search looks at.
+_PIECE, _AT_HAND = 1_000, 32
 
 
 @dataclass(frozen=True)
@@ -53,28 +61,32 @@ class Files:
         while folders:
             folder = folders.pop()
             try:
-                names, deeper = self._listed(folder)
+                names, links, deeper = self._listed(folder)
             except OSError as error:
                 yield folder, reason_of(error), ()
                 continue
             for name, others in units(names):
                 path = folder / name
-                link = stat.S_ISLNK(_mode(path))
-                yield path, self._reason_against_link(path) if link else None, others
+                yield path, self._reason_against_link(path) if name in links else None, others
             folders.extend(folder / name for name in reversed(deeper))
 
-    def _listed(self, folder: Path) -> tuple[list[str], list[str]]:
-        """Return the names in a folder that are not hidden, sorted: of files, and of folders."""
-        names, deeper = list[str](), list[str]()
+    def _listed(self, folder: Path) -> tuple[Sequence[str], set[str], list[str]]:
+        """Return the names in a folder that are not hidden, sorted.
+
+        Those of files, which of them are links, and those of folders.
+        """
+        names, links, deeper = _Sorting(), set[str](), list[str]()
         with os.scandir(folder) as found:
             for entry in found:
                 if entry.name.startswith("."):
                     self.hidden += not entry.name.startswith(HIDDEN)
-                elif _is_folder(entry):
+                elif _is(entry.is_dir, follow_symlinks=False):
                     deeper.append(entry.name)
                 else:
-                    names.append(entry.name)
-        return sorted(names), sorted(deeper)
+                    names.add(entry.name)
+                    if _is(entry.is_symlink):
+                        links.add(entry.name)
+        return names.sorted(), links, sorted(deeper)
 
     def _reason_against_link(self, path: Path) -> str | None:
         if reading.leaves(path, self.root):
@@ -82,20 +94,65 @@ class Files:
         return "is a link to a folder" if path.is_dir() else None
 
 
+class _Sorting:
+    """Names that are being sorted; of many, most are packed: strings take five times as much."""
+
+    def __init__(self) -> None:
+        self._names, self._packed = list[str](), list[_Packed]()
+
+    def add(self, name: str) -> None:
+        """Take in one more name."""
+        self._names.append(name)
+        if len(self._names) == _UNPACKED:
+            self._packed.append(self._pack())
+
+    def sorted(self) -> Sequence[str]:
+        """Return the names, sorted."""
+        if not self._packed:
+            return sorted(self._names)
+        return _Packed(merge(*self._packed, self._pack()))
+
+    def _pack(self) -> "_Packed":
+        names, self._names = sorted(self._names), []
+        return _Packed(names)
+
+
+class _Packed(Sequence[str]):
+    """Names in pieces of memory that have a thousand each."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names, self._pieces, self._len = iter(names), list[bytes](), 0
+        while some := list(islice(names, _PIECE)):
+            self._pieces.append(os.fsencode("\0".join(some)))
+            self._len += len(some)
+        self._piece = lru_cache(_AT_HAND)(self._unpacked)
+
+    def _unpacked(self, number: int) -> list[str]:
+        return os.fsdecode(self._pieces[number]).split("\0")
+
+    def __len__(self) -> int:
+        return self._len
+
+    def __iter__(self) -> Iterator[str]:
+        for number in range(len(self._pieces)):
+            yield from self._unpacked(number)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        return self._piece(at // _PIECE)[at % _PIECE]
+
+
 def _alone(names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     return ((name, ()) for name in names)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is(ask: Callable[..., bool], **how: bool) -> bool:
     try:
-        return entry.is_dir(follow_symlinks=False)
+        return ask(**how)
     except OSError:  # opening it as a file will report why
         return False
-
-
-def _mode(path: Path) -> int:
-    """Return the file's mode; 0 if it cannot be read, as opening the file will report why."""
-    try:
-        return os.lstat(path).st_mode
-    except OSError:
-        return 0

@@ -36,7 +36,7 @@ def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> It
         with FileIO(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             _check(status)
-            if inside:
+            if inside and not _was_opened_in(file, inside):
                 _check_inside(path, status, inside)
             yield file
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
@@ -122,6 +122,18 @@ def _check(status: os.stat_result) -> None:
         raise Unreadable("is a link")
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is not a regular file")
+
+
+def _was_opened_in(file: FileIO, folder: Path) -> bool:
+    """Return whether the system says so; False if it does not say it, or if that is not so.
+
+    proc(5): the link of an open file leads to where it is. This costs one call; to look at each
+    folder on the way costs many.
+    """
+    try:
+        return os.readlink(f"/proc/self/fd/{file.fileno()}").startswith(f"{folder}{os.sep}")
+    except OSError:
+        return False
 
 
 def _check_inside(path: Path, status: os.stat_result, folder: Path) -> None:

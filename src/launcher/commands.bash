@@ -182,6 +182,8 @@ fetch-modules
 fetch-images
   FOLDER folder
   URL... value
+completion
+  SHELL value
 '
 
 # A command line, taken apart: what each part is, what stands before its value, and its value.

@@ -28,6 +28,22 @@ source "${ROOT}/src/launcher/mounts.bash"
 # shellcheck source=src/launcher/container.bash
 source "${ROOT}/src/launcher/container.bash"
 
+# Usage: answer_at_once [ARGUMENT...]; what needs neither Python nor a container
+answer_at_once() {
+  local line
+  case $*,${#} in
+  --version,1)
+    while IFS= read -r line; do
+      [[ ${line} != '__version__ = "'* ]] || printf 'tensor-guess %s\n' "${line:15:${#line}-16}"
+    done <"${ROOT}/src/tensor_guess/__init__.py"
+    ;;
+  'completion bash,2' | 'completion zsh,2' | 'completion fish,2')
+    cat -- "${ROOT}/src/tensor_guess/completions/tensor-guess.$2"
+    ;;
+  *) return 1 ;;
+  esac
+}
+
 # Usage: launch SUBCOMMAND [ARGUMENT...]
 launch() {
   local engine
@@ -36,6 +52,7 @@ launch() {
   [[ -e /dev/fd/0 ]] || exec </dev/null
   [[ -e /dev/fd/1 ]] || exec 1</dev/null
   [[ -e /dev/fd/2 ]] || exec 2>/dev/null
+  if answer_at_once "$@"; then exit; fi
   case ${TENSOR_GUESS_LAUNCHER:-} in
   '')
     for engine in docker podman; do

@@ -1,6 +1,7 @@
 """The program as it is called: what it prints where, and its exit codes."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from made.place import ROOT, Run
-from tensor_guess.commands.main import cli
+from tensor_guess import __version__
+from tensor_guess.commands.main import GROUPS, cli
 
 PHOTO = ROOT / "test_data/photo01.jpg"
 OTHER = ROOT / "test_data/photo02.png"
@@ -98,6 +100,24 @@ def test_every_option_is_in_the_help_and_in_the_docs(call: Run) -> None:
             if option.opts[0].startswith("--") and not getattr(option, "hidden", False):
                 assert option.opts[0] in said
                 assert option.opts[0].replace("-", "_")[2:] in documented.replace("-", "_")
+
+
+def test_the_help_has_every_command_in_one_group(call: Run) -> None:
+    sections = call("--help").stdout.split("\n\n")[3:]
+    names = [re.findall(r"^  ([a-z-]+) ", each, re.M) for each in sections]
+    found = dict(zip((each.partition(":")[0] for each in sections), names, strict=True))
+    assert found == {title: [each.name for each in group] for title, group in GROUPS.items()}
+    assert sorted(each for group in names for each in group) == sorted(
+        name for name, each in cli.commands.items() if not each.hidden
+    )
+
+
+def test_the_version_is_printed_with_and_without_the_launcher(call: Run) -> None:
+    assert call("--version").stdout == f"tensor-guess {__version__}\n"
+    env = {"PATH": os.environ["PATH"], "TENSOR_GUESS_LAUNCHER": "no such launcher"}
+    launched = [str(ROOT / "tensor-guess"), "--version"]
+    said = subprocess.run(launched, env=env, capture_output=True, text=True, check=True)
+    assert said.stdout == f"tensor-guess {__version__}\n"
 
 
 @pytest.mark.parametrize("name", cli.commands)

@@ -85,6 +85,3 @@ def freeze_module(folder: Path, size: int) -> None:
     from tensor_guess.graphs import graph
 
     sys.stdout.buffer.write(graph.serialise(saved_models.freeze(folder, size)))
-
-
-COMMANDS = (fetch, fetch_modules, list_backbones, freeze_module)

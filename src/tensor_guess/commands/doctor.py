@@ -163,6 +163,3 @@ def _group(pictures: Sequence[Any]) -> str:
 
 def _sizes(pictures: Sequence[Any]) -> list[str]:
     return [f"{shown(each.path)}: {each.width} x {each.height}" for each in pictures]
-
-
-COMMANDS = (doctor,)

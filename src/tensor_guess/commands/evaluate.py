@@ -214,6 +214,3 @@ def _csv(found: Any) -> bytes:
         guess = labels[each.truth], labels[each.found], f"{each.score:.5f}"
         lines.writerow((os.fspath(each.path), *guess, right, each.not_counted))
     return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-COMMANDS = (evaluate,)

@@ -72,6 +72,3 @@ def collect_faces(
         if number:
             click.echo(f"  {name:18} {number:6}")
     return LEFT_OUT if done.left_out else 0
-
-
-COMMANDS = (collect_faces,)

@@ -167,6 +167,3 @@ def export(
 
 def _is_built_in() -> WrongUsage:
     return WrongUsage(f"{BUILTIN} is built in: everybody has it; ./{BUILTIN} is a folder's name")
-
-
-COMMANDS = (export, inspect, share, verify)

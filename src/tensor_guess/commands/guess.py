@@ -169,6 +169,3 @@ def _block(image: str, found: Any, one_of_many: bool) -> str:
 
         image = f"{image} {clock(found.seconds)}"
     return "\n".join([f"{shown(image)}:", *lines, ""] if one_of_many else lines)
-
-
-COMMANDS = (guess, fetch_images)

@@ -91,6 +91,3 @@ def _lines(done: "Grouped", dest: Path, backbone: str | None) -> Iterator[str]:
         f"if that is {shown(dest / 'data')}, `train.sh {shown(dest)}{with_it}` computes nothing "
         "again"
     )
-
-
-COMMANDS = (heap,)

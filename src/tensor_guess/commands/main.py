@@ -7,29 +7,53 @@ from types import FrameType
 
 import click
 
-from tensor_guess.commands import (
-    backbones,
-    doctor,
-    evaluate,
-    faces,
-    graphs,
-    guess,
-    heap,
-    sort,
-    study,
-    train,
-)
+from tensor_guess import __version__
+from tensor_guess.commands.backbones import fetch, fetch_modules, freeze_module, list_backbones
+from tensor_guess.commands.completion import completion
+from tensor_guess.commands.doctor import doctor
+from tensor_guess.commands.evaluate import evaluate
+from tensor_guess.commands.faces import collect_faces
+from tensor_guess.commands.graphs import export, inspect, share, verify
+from tensor_guess.commands.guess import fetch_images, guess
+from tensor_guess.commands.heap import heap
+from tensor_guess.commands.sort import classify_dir, undo
+from tensor_guess.commands.study import study
+from tensor_guess.commands.train import fine_tune, train
 from tensor_guess.errors import UserError, reason_of, shown
 from tensor_guess.system import container, progress
 
+# What one wants to do, and the commands that do it, in the order of the help.
+GROUPS = {
+    "Teach": (train, doctor, heap, collect_faces, fetch_images),
+    "Use": (guess, classify_dir, undo),
+    "Look": (evaluate, study, inspect),
+    "Share": (share, verify, export),
+    "Set up": (list_backbones, fetch, fetch_modules, completion),
+}
+# What the program starts as a process of its own.
+_HIDDEN = (freeze_module, fine_tune)
 
-@click.group(context_settings={"max_content_width": 100})
+
+class _Grouped(click.Group):
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        longest = max(len(each.name or "") for group in GROUPS.values() for each in group)
+        for title, group in GROUPS.items():
+            width = formatter.width - longest - 6
+            with formatter.section(title):
+                rows = [
+                    (f"{each.name:{longest}}", each.get_short_help_str(width)) for each in group
+                ]
+                formatter.write_dl(rows)
+
+
+@click.group(cls=_Grouped, context_settings={"max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Train a picture classifier from a folder per category, and use it."""
 
 
-for module in (backbones, doctor, evaluate, faces, graphs, guess, heap, sort, study, train):
-    for each in module.COMMANDS:
+for group in (*GROUPS.values(), _HIDDEN):
+    for each in group:
         cli.add_command(each)
 
 

@@ -394,6 +394,3 @@ def _undone(said: str, left: "Sequence[LeftOut]", earlier: int) -> int:
     parts += [f"{counted(earlier, 'other run')} can be undone"] if earlier else []
     click.echo(", ".join([said, *parts]))
     return LEFT_OUT if left else 0
-
-
-COMMANDS = (classify_dir, undo)

@@ -30,6 +30,3 @@ def study(picture: str, out: Path, precision: str | None, **named: Any) -> None:
         findings = studying.study(which, paths[0], out, precision)
     for finding in findings:
         click.echo(finding)
-
-
-COMMANDS = (study,)

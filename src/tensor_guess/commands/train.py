@@ -423,6 +423,3 @@ def fine_tune(folder: Path) -> int:
     except progress.OutOfTime:
         return task.NO_TIME
     return 0
-
-
-COMMANDS = (train, fine_tune)

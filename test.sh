@@ -38,7 +38,7 @@ case ${1:-} in
   ;;
 esac
 
-scripts=(tensor-guess ./*.sh src/launcher/*.bash tools/*.sh)
+scripts=(tensor-guess ./*.sh src/launcher/*.bash src/tensor_guess/completions/*.bash tools/*.sh)
 python -m ruff check
 python -m ruff format --check
 python -m mypy src tools bench tests

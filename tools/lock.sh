@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Rewrite the lock files from requirements*.in: with hashes, without URLs.
+# Rewrite the lock files from pyproject.toml and requirements*.in: with hashes, without URLs.
 #
 # Usage: tools/lock.sh [--upgrade]      needs `uv`
 set -euo pipefail
@@ -12,7 +12,8 @@ compile() {
   uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"
 }
-compile --override overrides.txt "$@" requirements.in --output-file requirements.lock
+compile --override overrides.txt --extra export "$@" pyproject.toml requirements.in \
+  --output-file requirements.lock
 # What requirements.lock has is installed already.
 compile --no-emit-package numpy "$@" requirements-faces.in --output-file requirements-faces.lock
 compile "$@" requirements-dev.in --output-file requirements-dev.lock

@@ -12,6 +12,8 @@ DEFAULT_BACKBONES = ("inception_v3", "efficientnet_lite0")
 
 # The folder of the program: this package and `__main__.py`.
 SOURCE = Path(__file__).resolve().parents[1]
+# Whether it was installed by pip: only then `__main__.py` is in this package (pyproject.toml).
+INSTALLED = Path(__file__).with_name("__main__.py").exists()
 # Backbones that are part of a container image.
 BAKED_BACKBONES = SOURCE.parent / "backbones"
 

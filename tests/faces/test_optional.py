@@ -17,7 +17,14 @@ def test_where_they_are_installed_nothing_happens() -> None:
 
 def test_where_they_are_not_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optional, "_PACKAGES", ("av", "nobodys_package"))
-    with pytest.raises(UserError, match=r"not installed here; run \./tensor-guess"):
+    with pytest.raises(UserError, match=r"not here; run \./tensor-guess"):
+        optional.require()
+
+
+def test_what_pip_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optional, "_PACKAGES", ("av", "nobodys_package"))
+    monkeypatch.setattr(optional, "INSTALLED", True)
+    with pytest.raises(UserError, match=r"run `pip install 'tensor-guess\[faces\]'`"):
         optional.require()
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,19 @@ def test_the_command(trained: Path, tmp_path: Path, call: Run) -> None:
 
 @pytest.mark.long
 @TENSORFLOW
+def test_a_runtime_that_is_not_there_is_named_with_its_extra(
+    small: Path, tmp_path: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tensor_guess.sharing.to_onnx", raising=False)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    done = call("export", small, "--format", "onnx", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        "needs tf2onnx, which is not here; run `pip install 'tensor-guess[export]'`" in done.stderr
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_few_pictures_in_8_bits_are_judged_by_those_not_trained_on(
     tmp_path: Path, run: Run
 ) -> None:

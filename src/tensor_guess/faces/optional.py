@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from threading import RLock
 
+from tensor_guess.config import INSTALLED
 from tensor_guess.errors import UserError
 
 _PACKAGES = ("av", "cv2")
@@ -22,8 +23,10 @@ def require() -> None:
             importlib.invalidate_caches()
         there = all(map(importlib.util.find_spec, _PACKAGES))
     if not there:
-        raise UserError(
-            "faces and videos need OpenCV and PyAV, which are not installed here; run "
-            "./tensor-guess without TENSOR_GUESS_IMAGE, which installs them, or build that image "
-            "with --build-arg FACES=1"
-        )
+        how = "run `pip install 'tensor-guess[faces]'`"
+        if not INSTALLED:
+            how = (
+                "run ./tensor-guess without TENSOR_GUESS_IMAGE, which installs them, or build that "
+                "image with --build-arg FACES=1"
+            )
+        raise UserError(f"faces and videos need OpenCV and PyAV, which are not here; {how}")

@@ -137,8 +137,13 @@ def _format(name: str) -> Format:
 
         return to_tflite
     if name == "onnx":
-        from tensor_guess.sharing import to_onnx
-
+        try:
+            from tensor_guess.sharing import to_onnx
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"exporting as onnx needs {error.name}, which is not here; run "
+                "`pip install 'tensor-guess[export]'`"
+            ) from error
         return to_onnx
     from tensor_guess.sharing import to_openvino
 

@@ -1,15 +1,20 @@
-"""Run the program's own commands in separate processes: bounded, and ended when this one ends."""
+"""The program as a process: how it is started, and its own commands apart from this one.
+
+Those are bounded, and ended when this process ends.
+"""
 
 import os
 import selectors
+import site
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from tensor_guess.config import SOURCE
+from tensor_guess.config import INSTALLED, SOURCE
 from tensor_guess.errors import reason_of
 from tensor_guess.system.confinement import STARTED_BY
 
@@ -49,7 +54,7 @@ def run(
     end = time.monotonic() + seconds
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-u", "-X", "utf8", str(SOURCE), *command],
+            [*_program(), *command],
             env={**own, **(environ or {})},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -66,6 +71,22 @@ def run(
             raise Failed(f"it took more than {seconds:g} seconds") from error
         finally:
             process.kill()
+
+
+def become_the_program() -> NoReturn:
+    """Do what the clone's `tensor-guess` does: what pip installs as `tensor-guess` calls this."""
+    if str(SOURCE) == site.getusersitepackages():
+        sys.exit(
+            "tensor-guess: it needs an environment of its own, which `pip install --user` does not "
+            "make; use `pipx install tensor-guess`, or a venv"
+        )
+    os.execv(sys.executable, [*_program(), *sys.argv[1:]])
+
+
+def _program() -> list[str]:
+    """Return the command for the program, in a clone or as pip installed it: isolated and UTF-8."""
+    where = ["-m", "tensor_guess"] if INSTALLED else [str(SOURCE)]
+    return [sys.executable, "-I", "-u", "-X", "utf8", *where]
 
 
 def _written(process: subprocess.Popen[bytes], most: int, end: float) -> tuple[bytes, bytes]:

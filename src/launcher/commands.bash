@@ -95,6 +95,7 @@ guess,classify-dir,evaluate,study,inspect,export
   --input-layer value
   --output-layer value
 guess,classify-dir
+  --only value
   --min-score value
   --unknown flag
   --both flag

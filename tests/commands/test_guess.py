@@ -174,3 +174,43 @@ def test_a_full_disk_leaves_the_old_explanation(
     assert "no space left on device" in done.stderr
     assert out.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+LITE0 = ("--backbone", "efficientnet_lite0")
+
+
+def test_only_some_of_imagenet(call: Run, lite0: object, tmp_path: Path) -> None:
+    wanted = "laptop,notebook,desktop_computer"
+    every = json.loads(call("guess", "imagenet", PHOTO, *LITE0, "--top", "1000", "--json").stdout)
+    done = call("guess", "imagenet", PHOTO, *LITE0, "--only", wanted, "--json")
+    assert "scores are shared among 3 of 1000 labels (--only)\n" in done.stderr
+    found = json.loads(done.stdout)["scores"]
+    expected = {name: every["scores"][name] for name in ("laptop", "notebook", "desktop computer")}
+    total = sum(expected.values())
+    assert found == pytest.approx({name: each / total for name, each in expected.items()}, rel=1e-4)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-6)
+
+    call("classify-dir", "imagenet", PHOTO.parent, tmp_path / "out", *LITE0, "--only", wanted)
+    names = {path.name.partition("-")[0] for path in (tmp_path / "out").glob("*-*")}
+    assert names <= set(wanted.split(","))
+    assert names
+
+
+def test_only_some_categories_of_ones_own_classifier(trained: Path, call: Run) -> None:
+    one = call("guess", trained, PHOTO, "--only", "snow_queen,snow queen", "--top", "2")
+    assert one.stdout == "snow queen (score = 1.00000)\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--only", "snow_quen"), "no category snow_quen; did you mean snow_queen?"),
+        (("--only", "snow_queen,"), "has an empty name in it"),
+        (("--only", "snow_queen", "--both"), "not for --both"),
+        (("--only", "snow_queen", "--explain", "x.png"), "not for --only"),
+    ],
+)
+def test_only_what_cannot_be(trained: Path, call: Run, options: tuple[str, ...], said: str) -> None:
+    done = call("guess", trained, PHOTO, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr

@@ -22,6 +22,7 @@ from tensor_guess.commands.options import (
     detector_of,
     face_options,
     min_score_option,
+    only_option,
 )
 from tensor_guess.config import IMAGENET_TOP
 from tensor_guess.errors import UserError, shown
@@ -38,6 +39,7 @@ from tensor_guess.errors import UserError, shown
     type=at_least(1),
     help=f"Labels to print.  [default: all; {BUILTIN}: {IMAGENET_TOP}]",
 )
+@only_option
 @min_score_option
 @click.option("--explain", "out", type=PATH, help="PNG to write, which shows why (one IMAGE only).")
 @besides_options
@@ -74,6 +76,10 @@ def guess(
         raise click.UsageError("--explain is for one IMAGE")
     if out and (face or every):
         raise click.UsageError("--explain is for a whole picture: not for --face or --every")
+    if both and named["only"]:
+        raise click.UsageError("--only is for one thing in a picture: not for --both")
+    if out and named["only"]:
+        raise click.UsageError("--explain is for the best of all labels: not for --only")
     faces_by = detector_of(face, detector)
     which = classifier(**named)
     from tensor_guess.guessing import guess as guessing

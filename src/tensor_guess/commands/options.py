@@ -143,6 +143,26 @@ min_score_option = click.option(
 )
 
 
+class Labels(click.ParamType[Any]):
+    """Categories or labels, separated by commas; converted to a tuple."""
+
+    name = "category,..."
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if isinstance(value, tuple):
+            return value
+        found = tuple(each.strip() for each in value.split(","))
+        return found if all(found) else self.fail(f"{value!r} has an empty name in it", *others)
+
+
+only_option = click.option(
+    "--only",
+    type=Labels(),
+    default=(),
+    help="Guess among these categories only; their scores are made to add up to 1.",
+)
+
+
 detector_option = click.option(
     "--detector",
     type=click.Choice(DETECTORS),
@@ -234,13 +254,18 @@ def classifier_options(command: Any) -> Any:
 
 
 def classifier(
-    tf_files: Path | None, *, backbone: str | None = None, offline: bool = False, **said: Any
+    tf_files: Path | None,
+    *,
+    backbone: str | None = None,
+    offline: bool = False,
+    only: tuple[str, ...] = (),
+    **said: Any,
 ) -> Any:
     """Return the classifier that the options name: the built-in one, or a path with settings."""
     if tf_files is None:
         from tensor_guess.guessing.loading import Imagenet
 
-        return Imagenet(backbone, offline)
+        return Imagenet(backbone, offline, only)
     if backbone:
         raise click.UsageError(
             f"--backbone is for {BUILTIN}: a trained classifier has its own; "
@@ -259,7 +284,7 @@ def classifier(
         said["input_mean"],
         said["input_std"],
     )
-    return Given(tf_files, said["labels"], fed)
+    return Given(tf_files, said["labels"], fed, only)
 
 
 def _graph_first(args: list[str]) -> list[str]:

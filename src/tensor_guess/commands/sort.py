@@ -22,6 +22,7 @@ from tensor_guess.commands.options import (
     detector_of,
     face_options,
     min_score_option,
+    only_option,
 )
 from tensor_guess.config import (
     CAMTRAP_DP,
@@ -66,6 +67,7 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 @click.option("--link", is_flag=True, help="Make hard links: no second copy on the same disk.")
 @click.option("--symlink", is_flag=True, help="Make symbolic links to the pictures in SRC.")
 @click.option("--keep-tree", is_flag=True, help="Make the folders below SRC in DEST too.")
+@only_option
 @min_score_option
 @besides_options
 @face_options
@@ -133,6 +135,8 @@ def classify_dir(
     (also another program's), or the word imagenet.
     """
     faces_by = detector_of(face, detector)
+    if both and named["only"]:
+        raise click.UsageError("--only is for one thing in a picture: not for --both")
     which = classifier(**named)
     ways = [way for way, wanted in ((MOVE, move), (LINK, link), (SYMLINK, symlink)) if wanted]
     if len(ways) > 1:

@@ -39,8 +39,8 @@ _tensor_guess() {
     heap) words='--groups --choose --backbone --precision --offline --help' ;;
     collect-faces) words='--count --test-count --test-dir --largest --all --detector --help' ;;
     fetch-images) words='--help' ;;
-    guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --min-score --explain --unknown --both --face --detector --every --json --help' ;;
-    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --help' ;;
+    guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --only --min-score --explain --unknown --both --face --detector --every --json --help' ;;
+    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --help' ;;
     undo) words='--run --help' ;;
     evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --help' ;;
     study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --help' ;;

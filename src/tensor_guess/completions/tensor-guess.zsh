@@ -142,6 +142,7 @@ _tensor_guess() {
       '*--image[Another IMAGE]:value:_files' \
       '*--top[Labels to print]:value:_files' \
       '*--num-top-predictions[Labels to print]:value:_files' \
+      '*--only[Guess among these categories only; their scores are made to add up to 1]:value:_files' \
       '*--min-score[Least score of a category, or of all, below which a guess is unsure]:value:_files' \
       '*--explain[PNG to write, which shows why (one IMAGE only)]:value:_files' \
       '*--unknown[Say if one is like nothing in training]' \
@@ -172,6 +173,7 @@ _tensor_guess() {
       '*--link[Make hard links; no second copy on the same disk]' \
       '*--symlink[Make symbolic links to the pictures in SRC]' \
       '*--keep-tree[Make the folders below SRC in DEST too]' \
+      '*--only[Guess among these categories only; their scores are made to add up to 1]:value:_files' \
       '*--min-score[Least score of a category, or of all, below which a guess is unsure]:value:_files' \
       '*--unknown[Say if one is like nothing in training]' \
       '*--both[Say if two categories are side by side in one]' \

@@ -5,11 +5,12 @@ All of this can be read without any library.
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from tensor_guess.config import FINAL_TENSOR, FITS, GRAPH, LABELS, PRECISIONS, SQUEEZE
-from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress, reading
 
@@ -55,6 +56,20 @@ class Fed:
 
 
 AS_FOUND = Fed()
+
+
+def place(name: str, record: Record, option: str) -> int:
+    """Return where in the record the label is that the user means by a category or label.
+
+    Raise WrongUsage, naming the option and the nearest category, if there is none.
+    """
+    for names in (record.categories, record.labels):
+        if name in names:
+            return names.index(name)
+    near = get_close_matches(name, record.categories, 1, 0)
+    raise WrongUsage(
+        f"{option}: the classifier has no category {shown(name)}; did you mean {shown(near[0])}?"
+    )
 
 
 def find_graph(folder: Path) -> Path | None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tensor_guess.config import FEW
-from tensor_guess.errors import WrongUsage, shown
-from tensor_guess.graphs.files import Record
+from tensor_guess.graphs.files import Record, place
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
@@ -17,7 +17,6 @@ from tensor_guess.images.files import LeftOut
 
 # What is slow to import is imported while the graph is read.
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from tensor_guess.images.pixels import Pixels
@@ -125,8 +124,11 @@ def of_row(
     `scores` [K]: other ones than those in the vector.
     """
     record, layout = classifier.record, classifier.layout
-    scores = layout.scores(row) if scores is None else scores
-    order = (-scores).argsort(kind="stable")[: top or classifier.top]
+    scores = classifier.scores(row) if scores is None else scores
+    order = (-scores).argsort(kind="stable")
+    if classifier.only:
+        order = order[np.isin(order, classifier.only)]
+    order = order[: top or classifier.top]
     return Guess(
         path,
         record.categories[order[0]],
@@ -160,16 +162,5 @@ def by_label(min_scores: MinScores, record: Record) -> dict[str, float]:
     least = {label: score for name, score in min_scores if name is None for label in record.labels}
     for name, score in min_scores:
         if name is not None:
-            least[_label(name, record)] = score
+            least[record.labels[place(name, record, "--min-score")]] = score
     return least
-
-
-def _label(name: str, record: Record) -> str:
-    """Return the label that the user means by a category or label. Raise WrongUsage if none."""
-    for names in (record.categories, record.labels):
-        if name in names:
-            return record.labels[names.index(name)]
-    near = get_close_matches(name, record.categories, 1, 0)
-    raise WrongUsage(
-        f"--min-score: the classifier has no category {shown(name)}; did you mean {shown(near[0])}?"
-    )

@@ -23,6 +23,7 @@ class Imagenet:
 
     backbone: str | None = None
     offline: bool = False  # never use the internet
+    only: tuple[str, ...] = ()  # the labels or categories that are asked for; none means all
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Given:
     path: Path
     labels: Path | None = None  # None: those inside the graph, or beside it
     fed: Fed = AS_FOUND
+    only: tuple[str, ...] = ()
 
 
 def load(which: Path | Given | Imagenet) -> "Classifier":

@@ -6,15 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import files
-from tensor_guess.graphs.files import AS_FOUND, Record, of_json, to_json
+from tensor_guess.graphs.files import AS_FOUND, Record, of_json, place, to_json
 from tensor_guess.guessing import besides as extras
 from tensor_guess.guessing import kept, loading
-from tensor_guess.guessing.besides import NOTHING, TRAIN_AGAIN, Besides, Layout
+from tensor_guess.guessing.besides import NOTHING, TRAIN_AGAIN, Besides, Floats, Layout
 from tensor_guess.guessing.kept import Kept
 from tensor_guess.guessing.loading import Given, Imagenet
-from tensor_guess.system import reading
+from tensor_guess.system import progress, reading
 
 if TYPE_CHECKING:
     from tensor_guess.graphs.classifier import Classifier
@@ -27,11 +29,15 @@ class Ready:
     `few`: only a handful of images will come. `precision`: None means the record's own.
     `besides`: what is wanted of a picture besides its scores. `layout` says where `network` gives
     it, once that was called. Raise UserError, as `loading.load` does, if the classifier cannot be
-    used, or has no threshold for the unknown if that is wanted.
+    used, or has no threshold for the unknown if that is wanted; WrongUsage if it has no such label
+    as is asked for.
+
+    `only`: where in the record the labels are that are asked for; none means all.
     """
 
     record: Record
     top: int | None = None
+    only: tuple[int, ...] = ()
     layout: Layout
 
     def __init__(
@@ -52,10 +58,31 @@ class Ready:
         if besides.unknown and self.record.unknown is None:
             name = shown(self._which.path) if isinstance(self._which, Given) else "imagenet"
             raise UserError(f"{name} {TRAIN_AGAIN}")
+        if self._which.only:
+            chosen = (place(each, self.record, "--only") for each in self._which.only)
+            self.only = tuple(sorted(set(chosen)))
+            self.top = None
+            count = len(self.record.labels)
+            progress.say(f"scores are shared among {len(self.only)} of {count} labels (--only)")
 
     def digest(self) -> str:
         """Return the SHA-256 of the graph's bytes."""
         return self._made.digest() if self._made else self._digest
+
+    def identity(self) -> str:
+        """Return the same, and which of its labels are asked for."""
+        labels = ", ".join(self.record.labels[k] for k in self.only)
+        return f"{self.digest()} only {labels}" if labels else self.digest()
+
+    def scores(self, row: Floats) -> Floats:
+        """Return the scores [K] in a vector of `network`; with `only`, all others are 0."""
+        scores = self.layout.scores(row)
+        if not self.only:
+            return scores
+        own, chosen = np.zeros_like(scores), list(self.only)
+        total = scores[chosen].sum()
+        own[chosen] = scores[chosen] / total if total > 0 else 1 / len(chosen)
+        return own
 
     def network(self) -> "Network":
         """Return the compiled network: images [S, S, 3] -> vectors divided as `layout` says.

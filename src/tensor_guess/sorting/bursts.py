@@ -165,7 +165,7 @@ class Bursts:
             yield from ((item, own, own) for item, _, own in waiting)
             return
         (first, row, _), owns = waiting[0], [own for _, _, own in waiting]
-        scores = pooled(np.stack([ready.layout.scores(each) for _, each, _ in waiting]))
+        scores = pooled(np.stack([ready.scores(each) for _, each, _ in waiting]))
         one = of_row(first[0], ready, row, least=least, scores=scores)
         if one.unknown is not None:
             one = replace(one, unknown=2 * sum(bool(own.unknown) for own in owns) > len(owns))

@@ -117,7 +117,7 @@ def sort(
     done = Sorted()
     with (
         nullcontext() if show else turn(destination),
-        Manifest(destination, source, ready.digest(), way, dry=bool(show)) as manifest,
+        Manifest(destination, source, ready.identity(), way, dry=bool(show)) as manifest,
     ):
         bursts = Bursts(burst, manifest, _labelled(classifier)) if burst else None
         run = _Run(manifest, done, ready.record.scaling, crop, bursts)

@@ -76,7 +76,7 @@ def tag(
     if not show:
         check_writable(source)
     network, done = ready.network(), TaggedFolder()
-    with Tags(source, ready.digest(), dry=bool(show)) as tags:
+    with Tags(source, ready.identity(), dry=bool(show)) as tags:
         run = _Run(tags, done, ready.record.scaling, crop)
         with AddingTags(tags) as adding:
             for (path, key, sidecar), row in network.run(run.to_guess(Files(source))):

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,10 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 MAX_BYTES = 300_000_000
 # The most bytes of all files that are read ahead together; a single file may be larger.
 _AHEAD_BYTES = 64_000_000
+# Into how many groups the items that are ahead are divided.
+_GROUPS = 4
+# Work that takes less is done by one thread: several would mostly wait for Python's lock.
+_QUICK_SECONDS = 0.0005
 # Files of so many bytes are not small.
 _SMALL_BYTES = 1_000_000
 _CHUNK = 1_000_000
@@ -144,24 +149,31 @@ def ahead(
     `weigh` returns the bytes of an item's file; the sum of those ahead is bounded too. If `work`
     raises Unreadable, that is the result; any other error is raised.
     """
+    quick = False  # whether the last items were
 
     def attempt(several: Sequence[Item]) -> list[Result | Unreadable]:
-        found = list[Result | Unreadable]()
+        nonlocal quick
+        found, started = list[Result | Unreadable](), time.perf_counter()
         for item in several:
             try:
                 found.append(work(item))
             except Unreadable as error:
                 found.append(error)
+        quick = time.perf_counter() - started < _QUICK_SECONDS * len(several)
         return found
 
     waiting: deque[tuple[list[Item], int, Future[list[Result | Unreadable]]]] = deque()
     upcoming = deque[tuple[list[Item], int]]()
-    together = max(1, window // 4)
-    source = _together(items, weigh, together)
+
+    def most_together() -> int:
+        return window if quick and not waiting else max(1, window // _GROUPS)
+
+    source = _together(items, weigh, most_together)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             while True:
-                while len(waiting) * together < window and (upcoming or _take(upcoming, source)):
+                most = 1 if quick else min(window, _GROUPS)
+                while len(waiting) < most and (upcoming or _take(upcoming, source)):
                     weight = upcoming[0][1] + sum(each for _, each, _ in waiting)
                     if waiting and weight > _AHEAD_BYTES:
                         break
@@ -177,7 +189,7 @@ def ahead(
 
 
 def _together(
-    items: Iterable[Item], weigh: Callable[[Item], int], most: int
+    items: Iterable[Item], weigh: Callable[[Item], int], most: Callable[[], int]
 ) -> Iterator[tuple[list[Item], int]]:
     """Yield small files together, at most so many, and what they weigh.
 
@@ -187,7 +199,7 @@ def _together(
     for item in items:
         several.append(item)
         weight += weigh(item)
-        if len(several) == most or weight > _SMALL_BYTES:
+        if len(several) >= most() or weight > _SMALL_BYTES:
             yield several, weight
             several, weight = [], 0
     if several:

@@ -98,6 +98,20 @@ def test_what_was_written_is_replaced_and_nothing_else(tmp_path: Path) -> None:
         check(tmp_path, ("b.json",))
 
 
+def test_undoing_removes_what_was_written_unless_somebody_changed_it(source: Path) -> None:
+    dest = source.parent / "out"
+    assert sort_files(source, dest, Way()) == 30
+    write(dest, "x", {"a.json": b"one", "b.json": b"two"})
+    write(dest, "x", {"a.json": b"three"})
+    (dest / "b.json").write_bytes(b"mine")
+    done = undo(dest, source)
+    assert [(each.path.name, each.reason) for each in done.left] == [
+        ("b.json", "was changed since; it stays")
+    ]
+    assert done.count == 30
+    assert tree(dest).keys() == {"b.json"}
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).touch()
     write(tmp_path, "x", {"a.json": b"one"})

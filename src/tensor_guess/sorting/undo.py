@@ -24,6 +24,7 @@ from tensor_guess.sorting.manifest import (
     Told,
     Undoing,
     Undone,
+    Wrote,
     read,
 )
 from tensor_guess.sorting.staging import Moved, Staging, Stays, digest, sha256_of, take_away
@@ -161,7 +162,8 @@ class _Entries:
     """The pictures of a run that are not undone: path in DEST -> entry.
 
     `sure`: those that were told; the others may be there or not. `begun`: those that an earlier
-    `undo` has begun with. `made`: the folders that the run made.
+    `undo` has begun with. `made`: the folders that the run made. `results`: the files
+    for other programs, with the SHA-256 that they had last.
     """
 
     def __init__(self, events: Iterator[Event], run: str, owner: Mapping[str, str]) -> None:
@@ -171,8 +173,11 @@ class _Entries:
         self.sure = set[str]()
         self.begun = set[str]()
         self.made = set[str]()
+        self.results = dict[str, str]()
         for event in events:
             match event:
+                case Wrote(names=names):
+                    self.results.update(names)
                 case Made(folder=folder) if event.run == run:
                     self.made.add(folder)
                 case Run() if event.run == run:
@@ -251,6 +256,18 @@ class _Undoing:
         units = iter(self._found.units())
         while batch := list(islice(units, _BATCH)):
             yield from self._batch(batch)
+        yield from self._results()
+
+    def _results(self) -> Iterator[LeftOut]:
+        """Remove what was written for other programs, as it no longer says what is in DEST."""
+        for name, sha256 in self._found.results.items():
+            path = self._root / name
+            if digest(path) == sha256:
+                remove(path)
+            elif os.path.lexists(path):
+                yield LeftOut(path, "was changed since; it stays")
+        if self._found.results:
+            sync_folder(self._root)
 
     def tidy(self, made: set[str]) -> None:
         """Remove what the run left half-written, and those of these folders that are empty now."""

@@ -7,6 +7,8 @@
 PATIENCE=10
 # The label that holds the digest of what an image was built from.
 INPUTS_LABEL=tensor-guess.inputs
+# A file with one line: the registry that has the image of this release.
+RELEASE=${ROOT}/registry.txt
 
 # ENGINE is the command to run. ROOTLESS is set if it runs as this user, REMAPPED if it maps user
 # ids to others. LIMITS holds the cgroup controllers it can use ('all' for Docker).
@@ -101,19 +103,47 @@ digest_of_inputs() {
   )
 }
 
-# Set IMAGE to the image to run, and build it if it does not exist: one with the packages for faces
-# and videos if they are needed.
+# Set IMAGE to the image to run, and pull or build it if it does not exist: one with the packages for
+# faces and videos if they are needed.
 prepare_image() {
-  local digest found faces=''
+  local digest faces=''
   IMAGE=${TENSOR_GUESS_IMAGE:-}
   [[ -z ${IMAGE} ]] || return 0
   digest=$(digest_of_inputs)
   # The name contains the digest, so that no other clone can swap the image before it runs.
   if needs_faces; then faces=-faces; fi
   IMAGE=tensor-guess:${digest:0:16}${faces}
-  found=$("${ENGINE}" image inspect --format "{{index .Config.Labels \"${INPUTS_LABEL}\"}}" \
-    "${IMAGE}" 2>/dev/null) || true
-  [[ ${found} == "${digest}" ]] || build_image "${digest}" "${faces}"
+  [[ $(inputs_of "${IMAGE}") == "${digest}" ]] || pull_image "${digest}" "${faces}" ||
+    build_image "${digest}" "${faces}"
+}
+
+# Print the digest of what an image was built from; nothing if there is no such image.
+# Usage: inputs_of IMAGE
+inputs_of() {
+  "${ENGINE}" image inspect --format "{{index .Config.Labels \"${INPUTS_LABEL}\"}}" "$1" 2>/dev/null || true
+}
+
+# Give IMAGE to what a registry has for these inputs, if one is named; fail if it has none.
+# Usage: pull_image DIGEST [-faces]
+pull_image() {
+  local registry=${TENSOR_GUESS_REGISTRY:-} name
+  if [[ -z ${registry} && -f ${RELEASE} ]]; then IFS= read -r registry <"${RELEASE}" || true; fi
+  [[ -n ${registry} ]] || return
+  [[ ${registry} =~ ^[A-Za-z0-9][A-Za-z0-9._:/-]*$ ]] ||
+    fail "'$(printable "${registry}")' is no registry such as ghcr.io/somebody (TENSOR_GUESS_REGISTRY)" 2
+  name=${registry%/}/tensor-guess:$1$2
+  say "looking for the image of this version in ${registry}"
+  if ! "${ENGINE}" pull "${name}" >&2; then
+    say "it could not be pulled (${ENGINE} says why above); it is built instead"
+    return 1
+  fi
+  if [[ $(inputs_of "${name}") != "$1" ]]; then
+    say "what ${registry} has was built from something else; it is not used, and the image is built instead"
+    "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true
+    return 1
+  fi
+  "${ENGINE}" tag "${name}" "${IMAGE}" &&
+    { "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true; } # the other name only
 }
 
 # Usage: build_image DIGEST [-faces]

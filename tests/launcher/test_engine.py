@@ -1,6 +1,7 @@
 """Whether an engine answers, and when the image is built."""
 
 import os
+import re
 import time
 
 import pytest
@@ -102,6 +103,75 @@ def test_what_is_no_input_does_not_build_it_again(builder: Launcher) -> None:
         (builder.clone / name).write_text("junk")
     os.utime(builder.clone / "Dockerfile")
     assert not built(builder("--help"))
+
+
+INSPECT = """
+[[ $2 == inspect ]] || exit 0
+name=${!#}
+[[ -f "${STAND_IN}/${name##*:}.label" ]] || exit 1
+cat "${STAND_IN}/${name##*:}.label"; exit
+"""
+
+
+def registry(own: Launcher, label: str = "") -> None:
+    """A docker that can pull the image of this version; by default it has its right label."""
+    own.environ["TENSOR_GUESS_REGISTRY"] = "registry.example:5000/us"
+    own.does("docker-image", INSPECT)
+    own.does("docker-tag", 'cat "${STAND_IN}/${2##*:}.label" >"${STAND_IN}/${3##*:}.label"; exit')
+    own.does(
+        "docker-pull",
+        f"name=${{2##*:}}; label='{label}'\n"
+        'printf "%s\\n" "${label:-${name%-faces}}" >"${STAND_IN}/${name}.label"; exit',
+    )
+
+
+def test_an_image_that_the_registry_has_is_pulled_once_and_not_built(builder: Launcher) -> None:
+    registry(builder)
+    done = builder("--help")
+    assert not built(done)
+    assert done.run
+    (pull,) = [call for call in done.calls if call[1] == "pull"]
+    name = pull[2]
+    assert re.fullmatch(r"registry\.example:5000/us/tensor-guess:[0-9a-f]{64}", name)
+    (tag,) = [call for call in done.calls if call[1] == "tag"]
+    digest = name.rpartition(":")[2]
+    assert tag[2:] == [name, f"tensor-guess:{digest[:16]}"]
+    assert not [call for call in builder("--help").calls if call[1] in ("pull", "build")]
+
+
+def test_a_release_names_its_registry_in_the_clone(builder: Launcher) -> None:
+    registry(builder)
+    del builder.environ["TENSOR_GUESS_REGISTRY"]
+    (builder.clone / "registry.txt").write_text("ghcr.io/somebody\n")
+    (pull,) = [call for call in builder("--help").calls if call[1] == "pull"]
+    assert pull[2].startswith("ghcr.io/somebody/tensor-guess:")
+
+
+@pytest.mark.parametrize(
+    ("label", "pull", "said"),
+    [
+        ("0123", None, "was built from something else; it is not used"),
+        ("", "echo 'manifest unknown' >&2; exit 1", "could not be pulled"),
+    ],
+)
+def test_what_the_registry_does_not_have_is_built(
+    builder: Launcher, label: str, pull: str | None, said: str
+) -> None:
+    registry(builder, label)
+    if pull:
+        builder.does("docker-pull", pull)
+    done = builder("--help")
+    assert built(done)
+    assert said in done.err
+    assert done.err.index(said) < done.err.index("building the image")
+    assert done.run
+
+
+def test_a_registry_that_cannot_be_one_is_wrong_usage(builder: Launcher) -> None:
+    builder.environ["TENSOR_GUESS_REGISTRY"] = "--privileged x"
+    done = builder("--help")
+    assert (done.code, built(done)) == (2, False)
+    assert "is no registry such as ghcr.io/somebody" in done.err
 
 
 def test_a_failed_build_is_125_and_no_fallback(builder: Launcher) -> None:

@@ -1,4 +1,4 @@
-"""The program takes every command in docs/tutorials.md; no tutorial has more than ten."""
+"""The program takes every command in docs/index.md; no tutorial has more than ten."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ SCRIPTS = {
     "./tensor-guess": [],
 }
 OTHERS = {"ls"}
-_, *TUTORIALS = (ROOT / "docs/tutorials.md").read_text("utf-8").split("\n## ")
+_, *TUTORIALS = (ROOT / "docs/index.md").read_text("utf-8").split("\n## ")
 
 
 def commands(tutorial: str) -> list[str]:

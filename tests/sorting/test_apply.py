@@ -193,3 +193,20 @@ def test_equal_scores_cost_the_same_however_many(tmp_path: Path) -> None:
         return (process_time() - start) / number
 
     assert seconds_each(3000) < 5 * seconds_each(300)  # trying every name: ten times and more
+
+
+def test_what_was_left_out_and_came_later_is_not_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(b"growing")
+    dest = tmp_path / "out"
+    dest.mkdir()
+    with Manifest(dest, tmp_path, "digest") as manifest, Applying(manifest) as applying:
+        early = any_file(source)
+        source.write_bytes(b"grown")
+        applying.add(source, early, ELSA, PLACE, SCORES)
+        applying.settle()
+        assert [each.path for each in applying.left_out.values()] == [source]
+        applying.add(source, any_file(source), ELSA, PLACE, SCORES)
+        applying.settle()
+        assert (applying.left_out, applying.counts[ELSA]) == ({}, 1)
+    assert list(copied(dest).values()) == [b"grown"]

@@ -263,4 +263,4 @@ def _copy(heap: _Heap, placed: list[_Placed], manifest: Manifest) -> list[LeftOu
                 progress.say(str(left_out[-1]))
             else:
                 applying.add(path, picture, (folder, False), each.place, {folder: each.likeness})
-    return left_out + applying.left_out
+    return left_out + list(applying.left_out.values())

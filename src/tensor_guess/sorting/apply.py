@@ -83,7 +83,7 @@ class Applying:
         self.counts = Counter[Kind]()
         self.companions = 0
         self.finished = 0
-        self.left_out: list[LeftOut] = []
+        self.left_out = dict[Path, LeftOut]()  # but for those that came later
         self._names, self._staging = Names(manifest), Staging(manifest.run)
         self._batch: list[_Coming] = []
         self._bytes = 0
@@ -182,6 +182,7 @@ class Applying:
             for each in companions:
                 self._manifest.accompanied(each)
             self._manifest.sorted(picture, coming.scores)
+            self.left_out.pop(coming.source, None)
         if self._manifest.way.way == MOVE and named:
             self._manifest.sync()
             self._take_away([unit for _, unit in named])
@@ -294,9 +295,9 @@ class Applying:
         return count
 
     def _leave_out(self, source: Path, reason: str) -> None:
-        self.left_out.append(LeftOut(source, reason))
+        self.left_out[source] = LeftOut(source, reason)
         self._manifest.left_out(source, reason)
-        progress.say(str(self.left_out[-1]))
+        progress.say(str(self.left_out[source]))
 
 
 def of_companion(name: str, error: Unreadable) -> str:

@@ -160,7 +160,7 @@ def sort(
                     applying.settle()
             done.counts, done.finished = applying.counts, applying.finished
             done.companions = applying.companions
-            done.left_out += applying.left_out
+            done.left_out += applying.left_out.values()
             if not watch:
                 ready.keep(network)
         if bursts:

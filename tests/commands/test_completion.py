@@ -5,6 +5,7 @@ import pty
 import shutil
 import subprocess
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_zsh_offers_what_fits(typed: str, offered: str, other: str, tmp_path: Pa
         os.write(terminal, b"echo do''ne\n")
         said = _until(terminal, b"\ndone").decode()
     finally:
-        os.close(terminal)
+        os.close(terminal)  # which ends the shell
         os.waitpid(child, 0)
     found = said.partition("\n")[2].partition("ready>")[0].split()
     assert offered in found
@@ -93,5 +94,6 @@ def test_zsh_offers_what_fits(typed: str, offered: str, other: str, tmp_path: Pa
 def _until(terminal: int, end: bytes) -> bytes:
     said = b""
     while end not in said:
+        assert select([terminal], [], [], 60)[0], said
         said += os.read(terminal, 4096)
     return said

@@ -84,7 +84,9 @@ def test_they_hold_the_program_and_no_weights_pictures_or_tests(built: tuple[Pat
     own = {name for name in own if "__pycache__" not in name} | {"tensor_guess/__main__.py"}
     with zipfile.ZipFile(built[0]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert names == own
+    pages = {name for name in names if ".data/data/share/man/man1/" in name}
+    assert {Path(name).name for name in pages} == {each.name for each in (ROOT / "man").iterdir()}
+    assert names - pages == own
     with tarfile.open(built[1]) as sdist:
         inside = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"LICENSE", "README.md", "src/__main__.py"} < inside

@@ -8,6 +8,7 @@ They are files, so that a key press starts neither Python nor a container.
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -25,6 +26,11 @@ SCRIPTS = {
     "collect_faces.sh": "collect-faces",
 }
 
+# What both templates say of those that are completed.
+_CALLERS = {
+    "scripts": "\n".join(f"  {script}) command={name} ;;" for script, name in SCRIPTS.items()),
+    "names": " ".join(("tensor-guess", *SCRIPTS)),
+}
 _BASH = """\
 # shellcheck shell=bash
 # Completions of tensor-guess for bash 3.2 and later, written by tools/write_completions.py.
@@ -98,21 +104,20 @@ def bash() -> str:
     """Return the script for bash."""
     values, options = list[str](), list[str]()
     for name, command in commands().items():
-        seen = list[str]()
-        for option, choices, _ in _options(command):
-            seen.append(option)
-            if choices:
-                values.append(f"  {name}:{option}) words='{' '.join(choices)}' ;;")
-        for argument in command.params:
-            if isinstance(argument, click.Argument) and (choices := _choices(argument)):
-                values.append(f"  {name}:{name}) words='{' '.join(choices)}' ;;")
-        options.append(f"    {name}) words='{' '.join(seen)}' ;;")
+        own = list(_options(command))
+        values += (
+            f"  {name}:{each.name}) words='{' '.join(each.choices)}' ;;"
+            for each in own
+            if each.choices
+        )
+        if choices := _argument_choices(command):  # right after the command
+            values.append(f"  {name}:{name}) words='{' '.join(choices)}' ;;")
+        options.append(f"    {name}) words='{' '.join(each.name for each in own)}' ;;")
     return _BASH.format(
-        scripts="\n".join(f"  {script}) command={name} ;;" for script, name in SCRIPTS.items()),
         commands=" ".join(commands()),
         values="\n".join(values),
         options="\n".join(options),
-        names=" ".join(("tensor-guess", *SCRIPTS)),
+        **_CALLERS,
     )
 
 
@@ -121,23 +126,19 @@ def zsh() -> str:
     options = list[str]()
     for name, command in commands().items():
         options.append(f"  {name})\n    _arguments -s \\")
-        for option, choices, described in _options(command):
-            value = ""
-            if choices:
-                value = f":value:({' '.join(choices)})"
-            elif _takes_value(command, option):
-                value = ":value:_files"
-            options.append(f"      {_quoted(f'*{option}[{_bare(described)}]{value}')} \\")
-        choices = [each for a in command.params if isinstance(a, click.Argument)
-                   for each in _choices(a)]  # fmt: skip
+        for each in _options(command):
+            value = ":value:_files" if each.takes_value else ""
+            if each.choices:
+                value = f":value:({' '.join(each.choices)})"
+            options.append(f"      {_quoted(f'*{each.name}[{_bare(each.said)}]{value}')} \\")
+        choices = _argument_choices(command)
         what = f"({' '.join(choices)})" if choices else "_files"
         options.append(f"      {_quoted(f'*:argument:{what}')}\n    ;;")
     told = (f"{name}:{each.get_short_help_str(80)}" for name, each in commands().items())
     return _ZSH.format(
-        scripts="\n".join(f"  {script}) command={name} ;;" for script, name in SCRIPTS.items()),
         commands="\n".join(f"        {_quoted(each)}" for each in told),
         options="\n".join(options),
-        names=" ".join(("tensor-guess", *SCRIPTS)),
+        **_CALLERS,
     )
 
 
@@ -155,16 +156,13 @@ def fish() -> str:
         if is_sub:
             start += f" -n '__fish_seen_subcommand_from {name}'"
         command = commands()[name]
-        for option, choices, described in _options(command):
-            value = ""
-            if choices:
-                value = f" -x -a {_quoted(' '.join(choices))}"
-            elif _takes_value(command, option):
-                value = " -r"
-            lines.append(f"{start} -l {option[2:]}{value} -d {_quoted(described)}")
-        for argument in command.params:
-            if isinstance(argument, click.Argument) and (choices := _choices(argument)):
-                lines.append(f"{start} -f -a {_quoted(' '.join(choices))}")
+        for each in _options(command):
+            value = " -r" if each.takes_value else ""
+            if each.choices:
+                value = f" -x -a {_quoted(' '.join(each.choices))}"
+            lines.append(f"{start} -l {each.name[2:]}{value} -d {_quoted(each.said)}")
+        if choices := _argument_choices(command):
+            lines.append(f"{start} -f -a {_quoted(' '.join(choices))}")
     return "\n".join(lines) + "\n"
 
 
@@ -175,26 +173,33 @@ def main() -> None:
         (FOLDER / f"tensor-guess.{shell}").write_text(script, "utf-8")
 
 
-def _options(command: click.Command) -> Iterator[tuple[str, list[str], str]]:
-    """Yield each option that is not hidden, its choices, and the first sentence of its help."""
+class _Option(NamedTuple):
+    """An option: a name of it, what it can be if that is a choice, its first sentence."""
+
+    name: str
+    choices: list[str]
+    takes_value: bool
+    said: str
+
+
+def _options(command: click.Command) -> Iterator[_Option]:
+    """Yield each name of an option that is not hidden."""
     for each in command.get_params(click.Context(command)):
         if isinstance(each, click.Option) and not each.hidden:
             said = " ".join((each.help or "").split()).partition(". ")[0].rstrip(".")
             for name in (*each.opts, *each.secondary_opts):
                 if name.startswith("--"):
-                    yield name, _choices(each), said
+                    yield _Option(name, _choices(each), not (each.is_flag or each.count), said)
+
+
+def _argument_choices(command: click.Command) -> list[str]:
+    """Return what the arguments can be, if that is a choice."""
+    arguments = (each for each in command.params if isinstance(each, click.Argument))
+    return [choice for each in arguments for choice in _choices(each)]
 
 
 def _choices(parameter: click.Parameter) -> list[str]:
     return list(parameter.type.choices) if isinstance(parameter.type, click.Choice) else []
-
-
-def _takes_value(command: click.Command, option: str) -> bool:
-    return any(
-        option in each.opts and not (each.is_flag or each.count)
-        for each in command.params
-        if isinstance(each, click.Option)
-    )
 
 
 def _bare(text: str) -> str:

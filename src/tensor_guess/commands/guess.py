@@ -17,6 +17,7 @@ from tensor_guess.commands.options import (
     asked,
     at_least,
     besides_options,
+    check_only,
     classifier,
     classifier_options,
     detector_of,
@@ -76,8 +77,7 @@ def guess(
         raise click.UsageError("--explain is for one IMAGE")
     if out and (face or every):
         raise click.UsageError("--explain is for a whole picture: not for --face or --every")
-    if both and named["only"]:
-        raise click.UsageError("--only is for one thing in a picture: not for --both")
+    check_only(named["only"], both)
     if out and named["only"]:
         raise click.UsageError("--explain is for the best of all labels: not for --only")
     faces_by = detector_of(face, detector)

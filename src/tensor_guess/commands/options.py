@@ -163,6 +163,12 @@ only_option = click.option(
 )
 
 
+def check_only(only: tuple[str, ...], both: bool) -> None:
+    """Raise UsageError if two things are asked for among some categories."""
+    if only and both:
+        raise click.UsageError("--only is for one thing in a picture: not for --both")
+
+
 detector_option = click.option(
     "--detector",
     type=click.Choice(DETECTORS),

@@ -17,6 +17,7 @@ from tensor_guess.commands.options import (
     Duration,
     asked,
     besides_options,
+    check_only,
     classifier,
     classifier_options,
     detector_of,
@@ -135,8 +136,7 @@ def classify_dir(
     (also another program's), or the word imagenet.
     """
     faces_by = detector_of(face, detector)
-    if both and named["only"]:
-        raise click.UsageError("--only is for one thing in a picture: not for --both")
+    check_only(named["only"], both)
     which = classifier(**named)
     ways = [way for way, wanted in ((MOVE, move), (LINK, link), (SYMLINK, symlink)) if wanted]
     if len(ways) > 1:

@@ -58,7 +58,7 @@ class Fed:
 AS_FOUND = Fed()
 
 
-def place(name: str, record: Record, option: str) -> int:
+def position_of(name: str, record: Record, option: str) -> int:
     """Return where in the record the label is that the user means by a category or label.
 
     Raise WrongUsage, naming the option and the nearest category, if there is none.

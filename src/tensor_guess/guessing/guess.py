@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tensor_guess.config import FEW
-from tensor_guess.graphs.files import Record, place
+from tensor_guess.graphs.files import Record, position_of
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
@@ -162,5 +162,5 @@ def by_label(min_scores: MinScores, record: Record) -> dict[str, float]:
     least = {label: score for name, score in min_scores if name is None for label in record.labels}
     for name, score in min_scores:
         if name is not None:
-            least[record.labels[place(name, record, "--min-score")]] = score
+            least[record.labels[position_of(name, record, "--min-score")]] = score
     return least

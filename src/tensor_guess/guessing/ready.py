@@ -10,7 +10,7 @@ import numpy as np
 
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import files
-from tensor_guess.graphs.files import AS_FOUND, Record, of_json, place, to_json
+from tensor_guess.graphs.files import AS_FOUND, Record, of_json, position_of, to_json
 from tensor_guess.guessing import besides as extras
 from tensor_guess.guessing import kept, loading
 from tensor_guess.guessing.besides import NOTHING, TRAIN_AGAIN, Besides, Floats, Layout
@@ -59,7 +59,7 @@ class Ready:
             name = shown(self._which.path) if isinstance(self._which, Given) else "imagenet"
             raise UserError(f"{name} {TRAIN_AGAIN}")
         if self._which.only:
-            chosen = (place(each, self.record, "--only") for each in self._which.only)
+            chosen = (position_of(each, self.record, "--only") for each in self._which.only)
             self.only = tuple(sorted(set(chosen)))
             self.top = None
             count = len(self.record.labels)
@@ -70,7 +70,7 @@ class Ready:
         return self._made.digest() if self._made else self._digest
 
     def identity(self) -> str:
-        """Return the same, and which of its labels are asked for."""
+        """Return the digest, and with `only` the labels that are asked for."""
         labels = ", ".join(self.record.labels[k] for k in self.only)
         return f"{self.digest()} only {labels}" if labels else self.digest()
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +37,7 @@ def events(
         progress.say(f"{shown(journal.path)}: {damaged} damaged lines passed over")
 
 
-class Journalled:
+class Journalled(ABC):
     """A journal that is open for one run over the images below `source`.
 
     `run`: the run's name. `dry`: the journal is only read, and need not be there.
@@ -46,13 +47,13 @@ class Journalled:
         self.source, self.run, self._dry = source, secrets.token_hex(8), dry
         self._journal = Journal(path, make=not dry, read_only=dry)
 
+    @abstractmethod
     def _take_in(self) -> None:
         """Read what earlier runs wrote."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _header(self) -> dict[str, Any]:
         """Return what the line of a run's beginning says besides its name."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         if self._dry and not os.path.lexists(self._journal.path):

@@ -22,11 +22,14 @@ from made.place import ROOT, SHARED, Run, called, program
 from made.sites import served
 from tensor_guess.backbones import loading
 from tensor_guess.backbones.backbone import Backbone
+from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.guess import Guess, guess
 from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
+from tensor_guess.sharing.card import Author
+from tensor_guess.sharing.share import share
 
 # By the clock, an example takes longer when other tests run beside it; bounds of time are for tests
 # that measure the processor's time.
@@ -112,6 +115,15 @@ def ours(tiny: Backbone) -> GraphDef:
 def classifier(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained classifier's folder, for a test to spoil."""
     return Path(shutil.copytree(trained, tmp_path / "classifier"))
+
+
+@pytest.fixture(scope="session")
+def shared_zip(ours: GraphDef, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small classifier's zip; not to be written to."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "x.pb").write_bytes(serialise(ours))
+    share(folder / "x.pb", folder / "x.zip", Author("telling films apart", "CC-BY-4.0"))
+    return folder / "x.zip"
 
 
 @pytest.fixture(scope="session")

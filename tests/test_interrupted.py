@@ -157,8 +157,8 @@ JOBS = {
 def warm_up() -> None:
     """Import what the jobs do, so that each fork has it. No network is computed here."""
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # as src/__main__.py
-    for module in ("commands.main", "guessing.guess", "sorting.sort", "sharing.export",
-                   "sharing.share", "sharing.to_openvino", "sorting.undo",
+    for module in ("commands.main", "guessing.guess", "sorting.sort", "exporting.export",
+                   "sharing.share", "exporting.to_openvino", "sorting.undo",
                    "training.train"):  # fmt: skip
         import_module(f"tensor_guess.{module}")
     template()

@@ -31,7 +31,7 @@ JOBS = {
     "tagging.untag",
     "guessing.inspect",
     "explaining.study",
-    "sharing.export",
+    "exporting.export",
     "sharing.share",
 }
 
@@ -84,7 +84,7 @@ def loaded_with(modules: set[str]) -> set[str]:
 
 def test_tensorflow_is_imported_only_by_what_freezes_and_exports() -> None:
     heavy = {name for name, path in MODULES.items() if imports(path) & TENSORFLOW}
-    assert {name.partition(".")[0] for name in heavy} == {"backbones", "finetuning", "sharing"}
+    assert {name.partition(".")[0] for name in heavy} == {"backbones", "exporting", "finetuning"}
     assert "backbones.keras_networks" in {name for name in MODULES if loaded_with({name}) & heavy}
     assert not loaded_with({"commands.main", *JOBS}) & heavy
 

@@ -155,7 +155,7 @@ def export(
     """
     if tf_files is None:
         raise _is_built_in()
-    from tensor_guess.sharing import export as exporting
+    from tensor_guess.exporting import export as exporting
 
     which = classifier(tf_files, **said)
     done = exporting.export(exporting.Job(which, dest, form, quantize, pictures))

@@ -10,11 +10,16 @@ from typing import Any
 from tensor_guess.config import RECORD
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.evaluation.accuracy import Accuracy
-from tensor_guess.graphs.files import Record, to_json
+from tensor_guess.graphs.files import (
+    MAX_RECORD_BYTES,
+    Record,
+    damaged_model,
+    model_in,
+    to_json,
+)
 from tensor_guess.images.dataset import Split
 from tensor_guess.system import reading
 
-MAX_BYTES = 32_000_000  # the confusion of a thousand labels has a million numbers
 _HUGE = 10**12  # pictures
 # No other program's model.json has all of these keys.
 _OURS = {"labels", "categories", "backbone", "backbone_sha256", "scaling", "graph_sha256"}
@@ -57,20 +62,11 @@ def read(data: bytes, record: Record, digest: str, name: str) -> Story:
 
     Raise UserError if it is damaged, or another graph's.
     """
+    model = model_in(data, record, digest, name)
     try:
-        model = json.loads(data)
-        own = json.loads(json.dumps(to_json(record)))
-        for key in ("unknown", "fine_tuned"):  # older versions did not write them
-            if not own[key]:
-                del own[key]
-        if {key: model[key] for key in own} != own or model["graph_sha256"] != digest:
-            raise UserError(
-                f"{name} was not written with the graph beside it; train again, "
-                "or share the graph alone"
-            )
         return _story(model, record)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise UserError(f"{name} is damaged; train again, or get it again") from error
+        raise damaged_model(name) from error
 
 
 def bytes_beside(graph: Path) -> bytes | None:
@@ -82,7 +78,7 @@ def bytes_beside(graph: Path) -> bytes | None:
     if not os.path.lexists(path):
         return None
     try:
-        return reading.read(path, MAX_BYTES, follow=False)
+        return reading.read(path, MAX_RECORD_BYTES, follow=False)
     except Unreadable as error:
         raise UserError(f"could not read {shown(path)}: {error}") from error
 

@@ -3,6 +3,7 @@
 All of this can be read without any library.
 """
 
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ from tensor_guess.system import progress, reading
 _GRAPHS = (GRAPH, "optimized_graph.pb", "output_graph.pb", "frozen_graph.pb", "graph.pb")
 _LABELS = (LABELS, "output_labels.txt", "labels.txt", "graph_label_strings.txt")
 MAX_LABELS_BYTES = 10_000_000
+# Of model.json: the confusion of a thousand labels has a million numbers.
+MAX_RECORD_BYTES = 32_000_000
 # Not read by name: the labels are elsewhere, and older versions wrote none of the other.
 _LACKED = ("labels", "unknown", "fine_tuned")
 _HUGE = 1e6  # no mean, deviation or threshold comes near; not NaN either
@@ -153,6 +156,33 @@ def of_json(said: Any, labels: tuple[str, ...]) -> Record:
 def to_json(record: Record) -> dict[str, Any]:
     """Return the record as plain values, with its labels; `of_json` reads it."""
     return {**asdict(record), "scaling": record.scaling.plain()}
+
+
+def model_in(data: bytes, record: Record, digest: str, name: str) -> dict[str, Any]:
+    """Return what is in the bytes of model.json, called `name`, of the graph with that digest.
+
+    Raise UserError if it is damaged, or another graph's.
+    """
+    try:
+        model = json.loads(data)
+        own = json.loads(json.dumps(to_json(record)))
+        for key in ("unknown", "fine_tuned"):  # older versions did not write them
+            if not own[key]:
+                del own[key]
+        bound = {key: model[key] for key in own} == own and model["graph_sha256"] == digest
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise damaged_model(name) from error
+    if not bound:
+        raise UserError(
+            f"{name} was not written with the graph beside it; train again, "
+            "or share the graph alone"
+        )
+    return dict(model)
+
+
+def damaged_model(name: str) -> UserError:
+    """Return the error about a model.json, called `name`, that training cannot have written."""
+    return UserError(f"{name} is damaged; train again, or get it again")
 
 
 def _find(folder: Path, names: tuple[str, ...], extension: str, option: str) -> Path | None:

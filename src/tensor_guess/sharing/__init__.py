@@ -1,5 +1,4 @@
-"""Share a classifier, or export it for other runtimes.
+"""Hand a classifier on.
 
-In: a classifier. Out: a zip with its model card and self-test, or a model for another runtime whose
-scores have been compared.
+In: a classifier. Out: a zip with its model card and self-test.
 """

@@ -213,7 +213,7 @@ def _are_labels(file: FileIO) -> bool:
 
 
 def _is_model(file: FileIO) -> bool:
-    data = reading.rest(file, story.MAX_BYTES)
+    data = reading.rest(file, graph_files.MAX_RECORD_BYTES)
     return not data or story.graph_of(data) is not None
 
 

@@ -9,9 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tensor_guess.backbones.freezing import thawed
-from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.sharing import tensorflow_images
-from tensor_guess.sharing.portable import (
+from tensor_guess.exporting import tensorflow_images
+from tensor_guess.exporting.portable import (
     LABELS_FILE,
     PIXELS,
     RECORD_FILE,
@@ -21,6 +20,7 @@ from tensor_guess.sharing.portable import (
     labels_text,
     record_text,
 )
+from tensor_guess.graphs.classifier import Classifier
 
 _SIGNATURE = "serving_default"
 _IMAGES = "images"

@@ -13,6 +13,7 @@ from tensor_guess.config import DATA, FEW, FLOAT32, RECORD, Training
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown, words_of
 from tensor_guess.evaluation import story as stories
 from tensor_guess.evaluation.accuracy import Accuracy
+from tensor_guess.exporting.portable import Sample
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.own import is_ours
 from tensor_guess.guessing import loading
@@ -21,8 +22,7 @@ from tensor_guess.images import dataset, decoding, encoded
 from tensor_guess.images.dataset import Split
 from tensor_guess.images.files import Files
 from tensor_guess.images.pixels import pixels
-from tensor_guess.sharing.portable import Sample
-from tensor_guess.sharing.self_test import TOLERANCE
+from tensor_guess.received.self_test import TOLERANCE
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_new, draft, publish_made, sweep
 from tensor_guess.system.reading import real
@@ -112,7 +112,7 @@ def _quantized(job: Job, classifier: Classifier, made: Path) -> Exported:
     truth = [label for _, label in held_out]
     expected = _expected(classifier, samples)
     with _converting(job):
-        from tensor_guess.sharing import to_tflite
+        from tensor_guess.exporting import to_tflite
 
         ranges = [sample.pixels for sample, _ in training[:_CALIBRATION]]
         to_tflite.write_quantized(classifier, made, ranges)
@@ -129,23 +129,23 @@ def _quantized(job: Job, classifier: Classifier, made: Path) -> Exported:
 def _format(name: str) -> Format:
     """Return the module for that format; each imports its own runtime."""
     if name == "saved_model":
-        from tensor_guess.sharing import to_saved_model
+        from tensor_guess.exporting import to_saved_model
 
         return to_saved_model
     if name == "tflite":
-        from tensor_guess.sharing import to_tflite
+        from tensor_guess.exporting import to_tflite
 
         return to_tflite
     if name == "onnx":
         try:
-            from tensor_guess.sharing import to_onnx
+            from tensor_guess.exporting import to_onnx
         except ModuleNotFoundError as error:
             raise UserError(
                 f"exporting as onnx needs {error.name}, which is not here; run "
                 "`pip install 'tensor-guess[export]'`"
             ) from error
         return to_onnx
-    from tensor_guess.sharing import to_openvino
+    from tensor_guess.exporting import to_openvino
 
     return to_openvino
 

@@ -8,11 +8,11 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from made.graphs import LABELS, copy_of, head_for, record_for
 from tensor_guess.backbones.backbone import Backbone
+from tensor_guess.exporting.portable import PIXELS, SCORES, graph_of, labels_text, record_text
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.network import Network
 from tensor_guess.graphs.own import record_of, with_head
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sharing.portable import PIXELS, SCORES, graph_of, labels_text, record_text
 
 
 def classifier_of(graph: GraphDef) -> Classifier:

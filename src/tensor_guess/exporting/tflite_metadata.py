@@ -10,8 +10,8 @@ import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from tensor_guess.exporting.portable import LABELS_FILE, PIXELS, SCORES
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.sharing.portable import LABELS_FILE, PIXELS, SCORES
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"

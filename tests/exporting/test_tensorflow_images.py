@@ -26,7 +26,7 @@ ORIENTATION = 0x0112
 def decoder(scaling: Scaling) -> Callable[[bytes], Any]:
     import tensorflow as tf
 
-    from tensor_guess.sharing import tensorflow_images
+    from tensor_guess.exporting import tensorflow_images
 
     spec = [tf.TensorSpec((), tf.string)]
     found = tf.function(lambda data: tensorflow_images.pixels(data, scaling), input_signature=spec)

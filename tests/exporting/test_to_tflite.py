@@ -45,7 +45,7 @@ def test_in_8_bits_it_is_fed_uint8_whose_range_is_that_of_pixels(
 ) -> None:
     import tensorflow as tf
 
-    from tensor_guess.sharing.to_tflite import write_quantized
+    from tensor_guess.exporting.to_tflite import write_quantized
 
     path = tmp_path / "small.tflite"
     known = Classifier(ours, record_of(ours, "x"), lambda: "")

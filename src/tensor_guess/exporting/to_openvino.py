@@ -7,9 +7,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.graphs.conversion import convert
-from tensor_guess.sharing.portable import (
+from tensor_guess.exporting.portable import (
     LABELS_FILE,
     PIXELS,
     SCORES,
@@ -19,6 +17,8 @@ from tensor_guess.sharing.portable import (
     labels_text,
     record_text,
 )
+from tensor_guess.graphs.classifier import Classifier
+from tensor_guess.graphs.conversion import convert
 
 _MODEL = "model.xml"
 # Where OpenVINO's Model API looks for what belongs to a model.

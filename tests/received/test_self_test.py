@@ -18,7 +18,7 @@ from tensor_guess.errors import UserError
 from tensor_guess.graphs.classifier import Classifier, of_bytes
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
-from tensor_guess.sharing import self_test
+from tensor_guess.received import self_test
 
 Files = dict[str, bytes]
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tf2onnx import optimizer, tfonnx
 
+from tensor_guess.exporting.portable import PIXELS, SCORES, Sample, batch, graph_of, record_text
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import serialise
-from tensor_guess.sharing.portable import PIXELS, SCORES, Sample, batch, graph_of, record_text
 
 # Of 2021: every current ONNX runtime knows it.
 _OPSET = 15

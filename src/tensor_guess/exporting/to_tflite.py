@@ -10,9 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tensor_guess.backbones.freezing import thawed
-from tensor_guess.graphs.classifier import Classifier
-from tensor_guess.images.pixels import Pixels
-from tensor_guess.sharing.portable import (
+from tensor_guess.exporting.portable import (
     LABELS_FILE,
     PIXELS,
     SCORES,
@@ -21,7 +19,9 @@ from tensor_guess.sharing.portable import (
     graph_of,
     labels_text,
 )
-from tensor_guess.sharing.tflite_metadata import with_metadata
+from tensor_guess.exporting.tflite_metadata import with_metadata
+from tensor_guess.graphs.classifier import Classifier
+from tensor_guess.images.pixels import Pixels
 
 # The earliest time that a zip can state, so that the bytes are always the same.
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -20,13 +20,13 @@ from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import CROP, EXPORTS, GRAPH, PAD, RECORD
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.evaluation import story
+from tensor_guess.exporting import export as exporting
+from tensor_guess.exporting import portable
+from tensor_guess.exporting.export import Job, export
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.loading import Given, load
-from tensor_guess.sharing import export as exporting
-from tensor_guess.sharing import portable
-from tensor_guess.sharing.export import Job, export
 
 PHOTOS = ROOT / "test_data"
 TENSORFLOW = pytest.mark.tensorflow
@@ -84,7 +84,7 @@ def test_a_network_that_scores_otherwise_is_not_published(
         factor.attr["value"].tensor.tensor_content = (value * 1.01).astype(np.float32).tobytes()
         return graph
 
-    monkeypatch.setattr(f"tensor_guess.sharing.to_{form}.graph_of", spoiled)
+    monkeypatch.setattr(f"tensor_guess.exporting.to_{form}.graph_of", spoiled)
     with pytest.raises(UserError, match=r"out is not written: .* differs by 0\.\d+ \(at most"):
         export(Job(Given(small), tmp_path / "out", form))
     assert [each.name for each in tmp_path.iterdir()] == ["small"]
@@ -116,7 +116,7 @@ def test_a_score_that_is_no_number_is_not_published(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tensor_guess.sharing.to_onnx.scores", lambda path, each: np.full((len(each), 3), np.nan)
+        "tensor_guess.exporting.to_onnx.scores", lambda path, each: np.full((len(each), 3), np.nan)
     )
     with pytest.raises(UserError, match="is not written"):
         export(Job(Given(small), tmp_path / "out.onnx", "onnx"))
@@ -131,7 +131,7 @@ def test_what_a_converter_cannot_do_is_one_sentence(
         path.write_bytes(b"half")
         raise RuntimeError("in user code:\nno rule for LRN\n")
 
-    monkeypatch.setattr("tensor_guess.sharing.to_onnx.write", fails)
+    monkeypatch.setattr("tensor_guess.exporting.to_onnx.write", fails)
     with pytest.raises(UserError, match=r"small cannot be exported as onnx: no rule for LRN$"):
         export(Job(Given(small), tmp_path / "out.onnx", "onnx"))
     assert [each.name for each in tmp_path.iterdir()] == ["small"]
@@ -252,7 +252,7 @@ def test_the_command(trained: Path, tmp_path: Path, call: Run) -> None:
 def test_a_runtime_that_is_not_there_is_named_with_its_extra(
     small: Path, tmp_path: Path, call: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "tensor_guess.sharing.to_onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "tensor_guess.exporting.to_onnx", raising=False)
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     done = call("export", small, "--format", "onnx", tmp_path / "out")
     assert (done.returncode, done.stdout) == (1, "")

@@ -26,6 +26,7 @@
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
 #   flag, value no path: an option without and with a value
+# The options of VOICES, which every subcommand has, are of the kind `voice`.
 # An argument that ends in ... comes last and may be repeated.
 COMMANDS='
 train
@@ -187,8 +188,12 @@ completion
   SHELL value
 '
 
-# A command line, taken apart: what each part is, what stands before its value, and its value.
-KINDS=() PREFIXES=() VALUES=()
+# How much is said.
+VOICES=' --quiet --verbose '
+
+# A command line, taken apart: what each part is, what stands before its value, and its value; and
+# which of VOICES is given.
+KINDS=() PREFIXES=() VALUES=() VOICE=''
 # Take a command line apart as the program will; fail if the program will refuse it.
 # Usage: parse SUBCOMMAND [ARGUMENT...]
 parse() {
@@ -214,7 +219,7 @@ parse() {
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ' flag offline moves tags plans face ' == *" ${KIND} "* ]]; then
+      elif [[ ' flag offline moves tags plans face voice ' == *" ${KIND} "* ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return
@@ -264,6 +269,10 @@ find_rows() {
 # Usage: kind_of NAME
 kind_of() {
   local rest=${OPTIONS#*$'\n'"$1 "}
+  if [[ ${VOICES} == *" $1 "* ]]; then
+    KIND=voice VOICE=$1
+    return
+  fi
   KIND=${rest%%$'\n'*}
   [[ ${rest} != "${OPTIONS}" ]]
 }

@@ -19,6 +19,7 @@ run_in_container() {
   show_folders
   RUN+=("${IMAGE}")
   [[ ${#PASSED[@]} -eq 0 ]] || RUN+=("${PASSED[@]}")
+  [[ ${VOICE} != --verbose ]] || say "running$(printf ' %q' "${RUN[@]}")"
   supervise kill_container "${RUN[@]}" || status=$?
   explain "${status}"
   exit "${status}"
@@ -81,7 +82,8 @@ make_fetched() {
 # Usage: apart SUBCOMMAND [ARGUMENT...]
 apart() {
   local status=0
-  TENSOR_GUESS_LAUNCHER=${ENGINE} supervise kill_client "${ROOT}/tensor-guess" "$@" >/dev/null ||
+  TENSOR_GUESS_LAUNCHER=${ENGINE} supervise kill_client \
+    "${ROOT}/tensor-guess" "$1" ${VOICE:+"${VOICE}"} "${@:2}" >/dev/null ||
     status=$?
   [[ -z ${STOPPED} ]] || exit "${status}"
   return "${status}"

@@ -126,14 +126,15 @@ inputs_of() {
 # Give IMAGE to what a registry has for these inputs, if one is named; fail if it has none.
 # Usage: pull_image DIGEST [-faces]
 pull_image() {
-  local registry=${TENSOR_GUESS_REGISTRY:-} name
+  local registry=${TENSOR_GUESS_REGISTRY:-} name pull=("${ENGINE}" pull)
   if [[ -z ${registry} && -f ${RELEASE} ]]; then IFS= read -r registry <"${RELEASE}" || true; fi
   [[ -n ${registry} ]] || return
   [[ ${registry} =~ ^[A-Za-z0-9][A-Za-z0-9._:/-]*$ ]] ||
     fail "'$(printable "${registry}")' is no registry such as ghcr.io/somebody (TENSOR_GUESS_REGISTRY)" 2
   name=${registry%/}/tensor-guess:$1$2
-  say "looking for the image of this version in ${registry}"
-  if ! "${ENGINE}" pull "${name}" >&2; then
+  tell "looking for the image of this version in ${registry}"
+  [[ ${VOICE} != --quiet ]] || pull+=(--quiet)
+  if ! "${pull[@]}" "${name}" >&2; then
     say "it could not be pulled (${ENGINE} says why above); it is built instead"
     return 1
   fi
@@ -156,9 +157,10 @@ build_image() {
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
   done
-  say "building the image ${IMAGE}: it does not exist yet, or the program has changed"
-  say 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
-  [[ -z $2 ]] || say 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
+  tell "building the image ${IMAGE}: it does not exist yet, or the program has changed"
+  tell 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
+  [[ -z $2 ]] || tell 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
+  [[ ${VOICE} != --quiet ]] || build+=(--quiet)
   "${build[@]}" "${ROOT}" >&2 ||
     fail "could not build the image (${ENGINE} says why above); check the internet connection and the free disk space and run again, or set TENSOR_GUESS_LAUNCHER=local" 125
   remove_old_images "${clone}"

@@ -5,6 +5,10 @@
 # Usage: say MESSAGE
 say() { printf 'tensor-guess: %s\n' "$1" >&2; }
 
+# Say how the work goes, unless less is wanted.
+# Usage: tell MESSAGE
+tell() { [[ ${VOICE} == --quiet ]] || say "$1"; }
+
 # Usage: fail MESSAGE [CODE]
 fail() {
   say "$1"

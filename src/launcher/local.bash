@@ -61,8 +61,8 @@ prepare_environment() {
 
 make_environment() {
   find_python
-  say "first run: installing TensorFlow, OpenVINO and their dependencies into $(printable "${VENV}")"
-  say 'this takes 1 to 5 minutes, once: about 430 MB to download, 2 GB on disk'
+  tell "first run: installing TensorFlow, OpenVINO and their dependencies into $(printable "${VENV}")"
+  tell 'this takes 1 to 5 minutes, once: about 430 MB to download, 2 GB on disk'
   make_whole "${VENV}" "${LOCK}" fill_environment
 }
 
@@ -101,7 +101,7 @@ prepare_faces() {
   sweep "${faces}".new.*
   ! cmp -s "${FACES_LOCK}" "${faces}/complete" || return 0
   PYTHON=${VENV}/bin/python
-  say 'installing OpenCV and PyAV for faces and videos, once: about 100 MB to download, 270 MB on disk'
+  tell 'installing OpenCV and PyAV for faces and videos, once: about 100 MB to download, 270 MB on disk'
   make_whole "${faces}" "${FACES_LOCK}" fill_faces
 }
 
@@ -118,10 +118,11 @@ fill_faces() {
 
 # Usage: run_local [SUBCOMMAND [ARGUMENT...]]
 run_local() {
-  local i
+  local i complete=1
+  parse "$@" || complete=''
   prepare_environment
   # Create no folder for a command line that the program will refuse or answer with help.
-  if ! parse "$@" || ! make_cache; then find_cache; fi
+  if [[ -z ${complete} ]] || ! make_cache; then find_cache; fi
   check_cache
   if needs_faces; then prepare_faces; fi
   for ((i = 0; i < ${#KINDS[@]}; i++)); do

@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from made.place import ROOT, Run
+from made.terminal import on_terminal
 from tensor_guess import __version__
 from tensor_guess.commands.main import GROUPS, cli
 
@@ -63,6 +65,12 @@ def test_exit_codes_of_guesses(trained: Path, tmp_path: Path, run: Run) -> None:
         (("guess", "x"), "Missing argument 'IMAGE...'"),
         (("classify-dir", "x", "y"), "Missing argument 'DEST'"),
         (("frobnicate",), "No such command 'frobnicate'"),
+        (("gues",), "Did you mean 'guess'?"),
+        (("guess", "x", "y.jpg", "--tpo", "3"), "Did you mean '--top'?"),
+        (
+            ("guess", "x", "y.jpg", "--quiet", "--verbose"),
+            "--quiet and --verbose do not go together",
+        ),
         (("guess", "/no/such/folder", "x.jpg"), "no such file or folder"),
     ],
 )
@@ -118,6 +126,57 @@ def test_the_version_is_printed_with_and_without_the_launcher(call: Run) -> None
     launched = [str(ROOT / "tensor-guess"), "--version"]
     said = subprocess.run(launched, env=env, capture_output=True, text=True, check=True)
     assert said.stdout == f"tensor-guess {__version__}\n"
+
+
+def test_a_quiet_guess_says_results_and_what_was_left_out(
+    trained: Path, tmp_path: Path, call: Run
+) -> None:
+    missing = tmp_path / "missing.jpg"
+    usual = call("guess", trained, PHOTO, missing, "--only", "dark knight")
+    quiet = call("guess", trained, PHOTO, missing, "--only", "dark knight", "--quiet")
+    left_out = f"left out {missing}: no such file or directory\n"
+    assert usual.stderr == f"scores are shared among 1 of 2 labels (--only)\n{left_out}"
+    assert (quiet.stdout, quiet.stderr) == (usual.stdout, left_out)
+    # It is not so for the next one.
+    assert call("guess", trained, PHOTO, missing, "--only", "dark knight") != quiet
+
+
+def test_a_verbose_guess_says_what_by_what_and_how_long_it_took(trained: Path, run: Run) -> None:
+    done, usual = (run("guess", trained, PHOTO, *more) for more in (["--verbose"], []))
+    assert done.stdout == usual.stdout
+    first, cache, classifier, network, last = done.stderr.splitlines()
+    digest = sha256((trained / "retrained_graph.pb").read_bytes()).hexdigest()
+    assert first.startswith(f"tensor-guess {__version__}, Python 3.")
+    assert Path(cache.removeprefix("cache: ")).is_dir()
+    assert classifier.startswith(f"classifier: SHA-256 {digest}, 2 labels, on efficientnet_lite0, ")
+    assert "network" in network
+    assert re.fullmatch(r"took \d+\.\d\d s from the start", last)
+
+
+def test_verbose_says_what_an_error_was_caused_by(
+    trained: Path, tmp_path: Path, call: Run
+) -> None:
+    (tmp_path / "labels.txt").write_bytes(b"caf\xe9\n")
+    given = "guess", trained, PHOTO, "--labels", tmp_path / "labels.txt"
+    usual, verbose = (call(*given, *more).stderr.splitlines() for more in ([], ["--verbose"]))
+    assert len(usual) == 1
+    assert verbose[-1] == usual[0]
+    assert verbose[-2].startswith("caused by UnicodeDecodeError: 'utf-8' codec can't decode byte")
+
+
+@pytest.mark.slow
+def test_only_a_terminal_gets_colours(trained: Path, cache: Path) -> None:
+    command = [sys.executable, "-I", "-X", "utf8", ROOT / "src"]
+    environ = {"TENSOR_GUESS_CACHE": str(cache)}
+    printed, drawn = on_terminal([*command, "guess", trained, PHOTO, "x.jpg"], environ, codes=(3,))
+    assert "\x1b" not in printed
+    assert drawn == "\x1b[33mleft out x.jpg: no such file or directory\x1b[0m\r\n"
+    for more, bold in ({}, True), ({"NO_COLOR": "1"}, False):
+        shown = on_terminal([*command, "--help"], {**environ, **more}, stdout=True)[1]
+        assert ("\x1b[1mTeach\x1b[0m:" in shown) == bold
+        assert "Teach" in shown
+        best = on_terminal([*command, "guess", trained, PHOTO], {**environ, **more}, stdout=True)[1]
+        assert ("\x1b[32m\x1b[1mdark knight" in best) == bold
 
 
 @pytest.mark.parametrize("name", cli.commands)

@@ -9,12 +9,16 @@ import pytest
 from made.launcher import Launcher, classifier
 from made.place import ROOT
 from tensor_guess.commands.main import cli
+from tensor_guess.system import progress
 
 # `handle` may be a path.
 PATH_KINDS = {
     "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
     "unsorted", "taken", "origin", "learned",
 }  # fmt: skip
+
+# What every subcommand has.
+VOICES = [each.value for each in progress.Voice if each.value]
 
 
 def table() -> dict[str, list[tuple[str, str]]]:
@@ -41,6 +45,7 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
         said[name] = [
             (row, isinstance(each.type, click.Path), getattr(each, "is_flag", False))
             for each in command.params
+            if each.opts[0] not in VOICES
             for row in (
                 [*each.opts, *each.secondary_opts]
                 if isinstance(each, click.Option)
@@ -110,6 +115,17 @@ def test_the_builtin_classifier_is_a_word_and_a_folder_of_that_name_a_path(
     given = ("guess", "imagenet", "p/x.jpg", "--offline")
     assert f"{docker.here}/imagenet" not in docker(*given).mounts
     assert f"{docker.here}/imagenet" in docker("guess", "./imagenet", "p/x.jpg").mounts
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_how_much_is_said_is_passed_on_to_every_run(docker: Launcher, voice: str) -> None:
+    classifier(docker.here / "tf")
+    done = docker("guess", "tf", "http://h/a.jpg", voice)
+    fetch, guess = done.runs
+    assert fetch.passed[:3] == ["fetch-images", voice, "--"]
+    assert guess.passed == ["guess", "tf", "http://h/a.jpg", voice]
+    # The command is said in a form that a shell takes.
+    assert ("running docker run --rm" in done.err) == (voice == "--verbose")
 
 
 def test_offline_is_an_option_and_not_a_picture_of_that_name(docker: Launcher) -> None:

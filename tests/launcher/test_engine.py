@@ -86,6 +86,14 @@ def test_the_image_is_built_once_and_that_is_said_before(builder: Launcher) -> N
     assert again.err == ""
 
 
+def test_nothing_is_said_of_the_build_where_that_is_not_wanted(builder: Launcher) -> None:
+    (builder.here / "x.zip").touch()
+    done = builder("verify", "x.zip", "--quiet")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert "--quiet" in build
+    assert "building" not in done.err
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "requirements.lock", "src/tensor_guess/errors.py",
                                   "src/tensor_guess/new.py", ".dockerignore"])  # fmt: skip
 def test_the_image_is_built_again_when_an_input_changes(builder: Launcher, name: str) -> None:

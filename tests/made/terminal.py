@@ -6,14 +6,23 @@ import subprocess
 from collections.abc import Sequence
 
 
-def on_terminal(command: Sequence[object], environ: dict[str, str]) -> tuple[str, str]:
-    """Return what a command prints, and what it draws on a terminal of 80 columns: its stderr."""
+def on_terminal(
+    command: Sequence[object],
+    environ: dict[str, str],
+    *,
+    stdout: bool = False,
+    codes: Sequence[int] = (0,),
+) -> tuple[str, str]:
+    """Return what a command prints, and what it draws on a terminal of 80 columns: its stderr.
+
+    `stdout`: that is drawn too. `codes`: those with which it may end.
+    """
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
             [str(each) for each in command],
             env={"TERM": "xterm", "COLUMNS": "80", **environ},
-            stdout=subprocess.PIPE,
+            stdout=theirs if stdout else subprocess.PIPE,
             stderr=theirs,
             text=True,
         )
@@ -27,5 +36,5 @@ def on_terminal(command: Sequence[object], environ: dict[str, str]) -> tuple[str
         printed, _ = process.communicate(timeout=60)
     finally:
         os.close(ours)
-    assert process.returncode == 0, drawn.decode()
-    return printed, drawn.decode()
+    assert process.returncode in codes, drawn.decode()
+    return printed or "", drawn.decode()

@@ -54,6 +54,50 @@ def test_on_a_terminal_the_last_note_stays_when_the_bar_is_gone() -> None:
     assert left == "[b]loss[/b] 0.333\r\n"
 
 
+SPEAK = """
+import sys
+from tensor_guess.system import progress
+progress.speak(progress.Voice(None if sys.argv[1] == "usual" else f"--{sys.argv[1]}"))
+progress.say("going on")
+progress.warn("beware")
+progress.detail("by the way")
+with progress.timed("nothing"):
+    pass
+for _ in progress.track(range(3), 3, "Counting"):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("voice", "said"),
+    [
+        ("quiet", "beware\n"),
+        ("usual", "going on\nbeware\n"),
+        ("verbose", "going on\nbeware\nby the way\nnothing: 0.00 s\n"),
+    ],
+)
+def test_more_or_less_is_said_as_it_is_wanted(voice: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAK, voice],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("", said)
+
+
+def test_a_terminal_has_colours_unless_somebody_says_no() -> None:
+    plain = "beware\r\n"
+    command = [sys.executable, "-c", SPEAK, "quiet"]
+    for environ, drawn in (
+        ({}, "\x1b[33mbeware\x1b[0m\r\n"),
+        ({"NO_COLOR": ""}, "\x1b[33mbeware\x1b[0m\r\n"),  # as no-color.org has it
+        ({"NO_COLOR": "1"}, plain),
+        ({"TERM": "dumb"}, plain),
+    ):
+        assert on_terminal(command, {"PYTHONPATH": str(SOURCE), **environ})[1] == drawn
+
+
 def test_items_come_one_by_one_as_they_are_asked_for() -> None:
     taken = []
 

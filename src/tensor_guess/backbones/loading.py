@@ -100,12 +100,12 @@ def choose(
         except UserError as error:
             if isinstance(error.__cause__, Unreadable):
                 raise  # the graph may be intact, and readable for another run
-            progress.say(f"{error}; it is replaced when training is done")
+            progress.warn(f"{error}; it is replaced when training is done")
         else:
             return _untuned(found, offline) if found.fine_tuned else found, ""
     backbone, instead = load_default(offline=offline)
     if instead:
-        progress.say(instead)
+        progress.warn(instead)
     return backbone, instead
 
 
@@ -190,7 +190,7 @@ def _download(name: str, weights: KerasWeights, path: Path) -> None:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         make_folder(trusted.parent)
         publish(trusted, f"{digest}\n".encode())
-        progress.say(
+        progress.warn(
             f"Keras has no digest for {name}: what came over https is trusted from now on, {digest}"
             f" ({shown(trusted)}; remove that to trust another)"
         )
@@ -234,7 +234,7 @@ def _kept(key: str) -> GraphDef | None:
             reason = f"{shown(path)} is damaged"
         except UserError as error:
             reason = str(error)
-        progress.say(f"{reason}; making it again")
+        progress.warn(f"{reason}; making it again")
     return None
 
 
@@ -253,7 +253,7 @@ def _keep(key: str, graph: GraphDef) -> None:
         make_folder(folder)
         publish(folder / f"{key}-{_FORMAT}-{digest}.pb", data)
     except UserError as error:
-        progress.say(f"{key} is not kept for next time: {error} (TENSOR_GUESS_CACHE)")
+        progress.warn(f"{key} is not kept for next time: {error} (TENSOR_GUESS_CACHE)")
 
 
 def _installed(weights: KerasWeights | PackagedWeights) -> Path | None:
@@ -270,10 +270,15 @@ def _lite(data: bytes, name: str, scaling: Scaling) -> GraphDef:
 def _in_a_process_of_its_own(name: str) -> None:
     """Fetch it in a process that sees no pictures: it uses the internet and TensorFlow."""
     context = multiprocessing.get_context("spawn")
-    # Without this, it would go on waiting for work if this process were killed.
-    ends = (os.getpid(),)
-    with ProcessPoolExecutor(1, context, initializer=end_with, initargs=ends) as process:
+    how = os.getpid(), progress.voice()
+    with ProcessPoolExecutor(1, context, initializer=_begin, initargs=how) as process:
         try:
             process.submit(fetch, name).result()
         except BrokenProcessPool as error:
             raise UserError(f"freezing {name} was killed: is there enough memory?") from error
+
+
+def _begin(parent: int, voice: progress.Voice) -> None:
+    # Without this, it would go on waiting for work if that process were killed.
+    end_with(parent)
+    progress.speak(voice)

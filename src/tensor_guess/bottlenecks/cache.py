@@ -137,4 +137,4 @@ class Cache:
 
 
 def _say(what: str) -> None:
-    progress.say(f"{what}; its bottlenecks are computed again")
+    progress.warn(f"{what}; its bottlenecks are computed again")

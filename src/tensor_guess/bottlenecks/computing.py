@@ -17,7 +17,7 @@ from tensor_guess.bottlenecks.cache import Cache
 from tensor_guess.bottlenecks.extractor import Extractor
 from tensor_guess.bottlenecks.seen import Seen
 from tensor_guess.config import Augmentation
-from tensor_guess.errors import Unreadable, counted
+from tensor_guess.errors import Unreadable, counted, shown
 from tensor_guess.graphs.network import Network
 from tensor_guess.images import augment, encoded
 from tensor_guess.images.files import LeftOut
@@ -80,6 +80,7 @@ class Computer:
         readable = [path for path in files if path in pass_.keys]
         keys = tuple(pass_.keys[path] for path in readable)
         left_out = tuple(pass_.left_out)
+        progress.detail(f"the cache of bottlenecks: {shown(self.folder)}")
         return Rows(tuple(readable), keys, cache.rows(keys), left_out, pass_.count, pass_.taken)
 
     def versions(

@@ -124,7 +124,7 @@ class _Taken:
     def say(self, count: int) -> None:
         """Report on stderr how many were reused, and which were damaged."""
         for file in sorted(self.damaged, key=lambda file: file.path):
-            progress.say(f"damaged: {shown(file.path)} {file.reason}; its photo is computed")
+            progress.warn(f"damaged: {shown(file.path)} {file.reason}; its photo is computed")
         parts = [f"{count} bottlenecks taken from {shown(self.folder)} ({self.group})"]
         parts += [f"{self.compared} photos compared and alike"]
         parts += [f"{len(self.damaged)} damaged"] if self.damaged else []
@@ -151,7 +151,7 @@ def _taken(source: Source, stored: Stored, classic: Computer) -> _Taken | None:
             reason = _compared(taken, sound, own)
         if not reason:
             return taken
-        progress.say(f"not used: the bottlenecks in {shown(stored.folder)} ({group}): {reason}")
+        progress.warn(f"not used: the bottlenecks in {shown(stored.folder)} ({group}): {reason}")
     return None
 
 
@@ -186,7 +186,7 @@ def _compared(
     if 2 * len(unlike) >= len(own):
         return f"of {len(own)} photos compared, {len(unlike)} give other numbers"
     for photo in unlike:
-        progress.say(f"{shown(photo)} is not what {shown(taken.files[photo])} was made of")
+        progress.warn(f"{shown(photo)} is not what {shown(taken.files[photo])} was made of")
         del taken.files[photo]
     taken.compared = len(own) - len(unlike)
     return ""

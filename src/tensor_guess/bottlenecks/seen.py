@@ -58,7 +58,7 @@ class Seen:
             try:
                 publish(self._path, hashlib.sha256(data).digest() + data)
             except UserError as error:
-                progress.say(f"{error}; the pictures are read again next time")
+                progress.warn(f"{error}; the pictures are read again next time")
 
 
 def _short(path: Path) -> bytes:
@@ -82,5 +82,5 @@ def _unsealed(path: Path) -> NDArray[np.void]:
             if hashlib.sha256(rows).digest() == seal and len(rows) % _SEEN.itemsize == 0:
                 return np.frombuffer(rows, _SEEN)
             reason = f"{shown(path)} is damaged"
-        progress.say(f"{reason}; the pictures are read again")
+        progress.warn(f"{reason}; the pictures are read again")
     return np.empty(0, _SEEN)

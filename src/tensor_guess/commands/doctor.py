@@ -12,6 +12,7 @@ import click
 from tensor_guess.commands.options import LEFT_OUT, PATH, Command
 from tensor_guess.config import JOURNAL, NOT_DUPLICATES, SET_ASIDE
 from tensor_guess.errors import WrongUsage, counted, shown
+from tensor_guess.system import progress
 
 _MOST = 10  # lines of each subject
 
@@ -69,7 +70,7 @@ def doctor(
             count = done.count if done else 0
             click.echo(f"{counted(count, 'file')} moved to {shown(tf_files / SET_ASIDE)}")
     for left in done.left if done else ():
-        click.echo(f"not moved: {shown(left.path)} {left.reason}", err=True)
+        progress.warn(f"not moved: {shown(left.path)} {left.reason}")
     return LEFT_OUT if done and done.left else 0
 
 
@@ -78,7 +79,7 @@ def _undo(tf_files: Path) -> int:
 
     done = bring_back(tf_files)
     for left in done.left:
-        click.echo(f"not moved back: {shown(left.path)} {left.reason}", err=True)
+        progress.warn(f"not moved back: {shown(left.path)} {left.reason}")
     earlier = f"; --undo again brings back {done.earlier} more" if done.earlier else ""
     click.echo(f"{counted(done.count, 'file')} moved back ({JOURNAL}){earlier}")
     return LEFT_OUT if done.left else 0

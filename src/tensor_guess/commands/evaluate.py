@@ -19,6 +19,7 @@ from tensor_guess.commands.options import (
     classifier_options,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.system import progress
 
 _NAMED = 10  # pictures that do not count
 _TABLE = 12  # with more labels, only the worst confusions are printed
@@ -53,9 +54,9 @@ def evaluate(
         evaluation.check_csv(csv_file, which, labelled_folder)
     found = evaluation.evaluate(which, labelled_folder, precision)
     for left_out in found.left_out:
-        click.echo(str(left_out), err=True)
+        progress.warn(str(left_out))
     for line in _not_counted(found):
-        click.echo(line, err=True)
+        progress.warn(line)
     if csv_file:
         publish(csv_file, _csv(found), replace=False)
     if as_json:

@@ -27,6 +27,7 @@ from tensor_guess.commands.options import (
 )
 from tensor_guess.config import IMAGENET_TOP
 from tensor_guess.errors import UserError, shown
+from tensor_guess.system import progress
 
 
 @click.command(cls=Command)
@@ -107,7 +108,7 @@ def guess(
                 left_out += 1
                 missed = urls.is_url(given) and not found.path.exists()
                 reason = "could not be fetched" if missed else found.reason
-                click.echo(f"left out {shown(urls.named(given))}: {reason}", err=True)
+                progress.warn(f"left out {shown(urls.named(given))}: {reason}")
                 continue
             printed += 1
             if as_json:
@@ -164,12 +165,15 @@ def _json(image: str, found: Any, say_unsure: bool, say_both: bool) -> str:
 
 def _block(image: str, found: Any, one_of_many: bool) -> str:
     lines = [f"{shown(label)} (score = {score:.5f})" for label, score in found.scores.items()]
-    if found.unsure:
-        lines.insert(0, f"unsure: {shown(found.label)} is below its --min-score {found.min_score}")
-    if found.both:
-        lines.insert(0, f"both: {' and '.join(map(shown, found.both))}")
+    lines[0] = click.style(lines[0], fg="green", bold=True)
+    remarks = []
     if found.unknown:
-        lines.insert(0, "unknown: like nothing it was trained on")
+        remarks.append("unknown: like nothing it was trained on")
+    if found.both:
+        remarks.append(f"both: {' and '.join(map(shown, found.both))}")
+    if found.unsure:
+        remarks.append(f"unsure: {shown(found.label)} is below its --min-score {found.min_score}")
+    lines[:0] = [click.style(remark, fg="yellow") for remark in remarks]
     if found.seconds is not None:
         from tensor_guess.faces.video import clock
 

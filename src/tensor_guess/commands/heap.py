@@ -16,6 +16,7 @@ from tensor_guess.config import (
     PRECISIONS,
 )
 from tensor_guess.errors import counted, shown
+from tensor_guess.system import progress
 
 if TYPE_CHECKING:
     from tensor_guess.grouping.group import Grouped
@@ -65,7 +66,7 @@ def heap(
     done = grouping.group(src, dest, wanted)
     click.echo("\n".join(_lines(done, dest, backbone)))
     if done.instead:
-        click.echo(done.instead, err=True)
+        progress.warn(done.instead)
     return LEFT_OUT if done.left_out else 0
 
 

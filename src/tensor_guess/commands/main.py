@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -16,10 +17,11 @@ from tensor_guess.commands.faces import collect_faces
 from tensor_guess.commands.graphs import export, inspect, share, verify
 from tensor_guess.commands.guess import fetch_images, guess
 from tensor_guess.commands.heap import heap
+from tensor_guess.commands.options import Context
 from tensor_guess.commands.sort import classify_dir, undo
 from tensor_guess.commands.study import study
 from tensor_guess.commands.train import fine_tune, train
-from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.errors import UserError, reason_of, shown, words_of
 from tensor_guess.system import container, progress
 
 # What one wants to do, and the commands that do it, in the order of the help.
@@ -35,6 +37,8 @@ _HIDDEN = (freeze_module, fine_tune)
 
 
 class _Grouped(click.Group):
+    context_class = Context
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         longest = max(len(each.name or "") for group in GROUPS.values() for each in group)
         for title, group in GROUPS.items():
@@ -83,10 +87,10 @@ def main() -> None:
     """Run the command in sys.argv, and exit with its code; never show a traceback for UserError."""
     try:
         container.enter()
-        sys.exit(cli.main(prog_name="tensor-guess", standalone_mode=False))
+        colours = None if progress.has_colours(sys.stdout) else False
+        sys.exit(cli.main(prog_name="tensor-guess", standalone_mode=False, color=colours))
     except UserError as error:
-        click.echo(f"tensor-guess: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -95,11 +99,22 @@ def main() -> None:
         where = (
             f"could not use {shown(os.fsdecode(error.filename))}" if error.filename else "failed"
         )
-        click.echo(f"tensor-guess: {where}: {reason_of(error)}", err=True)
-        sys.exit(UserError.exit_code)
+        _fail(f"{where}: {reason_of(error)}", error)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except Exception:
         if not _interrupted:  # a library may turn Ctrl-C into an error of its own
             raise
         sys.exit(130)
+
+
+def _fail(sentence: str, error: Exception) -> NoReturn:
+    """Print why the program ends; with --verbose, also what that was caused by."""
+    cause = error.__cause__
+    while cause:
+        if str(cause):
+            progress.detail(f"caused by {type(cause).__name__}: {words_of(cause)}")
+        cause = cause.__cause__
+    name = progress.painted("tensor-guess:", progress.RED, sys.stderr)
+    print(f"{name} {sentence}", file=sys.stderr, flush=True)
+    sys.exit(error.exit_code if isinstance(error, UserError) else UserError.exit_code)

@@ -1,7 +1,11 @@
 """What several commands share: the form of options, and how to name a classifier."""
 
+import os
+import platform
 import re
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 import click
 from click.core import ParameterSource
 
+from tensor_guess import __version__
 from tensor_guess.config import (
     DEFAULT_BACKBONES,
     DETECTORS,
@@ -17,7 +22,10 @@ from tensor_guess.config import (
     HAAR,
     PRECISIONS,
     YUNET,
+    cache_folder,
 )
+from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.system import progress
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -28,20 +36,67 @@ PATH = click.Path(path_type=Path)
 _MOST_LAYERS, _WIDEST = 5, 8192
 
 
+class _Formatter(click.HelpFormatter):
+    def write_heading(self, heading: str) -> None:
+        super().write_heading(click.style(heading, bold=True))
+
+
+class Context(click.Context):
+    """A context whose help has bold headings on a terminal."""
+
+    formatter_class = _Formatter
+
+
 class Command(click.Command):
-    """A command whose options may also be written with underscores, as in `retrain.py`."""
+    """A command that can be quiet or verbose.
+
+    Its options may also be written with underscores, as in `retrain.py`.
+    """
+
+    context_class = Context
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.context_settings.update(
             token_normalize_func=lambda token: token.replace("_", "-"), max_content_width=100
         )
+        self.params += [
+            _voice(progress.Voice.QUIET, "Print results, warnings and errors only."),
+            _voice(progress.Voice.VERBOSE, "Print more about what is done, and how long it takes."),
+        ]
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; `--graph G` is another way to write TF_FILES."""
+        progress.speak(progress.Voice.USUAL)
         if any(option.name == "graph" for option in self.params):
             args = _graph_first(args)
         return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Do what the command does; if verbose, say by what, and how long it took."""
+        if progress.voice() is not progress.Voice.VERBOSE:
+            return super().invoke(context)
+        progress.detail(
+            f"tensor-guess {__version__}, Python {platform.python_version()}, "
+            f"{platform.system()} {platform.machine()}, {counted(os.cpu_count() or 1, 'processor')}"
+        )
+        with suppress(UserError):
+            progress.detail(f"cache: {shown(cache_folder())}")
+        found = super().invoke(context)
+        progress.detail(f"took {time.monotonic() - progress.started():.2f} s from the start")
+        return found
+
+
+def _voice(voice: progress.Voice, what: str) -> click.Option:
+    def chosen(context: click.Context, option: click.Parameter, given: bool) -> None:
+        if given and progress.voice() is not progress.Voice.USUAL:
+            raise click.UsageError("--quiet and --verbose do not go together", context)
+        if given:
+            progress.speak(voice)
+
+    return click.Option(
+        [str(voice.value)], is_flag=True, expose_value=False, callback=chosen, help=what
+    )
 
 
 class ClassifierPath(click.Path):

@@ -39,6 +39,7 @@ from tensor_guess.config import (
     TIMELAPSE_JSON,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.system import progress
 
 if TYPE_CHECKING:
     from tensor_guess.guessing.guess import Guess
@@ -393,7 +394,7 @@ def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
 
 def _undone(said: str, left: "Sequence[LeftOut]", earlier: int) -> int:
     for each in left:
-        click.echo(f"not undone: {shown(each.path)} {each.reason}", err=True)
+        progress.warn(f"not undone: {shown(each.path)} {each.reason}")
     parts = [f"{len(left)} left"] if left else []
     parts += [f"{counted(earlier, 'other run')} can be undone"] if earlier else []
     click.echo(", ".join([said, *parts]))

@@ -41,6 +41,7 @@ from tensor_guess.config import (
     Training,
 )
 from tensor_guess.errors import counted, shown
+from tensor_guess.system import progress
 
 if TYPE_CHECKING:
     from tensor_guess.sorting.learn import Learned
@@ -71,7 +72,7 @@ _NOTHING_TO_DO = {
 def _nothing_to_do(context: click.Context, option: click.Parameter, value: Any) -> None:
     if value is not None:
         name = option.opts[0]
-        click.echo(f"{name} does nothing here: {_NOTHING_TO_DO[name]}", err=True)
+        progress.warn(f"{name} does nothing here: {_NOTHING_TO_DO[name]}")
 
 
 def _classic_options(command: Any) -> Any:
@@ -410,7 +411,7 @@ def _defaulted(options: Training) -> Training:
 def fine_tune(folder: Path) -> int:
     """Do the task in FOLDER, in a process that sees nothing else."""
     from tensor_guess.finetuning import task
-    from tensor_guess.system import confinement, progress
+    from tensor_guess.system import confinement
 
     with progress.silence():  # TensorFlow talks about its kernels
         confinement.see_only(folder)

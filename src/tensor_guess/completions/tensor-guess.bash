@@ -34,24 +34,24 @@ _tensor_guess() {
   esac
   if [[ -z ${words} && ${word} == -* ]]; then
     case ${command} in
-    train) words='--steps --how-many-training-steps --epochs --learning-rate --head --dropout --train-batch-size --validation-batch-size --test-batch-size --testing-percentage --validation-percentage --eval-step-interval --seed --augment --flip-left-right --random-crop --random-scale --random-brightness --rotation --shear --zoom --shift --versions --fine-tune --fine-tune-epochs --fine-tune-rate --auto --time-budget --backbone --architecture --tfhub-module --from --bottleneck-tensor-name --precision --fit --final-tensor-name --offline --image-dir --output-graph --output-labels --bottleneck-dir --summaries-dir --intermediate-output-graphs-dir --intermediate-store-frequency --report --no-report --learn --print-misclassified-test-images --help' ;;
-    doctor) words='--json --fix --undo --not-duplicates --help' ;;
-    heap) words='--groups --choose --backbone --precision --offline --help' ;;
-    collect-faces) words='--count --test-count --test-dir --largest --all --detector --help' ;;
-    fetch-images) words='--help' ;;
-    guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --only --min-score --explain --unknown --both --face --detector --every --json --help' ;;
-    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --help' ;;
-    undo) words='--run --help' ;;
-    evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --help' ;;
-    study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --help' ;;
-    inspect) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --layers --json --help' ;;
-    share) words='--labels --intended-use --licence --help' ;;
-    verify) words='--help' ;;
-    export) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --format --quantize --pictures --help' ;;
-    backbones) words='--json --help' ;;
-    fetch) words='--help' ;;
-    fetch-modules) words='--help' ;;
-    completion) words='--help' ;;
+    train) words='--steps --how-many-training-steps --epochs --learning-rate --head --dropout --train-batch-size --validation-batch-size --test-batch-size --testing-percentage --validation-percentage --eval-step-interval --seed --augment --flip-left-right --random-crop --random-scale --random-brightness --rotation --shear --zoom --shift --versions --fine-tune --fine-tune-epochs --fine-tune-rate --auto --time-budget --backbone --architecture --tfhub-module --from --bottleneck-tensor-name --precision --fit --final-tensor-name --offline --image-dir --output-graph --output-labels --bottleneck-dir --summaries-dir --intermediate-output-graphs-dir --intermediate-store-frequency --report --no-report --learn --print-misclassified-test-images --quiet --verbose --help' ;;
+    doctor) words='--json --fix --undo --not-duplicates --quiet --verbose --help' ;;
+    heap) words='--groups --choose --backbone --precision --offline --quiet --verbose --help' ;;
+    collect-faces) words='--count --test-count --test-dir --largest --all --detector --quiet --verbose --help' ;;
+    fetch-images) words='--quiet --verbose --help' ;;
+    guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --only --min-score --explain --unknown --both --face --detector --every --json --quiet --verbose --help' ;;
+    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --quiet --verbose --help' ;;
+    undo) words='--run --quiet --verbose --help' ;;
+    evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --quiet --verbose --help' ;;
+    study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --quiet --verbose --help' ;;
+    inspect) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --layers --json --quiet --verbose --help' ;;
+    share) words='--labels --intended-use --licence --quiet --verbose --help' ;;
+    verify) words='--quiet --verbose --help' ;;
+    export) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --format --quantize --pictures --quiet --verbose --help' ;;
+    backbones) words='--json --quiet --verbose --help' ;;
+    fetch) words='--quiet --verbose --help' ;;
+    fetch-modules) words='--quiet --verbose --help' ;;
+    completion) words='--quiet --verbose --help' ;;
     esac
   fi
   COMPREPLY=()

@@ -88,6 +88,8 @@ _tensor_guess() {
       '*--no-report[Write a page about the result, report.html]' \
       '*--learn[First copy what was corrected in this folder, which classify-dir sorted, into TF_FILES/data]:value:_files' \
       '*--print-misclassified-test-images[List the test pictures that were guessed wrong]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -97,6 +99,8 @@ _tensor_guess() {
       '*--fix[Move what can be spared to TF_FILES/set_aside]' \
       '*--undo[Move back what the last --fix moved]' \
       '*--not-duplicates[Remember that the PICTUREs are no duplicates]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -107,6 +111,8 @@ _tensor_guess() {
       '*--backbone[The pretrained network]:value:_files' \
       '*--precision[Precision to compute in]:value:(float32 bf16)' \
       '*--offline[Never use the internet]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -118,11 +124,15 @@ _tensor_guess() {
       '*--largest[Of several faces in a picture, take the largest]' \
       '*--all[Of several faces in a picture, take all]' \
       '*--detector[What finds faces; OpenCVs cascade, or a network (fetch yunet brings it)]:value:(haar yunet)' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   fetch-images)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -151,6 +161,8 @@ _tensor_guess() {
       '*--detector[What finds faces; OpenCVs cascade, or a network (fetch yunet brings it)]:value:(haar yunet)' \
       '*--every[Time between the frames of a video to guess, such as 1s]:value:_files' \
       '*--json[Print one JSON object per line]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -187,12 +199,16 @@ _tensor_guess() {
       '*--dry-run[Print what would be done, and touch nothing]' \
       '*--csv[New file for a line per picture in DEST]:value:_files' \
       '*--json[Print JSON]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   undo)
     _arguments -s \
       '*--run[The run to undo]:value:_files' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -212,6 +228,8 @@ _tensor_guess() {
       '*--thresholds[Print what each --min-score of guess would do]' \
       '*--csv[New file for a line per picture]:value:_files' \
       '*--json[Print one JSON object]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -228,6 +246,8 @@ _tensor_guess() {
       '*--precision[Precision to compute in]:value:(float32 bf16)' \
       '*--backbone[imagenet; the pretrained network]:value:_files' \
       '*--offline[imagenet; never use the internet]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -243,6 +263,8 @@ _tensor_guess() {
       '*--output-layer[Tensor with the scores]:value:_files' \
       '*--layers[List the layers instead]' \
       '*--json[Print one JSON object]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -251,11 +273,15 @@ _tensor_guess() {
       '*--labels[Labels file of another programs graph]:value:_files' \
       '*--intended-use[Intended use to state on the model card]:value:_files' \
       '*--licence[Licence to state on the model card]:value:_files' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   verify)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
@@ -272,27 +298,37 @@ _tensor_guess() {
       '*--format[The format to write]:value:(saved_model tflite onnx openvino)' \
       '*--quantize[Compute in 8 bits (tflite only)]' \
       '*--pictures[Pictures to compare on]:value:_files' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   backbones)
     _arguments -s \
       '*--json[Print one JSON object per line]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   fetch)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   fetch-modules)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   completion)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:(bash zsh fish)'
     ;;

@@ -240,7 +240,7 @@ def _held_out(job: Job, classifier: Classifier) -> tuple[int, int]:
             f"{shown(job.which.path)} was trained on all of its pictures, so none of them can "
             "show its accuracy in 8 bits; give a folder of others with --pictures"
         )
-    progress.say("it is not known whether the classifier was trained on these pictures")
+    progress.warn("it is not known whether the classifier was trained on these pictures")
     usual = Training()
     return usual.validation_percentage, usual.testing_percentage
 
@@ -248,7 +248,7 @@ def _held_out(job: Job, classifier: Classifier) -> tuple[int, int]:
 def _say_passed_over(job: Job, count: int) -> None:
     if count:
         files = "1 file" if count == 1 else f"{count} files"
-        progress.say(f"passed over {files} that {job.format} cannot be compared on")
+        progress.warn(f"passed over {files} that {job.format} cannot be compared on")
 
 
 def _pictures(job: Job) -> list[tuple[str, Path]]:

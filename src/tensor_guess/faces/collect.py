@@ -205,4 +205,4 @@ def _image(path: Path) -> Pixels:
 
 def _leave_out(done: Collected, path: Path, reason: str) -> None:
     done.left_out.append(LeftOut(path, reason))
-    progress.say(str(done.left_out[-1]))
+    progress.warn(str(done.left_out[-1]))

@@ -196,7 +196,7 @@ class _Inputs:
             )
         if most >= self.augmentation.versions:
             return self
-        progress.say(
+        progress.warn(
             f"fine-tuning on {counted(most, 'version')} of each picture: more would need more "
             f"than {_MOST_BYTES // 10**9} GB"
         )
@@ -316,7 +316,7 @@ def _run(folder: Path, task: Task) -> None:
                 "give fewer blocks (--fine_tune)"
             )
         size //= 2
-        progress.say(f"there was too little memory; going on with batches of {size} pictures")
+        progress.warn(f"there was too little memory; going on with batches of {size} pictures")
 
 
 def _with(graph: GraphDef, weights: Mapping[str, NDArray[np.float32]]) -> GraphDef:

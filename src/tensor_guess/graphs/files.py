@@ -206,7 +206,7 @@ def _is_candidate(path: Path) -> bool:
 def say_ignored(name: str, fed: Fed) -> None:
     """Report that the user's settings for a graph of ours are ignored, if there are any."""
     if fed != AS_FOUND:
-        progress.say(
+        progress.warn(
             f"{name} records its own settings; the --input and --output options are ignored"
         )
 

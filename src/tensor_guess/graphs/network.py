@@ -153,7 +153,7 @@ def precision_of(record: Record, asked: str | None = None) -> str:
     precision = asked or record.precision
     if precision == BF16 and not has_bf16():
         asking = "asked for" if asked else "trained in"
-        progress.say(f"{asking} bf16, which this CPU does not have; computing in float32")
+        progress.warn(f"{asking} bf16, which this CPU does not have; computing in float32")
         return FLOAT32
     return precision
 

@@ -115,7 +115,7 @@ def group(source: Path, destination: Path, wanted: Wanted) -> Grouped:
     rows = computer.rows([path for path, reason in found if not reason])
     left_out = [LeftOut(path, reason) for path, reason in found if reason] + list(rows.left_out)
     for left in left_out:
-        progress.say(str(left))
+        progress.warn(str(left))
     if not rows.paths:
         raise UserError(f"no picture in {shown(source)} can be used; the first: {left_out[0]}")
     heap = _each_once(rows)
@@ -194,7 +194,7 @@ def _extractor(wanted: Wanted) -> tuple[Extractor, str]:
         ), ""
     backbone, instead = loading.load_default(offline=wanted.offline)
     if instead:
-        progress.say(instead)
+        progress.warn(instead)
     return Extractor(backbone, wanted.precision), instead
 
 
@@ -260,7 +260,7 @@ def _copy(heap: _Heap, placed: list[_Placed], manifest: Manifest) -> list[LeftOu
                 picture = Picture(b"", "", heap.keys[each.row], os.stat(path))
             except OSError as error:
                 left_out.append(LeftOut(path, reason_of(error)))
-                progress.say(str(left_out[-1]))
+                progress.warn(str(left_out[-1]))
             else:
                 applying.add(path, picture, (folder, False), each.place, {folder: each.likeness})
     return left_out + list(applying.left_out.values())

@@ -101,7 +101,7 @@ def check_labels(
             f"{shown(labels)} does not have the labels that are inside {shown(path)}; "
             "remove it (the graph has them) or train again"
         )
-    progress.say(
+    progress.warn(
         f"{shown(labels)} is left from a training that did not end: the labels inside "
         f"{shown(path)} are used; train again"
     )
@@ -130,7 +130,7 @@ def _builtin(which: Imagenet) -> "Classifier":
     else:
         backbone, instead = loading.load_default(offline=which.offline)
     if instead:
-        progress.say(instead)
+        progress.warn(instead)
     labels = imagenet.labels()
     record = Record(
         labels=labels,

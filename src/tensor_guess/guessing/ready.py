@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tensor_guess.errors import Unreadable, UserError, shown
+from tensor_guess.errors import Unreadable, UserError, counted, shown
 from tensor_guess.graphs import files
 from tensor_guess.graphs.files import AS_FOUND, Record, of_json, position_of, to_json
 from tensor_guess.guessing import besides as extras
@@ -58,6 +58,8 @@ class Ready:
         if besides.unknown and self.record.unknown is None:
             name = shown(self._which.path) if isinstance(self._which, Given) else "imagenet"
             raise UserError(f"{name} {TRAIN_AGAIN}")
+        if progress.voice() is progress.Voice.VERBOSE:  # a digest takes time
+            progress.detail(self._described())
         if self._which.only:
             chosen = (position_of(each, self.record, "--only") for each in self._which.only)
             self.only = tuple(sorted(set(chosen)))
@@ -73,6 +75,13 @@ class Ready:
         """Return the digest, and with `only` the labels that are asked for."""
         labels = ", ".join(self.record.labels[k] for k in self.only)
         return f"{self.digest()} only {labels}" if labels else self.digest()
+
+    def _described(self) -> str:
+        size, precision = self.record.scaling.size, self._precision or self.record.precision
+        return (
+            f"classifier: SHA-256 {self.digest()}, {counted(len(self.record.labels), 'label')}, "
+            f"on {shown(self.record.backbone)}, {size} x {size} pixels, {precision}"
+        )
 
     def scores(self, row: Floats) -> Floats:
         """Return the scores [K] in a vector of `network`; with `only`, all others are 0."""
@@ -100,12 +109,16 @@ class Ready:
                 if self.layout.classes != len(self.record.labels):
                     raise ValueError("it has other labels")
                 how = self.record.scaling, precision, self._kept.said.get("batch", 0)
-                return Network.of_blob(self._kept.blob, *how, self.layout.width)
+                network = Network.of_blob(self._kept.blob, *how, self.layout.width)
+                progress.detail("its network was compiled by an earlier run")
+                return network
             except (KeyError, RuntimeError, TypeError, ValueError):
                 self._kept = None
                 self._make()
         assert self._made
-        network, self.layout = extras.network(self._made, self._few, self._precision, self._besides)
+        wanted = self._few, self._precision, self._besides
+        with progress.timed("compiling its network"):
+            network, self.layout = extras.network(self._made, *wanted)
         return network
 
     def keep(self, network: "Network") -> None:

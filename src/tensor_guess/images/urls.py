@@ -74,10 +74,10 @@ def fetch(folder: Path, urls: Sequence[str]) -> int:
             encoded.read(path)
             count += 1
         except UserError as error:
-            progress.say(str(error))
+            progress.warn(str(error))
         except Unreadable as error:
             path.unlink()
-            progress.say(f"{shown(url)} {error}")
+            progress.warn(f"{shown(url)} {error}")
     return count
 
 
@@ -105,4 +105,4 @@ def _apart(folder: Path, urls: Sequence[str]) -> None:
             environ={**proxies, **certificates},
         )
     except apart.Failed as error:
-        progress.say(f"pictures are left out: {error}")
+        progress.warn(f"pictures are left out: {error}")

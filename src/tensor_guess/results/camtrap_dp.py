@@ -88,12 +88,12 @@ def package(present: Present, source: Path, location: Location) -> Package:
     )
     if left_out:
         first = shown(left_out[0].path)
-        progress.say(
+        progress.warn(
             f"{counted(len(left_out), 'picture')} not in the package, e.g. {first}: "
             f"{left_out[0].reason}"
         )
     if not rows:
-        progress.say("no package is written: it would have no picture")
+        progress.warn("no package is written: it would have no picture")
         return Package({}, left_out)
     name = source.name or "camera"
     tables = {

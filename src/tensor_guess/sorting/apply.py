@@ -297,7 +297,7 @@ class Applying:
     def _leave_out(self, source: Path, reason: str) -> None:
         self.left_out[source] = LeftOut(source, reason)
         self._manifest.left_out(source, reason)
-        progress.say(str(self.left_out[source]))
+        progress.warn(str(self.left_out[source]))
 
 
 def of_companion(name: str, error: Unreadable) -> str:

@@ -184,7 +184,7 @@ class _Finding:
 
     def _leave_out(self, path: Path, reason: str) -> None:
         self._found.left_out.append(LeftOut(path, reason))
-        progress.say(str(self._found.left_out[-1]))
+        progress.warn(str(self._found.left_out[-1]))
 
 
 class Labelled:

@@ -34,7 +34,7 @@ def events(
             yield found
     damaged += journal.damaged
     if damaged and not quiet:
-        progress.say(f"{shown(journal.path)}: {damaged} damaged lines passed over")
+        progress.warn(f"{shown(journal.path)}: {damaged} damaged lines passed over")
 
 
 class Journalled(ABC):

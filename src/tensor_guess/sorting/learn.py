@@ -72,7 +72,7 @@ def learn(tf_files: Path, destination: Path) -> Learned:
             copying.copy(correction)
         except Unreadable as error:
             done.left_out.append(LeftOut(correction.path, str(error)))
-            progress.say(str(done.left_out[-1]))
+            progress.warn(str(done.left_out[-1]))
     for each in done.counts:
         sync_folder(data / each)
     done.new = done.counts.keys() - set(categories)

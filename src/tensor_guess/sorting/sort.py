@@ -180,7 +180,7 @@ def _applying(manifest: Manifest, told: Told | None) -> Iterator[Applying]:
             yield applying
     except KeyboardInterrupt:
         count, where = applying.counts.total() + applying.finished, shown(manifest.destination)
-        progress.say(f"stopped with {count} sorted into {where}; run it again to go on")
+        progress.warn(f"stopped with {count} sorted into {where}; run it again to go on")
         raise
 
 
@@ -252,7 +252,7 @@ class _Run:
         left_out = LeftOut(path, reason)
         if path not in self.left_out:
             self.manifest.left_out(path, reason)
-            progress.say(str(left_out))
+            progress.warn(str(left_out))
         self.left_out[path] = left_out
 
 

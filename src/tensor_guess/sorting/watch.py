@@ -231,7 +231,7 @@ class Inbox(Files):
 
     def _say_away(self, reason: str) -> None:
         if not self._away:
-            progress.say(f"{shown(self.root)} cannot be read ({reason}); waiting for it")
+            progress.warn(f"{shown(self.root)} cannot be read ({reason}); waiting for it")
         self._away = True
 
 

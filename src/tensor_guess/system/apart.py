@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from tensor_guess.config import INSTALLED, SOURCE
 from tensor_guess.errors import reason_of
+from tensor_guess.system import progress
 from tensor_guess.system.confinement import STARTED_BY
 
 # Bytes that a command may write to stderr.
@@ -52,9 +53,10 @@ def run(
     """
     own = {"HOME": str(home), "TMPDIR": str(home), STARTED_BY: str(os.getpid())}
     end = time.monotonic() + seconds
+    progress.detail(f"starting a process of its own: {command[0]}")
     try:
         process = subprocess.Popen(
-            [*_program(), *command],
+            [*_program(), command[0], *_voice(), *command[1:]],
             env={**own, **(environ or {})},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -87,6 +89,11 @@ def _program() -> list[str]:
     """Return the command for the program, in a clone or as pip installed it: isolated and UTF-8."""
     where = ["-m", "tensor_guess"] if INSTALLED else [str(SOURCE)]
     return [sys.executable, "-I", "-u", "-X", "utf8", *where]
+
+
+def _voice() -> list[str]:
+    """Return the option by which a command says as little or as much as this process."""
+    return [option] if (option := progress.voice().value) else []
 
 
 def _written(process: subprocess.Popen[bytes], most: int, end: float) -> tuple[bytes, bytes]:

@@ -223,6 +223,7 @@ def _announce(partial: Partial) -> None:
     done = f", resuming after {_mb(partial.size)}" if partial.size else ""
     host = urlsplit(partial.url).hostname or ""
     progress.say(f"downloading {shown(partial.path.stem)} from {shown(host)} ({size}{done})")
+    progress.detail(f"its address: {shown(named(partial.url))}")
 
 
 def _check_size(partial: Partial, size: int, limit: int) -> None:

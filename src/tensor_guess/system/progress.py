@@ -5,15 +5,41 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from threading import Timer
-from typing import Protocol, TypeVar
+from typing import Protocol, TextIO, TypeVar
 
 Item = TypeVar("Item")
 
 # How long the work may take to end: pictures are being decoded, or written to a slow disk.
 _GRACE_SECONDS = 1.0
 _TOLD_SECONDS = 0.05
+
+
+class Voice(Enum):
+    """How much is said; the value is the option that asks for it, and None is the default."""
+
+    QUIET = "--quiet"
+    USUAL = None
+    VERBOSE = "--verbose"
+
+
+# Colours by their number in ECMA-48's SGR.
+RED, GREEN, YELLOW, FAINT = "31", "32", "33", "2"
+
+_voice = Voice.USUAL
+
+
+def speak(voice: Voice) -> None:
+    """Say as much as that from now on, in this process."""
+    global _voice
+    _voice = voice
+
+
+def voice() -> Voice:
+    """Return how much is said now."""
+    return _voice
 
 
 def started() -> float:
@@ -46,8 +72,39 @@ def in_time(items: Iterable[Item], until: float | None) -> Iterator[Item]:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line about how the work goes on stderr, unless less is wanted."""
+    if _voice is not Voice.QUIET:
+        print(line, file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print a line on stderr that the user should see in any case."""
+    print(painted(line, YELLOW, sys.stderr), file=sys.stderr, flush=True)
+
+
+def detail(line: str) -> None:
+    """Print a line on stderr for who looks for the reason of something, if more is wanted."""
+    if _voice is Voice.VERBOSE:
+        print(painted(line, FAINT, sys.stderr), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say how long the work inside took, if more is wanted."""
+    start = time.monotonic()
+    yield
+    detail(f"{what}: {time.monotonic() - start:.2f} s")
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Return whether it is a terminal, and the user has not said otherwise (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return not plain and stream.isatty()
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """Return the text in that colour if the stream has colours, else unchanged."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if has_colours(stream) else text
 
 
 def end_soon(code: int) -> None:
@@ -59,7 +116,7 @@ def end_soon(code: int) -> None:
     def end() -> None:
         if on_terminal():
             print("\x1b[?25h", end="", file=sys.stderr)  # a bar has hidden the cursor
-        say("tensor-guess: stopped in the midst of work; run it again to go on")
+        warn("tensor-guess: stopped in the midst of work; run it again to go on")
         os._exit(code)
 
     timer = Timer(_GRACE_SECONDS, end)
@@ -104,7 +161,7 @@ def bar(what: str, total: int) -> Iterator[Show]:
     On a terminal a bar shows it, with rate and time, above the latest note; the last note stays
     there when the work is done.
     """
-    if not on_terminal():
+    if not on_terminal() or _voice is Voice.QUIET:
         yield lambda done, note="": None
         return
     from rich.console import Console, RenderableType

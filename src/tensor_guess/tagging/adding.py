@@ -162,4 +162,4 @@ class AddingTags:
         reason = f"its sidecar {shown(os.fspath(wanted.sidecar.name))} {error}"
         self.left_out.append(LeftOut(wanted.image, reason))
         self._tags.left_out(wanted.image, reason)
-        progress.say(str(self.left_out[-1]))
+        progress.warn(str(self.left_out[-1]))

@@ -123,7 +123,7 @@ class _Run:
                 left_out = LeftOut(path, str(result))
                 self.done.left_out.append(left_out)
                 self.tags.left_out(path, str(result))
-                progress.say(str(left_out))
+                progress.warn(str(left_out))
                 continue
             key, sidecar, image = result
             if image is None:

@@ -67,7 +67,7 @@ def train_best(job: Job, seconds: float) -> Trained:
             best, name = made, other
     progress.say(f"kept: {name}")
     if end - time.monotonic() < _REPORTING and best.job.report:
-        progress.say("there is no time for a report")
+        progress.warn("there is no time for a report")
         best = replace(best, job=replace(best.job, report=False))
     return training.finish(replace(best, story={**best.story, "tried": tried}), start.instead)
 
@@ -144,7 +144,7 @@ def _affordable(job: Job, start: Ready, until: float) -> Ready:
     looked = {*least.paths, *rows.paths, *(each.path for each in (*least.left_out, *rows.left_out))}
     if len(looked) == len(files):
         return start
-    progress.say(f"there is time for {len(looked)} of {len(files)} pictures")
+    progress.warn(f"there is time for {len(looked)} of {len(files)} pictures")
     fewer = tuple(
         replace(category, files=tuple(path for path in category.files if path in looked))
         for category in data.categories

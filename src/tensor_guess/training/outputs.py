@@ -84,7 +84,7 @@ def may_report(outputs: Outputs) -> bool:
     """Return whether a report can be put in its place; if not, say why."""
     why = _why_not_ours(outputs.report, _is_report)
     if why is not None:
-        progress.say(
+        progress.warn(
             f"{shown(outputs.report)} is not a report that training wrote{why}: "
             "it stays, and there is no report on this training"
         )
@@ -123,7 +123,7 @@ def _staged_report(path: Path, page: bytes | None) -> Staged | None:
     try:
         return None if page is None else stage(path, page)
     except UserError as error:  # a classifier is worth more than a report on it
-        progress.say(str(error))
+        progress.warn(str(error))
         return None
 
 
@@ -136,15 +136,15 @@ def _replace_report(path: Path, new: Staged | None) -> None:
             new.commit()
             placed = True
     except UserError as error:
-        progress.say(str(error))
+        progress.warn(str(error))
     try:
         if not placed and path.exists():
             path.unlink()
         sync_folder(path.parent)
     except UserError as error:
-        progress.say(str(error))
+        progress.warn(str(error))
     except OSError as error:
-        progress.say(f"could not remove {shown(path)}: {reason_of(error)}")
+        progress.warn(f"could not remove {shown(path)}: {reason_of(error)}")
 
 
 @contextmanager

@@ -173,7 +173,12 @@ def make(
     """
     source = start.source
     extractor = Extractor(start.backbone.fitted(job.fit), job.precision)
-    gathered = gathering.gather(source, extractor, until)
+    progress.detail(
+        f"backbone: {shown(start.backbone.name)}, SHA-256 {start.backbone.sha256}, "
+        f"{counted(extractor.length, 'number')} a picture"
+    )
+    with progress.timed("bottlenecks"):
+        gathered = gathering.gather(source, extractor, until)
     data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
     tuning = job.options.fine_tuning
@@ -195,14 +200,15 @@ def make(
     record = _record(data, extractor, job.final_tensor)
     folds = folds_of(examples, near, job.options)
     versions = _versions(job, source, examples, extractor, until)
-    fitted, looks = _steps(
-        job, examples, bottlenecks, versions, folds, extractor.backbone, record, head_until or until
-    )
+    what = examples, bottlenecks, versions, folds
+    with progress.timed(f"{job.options.steps} steps"):
+        fitted, looks = _steps(job, *what, extractor.backbone, record, head_until or until)
     progress.check_time(until)
     if fitted.step < job.options.steps:
         progress.say(f"kept the head after step {fitted.step}: validation was best there")
     if tuning:
-        extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted, until)
+        with progress.timed("fine-tuning"):
+            extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted, until)
         looks += tuned
         bottlenecks = _again(source, examples, extractor)
         record = replace(
@@ -231,10 +237,11 @@ def make(
 
 def finish(made: Made, instead: str) -> Trained:
     """Write the classifier, and return how good it is. Raise as `train` does."""
-    _write(made.job, made.graph, made.taught, made.story)
+    with progress.timed("report and files"):
+        _write(made.job, made.graph, made.taught, made.story)
     progress.say(f"wrote {shown(made.job.outputs.graph)}")
     if instead:
-        progress.say(instead)
+        progress.warn(instead)
     return made.result
 
 
@@ -524,7 +531,7 @@ def say_found(data: Dataset | None) -> None:
 
 def _say_parts(examples: Examples, rows: Rows) -> None:
     for left_out in examples.left_out:
-        progress.say(str(left_out))
+        progress.warn(str(left_out))
     if examples.copies:
         duplicates = counted(examples.copies, "exact duplicate")
         progress.say(f"{duplicates} within a category: counted once")
@@ -554,7 +561,7 @@ def _say_wrong(
     if lines and not job.image_dir:
         lines[-1] += f" (for more, run `./tensor-guess doctor {shown(job.tf_files)}`)"
     for line in lines:
-        progress.say(line)
+        progress.warn(line)
 
 
 def _say_validated(examples: Examples, bottlenecks: NDArray[np.float32], head: Head) -> None:
@@ -571,7 +578,7 @@ def _say_copies(examples: Examples, held_out: NDArray[np.intp], found: copies.Ne
         progress.say(f"{pictures} nearly identical to training pictures: not counted")
     if other.any():
         first = shown(examples.paths[held_out[other.argmax()]])
-        progress.say(
+        progress.warn(
             f"{counted(other.sum(), 'test picture')} nearly identical to training pictures of "
             f"another category: counted; check the labels, e.g. {first}"
         )

@@ -52,7 +52,7 @@ def learned(
         found = unknown.of_training(asked, truth[trained_on], scores)
     least = min(map(len, own))
     if least < _FEW:
-        progress.say(
+        progress.warn(
             "the threshold for --unknown is rough: a category has only "
             f"{counted(least, 'training picture')} (from {_FEW} on it is better)"
         )

@@ -30,11 +30,26 @@ check_cache() {
 
 is_cache_own() {
   is_safe "${CACHE}" && is_safe "${CACHE}/backbones" && is_safe "${CACHE}/downloads" &&
-    is_safe "${CACHE}/networks"
+    is_safe "${CACHE}/networks" && is_safe "${CACHE}/classifiers"
 }
 
 is_cache_shared() {
-  [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads networks
+  [[ -n ${TENSOR_GUESS_CACHE:-} ]] && is_shared "${CACHE}" backbones downloads networks classifiers
+}
+
+# Succeed if the classifier at an address was fetched before; set CLASSIFIER to its file.
+# Usage: is_kept ADDRESS
+is_kept() {
+  local file key
+  key=$(printf '%s' "${1%%#*}" | "${SHA256[@]}" | cut -c 1-32)
+  [[ $1 != *'#sha256='* ]] || set -- "$1" "${1#*#sha256=}"
+  for file in "${CACHE}/classifiers/${key}"/*.pb "${CACHE}/classifiers/${key}"/*.zip; do
+    if [[ -f ${file} && ${file##*/} == "${2:-}"*.* ]]; then
+      CLASSIFIER=${file}
+      return
+    fi
+  done
+  return 1
 }
 
 # Set HUB_CACHE to the folder in which tensorflow_hub keeps unpacked modules; empty if it is unknown

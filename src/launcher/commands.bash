@@ -181,6 +181,8 @@ fetch
   BACKBONE... handle
 fetch-modules
   URL... handle
+fetch-classifier
+  ADDRESS... value
 fetch-images
   FOLDER folder
   URL... value

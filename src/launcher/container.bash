@@ -48,7 +48,7 @@ plan_cache() {
   place "${CACHE}"
   CACHE=${REAL}
   case $1 in
-  train | heap | fetch | fetch-modules) add_mount rw "${CACHE}" ;;
+  train | heap | fetch | fetch-classifier | fetch-modules) add_mount rw "${CACHE}" ;;
   *) add_mount ro "${CACHE}" ;;
   esac
 }
@@ -56,6 +56,14 @@ plan_cache() {
 # Download what this run needs. Guessing has no internet access, and a module is someone else's
 # code, so each download is a separate run that sees neither pictures nor classifiers.
 fetch_first() {
+  local address
+  for address in ${ADDRESSES[@]+"${ADDRESSES[@]}"}; do
+    # Without a cache, the program says why there is none.
+    if [[ -n ${CACHE} && -z ${OFFLINE} ]] && ! is_kept "${address}"; then
+      apart fetch-classifier -- "${address}" || exit $?
+      is_kept "${address}" || true
+    fi
+  done
   [[ ${#HUB_MODULES[@]} -eq 0 ]] || apart fetch-modules -- "${HUB_MODULES[@]}" || exit $?
   [[ -z ${MODULE} ]] || apart fetch -- "${MODULE}" || exit $?
   if [[ ${#URLS[@]} -gt 0 ]]; then

@@ -10,6 +10,10 @@ INPUTS_LABEL=tensor-guess.inputs
 # A file with one line: the registry that has the image of this release.
 RELEASE=${ROOT}/registry.txt
 
+# macOS has the other one.
+SHA256=(sha256sum)
+command -v sha256sum >/dev/null || SHA256=(shasum -a 256)
+
 # ENGINE is the command to run. ROOTLESS is set if it runs as this user, REMAPPED if it maps user
 # ids to others. LIMITS holds the cgroup controllers it can use ('all' for Docker).
 ENGINE='' ROOTLESS='' REMAPPED='' LIMITS=''
@@ -93,13 +97,11 @@ can_limit() { [[ ${LIMITS} == all || ${LIMITS} == *[\[\ ]"$1"[\]\ ]* ]]; }
 
 # Print the SHA-256 of everything that the image is built from.
 digest_of_inputs() {
-  local sha256=(sha256sum)
-  command -v sha256sum >/dev/null || sha256=(shasum -a 256)
   (
     cd -- "${ROOT}" || exit
     find .dockerignore Dockerfile requirements.lock requirements-faces.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
-      ! -name '*~' ! -path '*/__pycache__/*' -exec "${sha256[@]}" {} + |
-      LC_ALL=C sort | "${sha256[@]}" | cut -c 1-64
+      ! -name '*~' ! -path '*/__pycache__/*' -exec "${SHA256[@]}" {} + |
+      LC_ALL=C sort | "${SHA256[@]}" | cut -c 1-64
   )
 }
 

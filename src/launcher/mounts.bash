@@ -14,8 +14,8 @@ SEEN=()
 # may be downloaded; the classifier's pictures are moved, or others come to them.
 COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
 # The backbone named; the module used as one; the URLs of modules that tensorflow_hub's cache is to
-# have; the URLs of pictures.
-BACKBONE='' MODULE='' HUB_MODULES=() URLS=()
+# have; the URLs of pictures; the addresses of classifiers.
+BACKBONE='' MODULE='' HUB_MODULES=() URLS=() ADDRESSES=()
 # The classifier's folder, graph or shared zip.
 CLASSIFIER='' HUB_CACHE=''
 # The camera's device, and the id of the group that may use it.
@@ -41,11 +41,19 @@ plan() {
       if [[ ${TYPED} == *://* ]]; then URLS+=("${TYPED}"); else plan_read "${TYPED}" shown; fi
       ;;
     classifier)
-      if [[ ${TYPED} == imagenet ]]; then BUILTIN=1; else plan_classifier "${TYPED}" ro; fi
+      case ${TYPED} in
+      imagenet) BUILTIN=1 ;;
+      *://*) ADDRESSES+=("${TYPED}") ;;
+      *) plan_classifier "${TYPED}" ro ;;
+      esac
       ;;
     handle)
-      if [[ ${TYPED} == *://* ]]; then plan_hub_cache "$1"; else plan_read "${TYPED}"; fi
-      is_graph "${TYPED}" || [[ $1 == fetch* || ${TYPED} != */* ]] || MODULE=${TYPED}
+      if is_address "${TYPED}"; then
+        ADDRESSES+=("${TYPED}")
+      else
+        if [[ ${TYPED} == *://* ]]; then plan_hub_cache "$1"; else plan_read "${TYPED}"; fi
+        is_graph "${TYPED}" || [[ $1 == fetch* || ${TYPED} != */* ]] || MODULE=${TYPED}
+      fi
       ;;
     backbone) BACKBONE=${TYPED} ;;
     offline) OFFLINE=1 ;;
@@ -168,10 +176,17 @@ plan_classifier() {
   fi
 }
 
-# Succeed if a handle is a frozen graph or a classifier's folder: neither is code to be run.
+# Succeed if a handle is the address of a classifier and not of a module.
+# Usage: is_address HANDLE
+is_address() {
+  local path=${1%%[?#]*}
+  [[ ${path} == *://*/*.pb || ${path} == *://*/*.zip ]]
+}
+
+# Succeed if a handle is a frozen graph, or a classifier's zip or folder: none is code to be run.
 # Usage: is_graph HANDLE
 is_graph() {
-  [[ $1 != *.pb ]] || return 0
+  [[ $1 != *.pb && $1 != *.zip ]] || return 0
   [[ ! -e $1/saved_model.pb ]] || return 1
   set -- "$1"/*.pb
   [[ -e $1 ]]

@@ -153,9 +153,7 @@ def test_a_verbose_guess_says_what_by_what_and_how_long_it_took(trained: Path, r
     assert re.fullmatch(r"took \d+\.\d\d s from the start", last)
 
 
-def test_verbose_says_what_an_error_was_caused_by(
-    trained: Path, tmp_path: Path, call: Run
-) -> None:
+def test_verbose_says_what_an_error_was_caused_by(trained: Path, tmp_path: Path, call: Run) -> None:
     (tmp_path / "labels.txt").write_bytes(b"caf\xe9\n")
     given = "guess", trained, PHOTO, "--labels", tmp_path / "labels.txt"
     usual, verbose = (call(*given, *more).stderr.splitlines() for more in ([], ["--verbose"]))

@@ -36,6 +36,37 @@ def test_a_folder_without_labels_file_is_whole(classifier: Path) -> None:
     assert load(classifier).record.labels == ("dark knight", "snow queen")
 
 
+@pytest.mark.slow
+def test_a_shared_zip_is_used_as_its_folder_is(trained: Path, tmp_path: Path, call: Run) -> None:
+    zip_ = tmp_path / "films.zip"
+    call("share", trained, zip_)
+    assert load(zip_).record == load(trained).record
+    photo = ROOT / "test_data/photo01.jpg"
+    first, again = call("guess", zip_, photo), call("guess", zip_, photo, "--verbose")
+    assert first.stdout == again.stdout == call("guess", trained, photo).stdout
+    assert "its network was compiled by an earlier run" in again.stderr
+    (tmp_path / "labels.txt").write_text("snow queen\ndark knight\n")
+    for command in (("guess", zip_, photo), ("inspect", zip_)):
+        wrong = call(*command, "--labels", tmp_path / "labels.txt")
+        assert wrong.returncode == 1
+        assert "does not have the labels that are inside" in wrong.stdout + wrong.stderr
+    fed = call("guess", zip_, photo, "--input-mean", 3)
+    assert fed.stdout == first.stdout
+    assert "the --input and --output options are ignored" in fed.stderr
+
+
+def test_another_programs_graph_in_a_zip_has_its_labels_there(tmp_path: Path, call: Run) -> None:
+    (tmp_path / "their_graph.pb").write_bytes(serialise(made("hub")))
+    (tmp_path / "labels.txt").write_text("\n".join(THEIRS))
+    call("share", tmp_path, tmp_path / "x.zip")
+    (tmp_path / "labels.txt").write_text("others\n")
+    given = tmp_path / "x.zip", ROOT / "test_data/photo01.jpg"
+    first, again = call("guess", *given), call("guess", *given)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert again.stdout == first.stdout
+    assert all(label in first.stdout for label in THEIRS)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

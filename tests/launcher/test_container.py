@@ -5,6 +5,7 @@ import pty
 import shutil
 import signal
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,59 @@ def test_where_a_module_cannot_be_had_nothing_is_trained(docker: Launcher) -> No
     docker.does("docker-run", "exit 1")
     done = docker("train", tf, "--tfhub_module", "https://tfhub.dev/x/1")
     assert (done.code, len(done.runs)) == (1, 1)
+
+
+PIN = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        (("guess", "ADDRESS", "x.jpg"), "https://h/films.zip"),
+        (("guess", "--graph=ADDRESS", "x.jpg"), "https://h/films?id=7&b=c d"),
+        (("classify-dir", "ADDRESS", "src", "dest"), f"http://h/films.pb#sha256={PIN}"),
+        (("train", "tf", "--from", "ADDRESS"), "https://h/films.zip?v=1"),
+    ],
+)
+def test_a_classifier_at_an_address_is_fetched_by_a_run_that_sees_nothing_else(
+    docker: Launcher, command: tuple[str, ...], address: str
+) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "x.jpg").touch()
+    (docker.here / "src").mkdir()
+    given = [each.replace("ADDRESS", address) for each in command]
+    fetch, job = docker(*given).runs
+    cache = docker.folder / "home/.cache/tensor-guess"
+    assert fetch.passed == ["fetch-classifier", "--", address]
+    assert fetch.mounts == {str(cache): "rw"}
+    assert not fetch.options("--network")
+    assert job.passed == given
+    # What is kept is not fetched again, unless it is another than is wanted.
+    key = sha256(address.partition("#")[0].encode()).hexdigest()[:32]
+    kept = cache / "classifiers" / key
+    kept.mkdir(parents=True)
+    (kept / f"{'b' * 64}.zip").touch()
+    assert len(docker(*given).runs) == (2 if PIN in address else 1)
+    (kept / f"{PIN}.zip").touch()
+    assert len(docker(*given).runs) == 1
+
+
+def test_where_a_classifier_cannot_be_fetched_or_may_not_be_nothing_is_guessed(
+    docker: Launcher,
+) -> None:
+    docker.does("docker-run", "exit 1")
+    done = docker("guess", "https://h/x.zip", "x.jpg")
+    assert (done.code, len(done.runs)) == (1, 1)
+    assert docker("guess", "https://h/x.zip", "x.jpg", "--offline").run
+
+
+def test_a_large_classifier_at_an_address_gets_the_memory_that_it_needs(docker: Launcher) -> None:
+    key = sha256(b"https://h/x.zip").hexdigest()[:32]
+    kept = docker.folder / "home/.cache/tensor-guess/classifiers" / key
+    kept.mkdir(parents=True)
+    with (kept / f"{PIN}.zip").open("wb") as file:
+        file.truncate(300_000_000)
+    assert docker("guess", "https://h/x.zip", "x.jpg").options("--memory") == ["4g"]
 
 
 def test_images_by_url_are_fetched_by_a_run_that_sees_no_classifier(docker: Launcher) -> None:

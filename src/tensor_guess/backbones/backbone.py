@@ -21,6 +21,8 @@ from tensor_guess.graphs.own import is_ours, record_of
 from tensor_guess.graphs.rewriting import rewritten
 from tensor_guess.graphs.tf1_ops import plain
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.received import shared_zip
+from tensor_guess.system import reading
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def of_file(path: str, bottleneck: str | None) -> Backbone:
 
 
 def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
-    """Return a frozen graph, or that in a classifier's folder, as a backbone: name, nodes, scaling.
+    """Return a frozen graph, or a classifier's, as a backbone: name, nodes, scaling.
+
+    The classifier may be its folder, or a shared zip, whose self-test is run.
 
     From a classifier of ours it returns the backbone that it was trained with. `bottleneck` names
     the tensor to use; the default is the input of the classifier's head, else the last pooling
@@ -70,7 +74,11 @@ def read(path: str, bottleneck: str | None) -> tuple[str, GraphDef, Scaling]:
     """
     file = find_graph(Path(path)) or Path(path)
     name = shown(file)
-    graph = graphs.parse(graphs.read(file), name)
+    if reading.is_zip(file):
+        data = shared_zip.read(file).classifier.data
+    else:
+        data = graphs.read(file)
+    graph = graphs.parse(data, name)
     check(graph, name)
     if is_ours(graph) and not bottleneck:
         record = record_of(graph, name)

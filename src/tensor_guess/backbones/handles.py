@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tensor_guess.errors import WrongUsage, shown
 from tensor_guess.graphs.files import find_graph
+from tensor_guess.received import addresses
 from tensor_guess.system import download
 
 ARCHIVES = (".tar.gz", ".tgz")
@@ -16,19 +17,24 @@ _SIZE = 224
 
 def is_handle(name: str) -> bool:
     """Return whether it is a URL or a path, and not the name of a backbone in the catalogue."""
-    return "/" in name or name.endswith((".pb", *ARCHIVES)) or os.path.isdir(name)
+    return "/" in name or name.endswith((".pb", ".zip", *ARCHIVES)) or os.path.isdir(name)
 
 
 def check_handle(handle: str) -> None:
     """Raise WrongUsage if it is neither an existing path nor a usable URL."""
-    if is_url(handle):
+    if addresses.is_classifier(handle):
+        addresses.parsed(handle)
+    elif is_url(handle):
         download.check(handle)
     else:
         is_graph(handle)
 
 
 def recorded(handle: str) -> str:
-    """Return the handle as it may be recorded: a URL without its query, which may contain a key."""
+    """Return the handle as it may be recorded: a URL without its query, which may contain a key.
+
+    Of a classifier, its #fragment goes too.
+    """
     return re.split("[?#]", handle)[0] if is_url(handle) else handle
 
 

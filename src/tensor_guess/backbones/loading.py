@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -24,6 +25,7 @@ from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.graph import parse, serialise
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.received import addresses
 from tensor_guess.system import download, packages, progress, reading
 from tensor_guess.system.confinement import end_with
 from tensor_guess.system.durable import check_writable, make_folder, publish
@@ -51,6 +53,11 @@ def load(name: str, *, bottleneck: str | None = None, offline: bool = False) -> 
     """
     if handles.is_graph(name):
         return of_file(name, bottleneck)
+    if addresses.is_classifier(name):
+        path = addresses.brought(addresses.parsed(name), offline=offline)
+        found = of_file(str(path), bottleneck)
+        # Another program's graph has no name of its own.
+        return replace(found, name=handles.recorded(name)) if found.name == path.name else found
     name, key, source = _named(name)
     graph = _kept(key)
     if graph is None and source and (installed := _installed(source.weights)):

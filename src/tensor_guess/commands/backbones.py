@@ -1,4 +1,4 @@
-"""The commands about backbones: list them, fetch them and modules, freeze a module."""
+"""The commands that bring what is not here: backbones, modules, classifiers; and list backbones."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ import click
 
 from tensor_guess.commands.options import PATH, Command
 from tensor_guess.config import YUNET
+from tensor_guess.received import addresses
 
 
 @click.command(cls=Command)
@@ -25,6 +26,18 @@ def fetch(backbone: tuple[str, ...]) -> None:
             loading.check_name(name)
     for name in backbone:
         click.echo(f"{name} {yunet.fetch() if name == YUNET else loading.load(name).sha256}")
+
+
+@click.command("fetch-classifier", cls=Command)
+@click.argument("address", nargs=-1, required=True)
+def fetch_classifier(address: tuple[str, ...]) -> None:
+    """Download the classifier at each ADDRESS, anew if it was downloaded before.
+
+    `guess` and the others do this by themselves if TF_FILES is an address. `ADDRESS#sha256=...`
+    stands for the very file that has this SHA-256.
+    """
+    for each in [addresses.parsed(text) for text in address]:
+        click.echo(f"{each} {addresses.fetch(each).stem}")
 
 
 @click.command("fetch-modules", cls=Command)
@@ -71,6 +84,15 @@ def list_backbones(as_json: bool) -> None:
         click.echo(
             line.format(row["name"], size, row["bottleneck"], download, row["licence"], here)
         )
+
+
+@click.command("fetch-into", cls=Command, hidden=True)
+@click.argument("folder", type=PATH)
+@click.argument("url")
+@click.argument("digest")
+def fetch_into(folder: Path, url: str, digest: str) -> None:
+    """Download a classifier into FOLDER, in a process that sees nothing else."""
+    addresses.fetch_into(folder, addresses.Address(url, digest))
 
 
 @click.command("freeze-module", hidden=True)

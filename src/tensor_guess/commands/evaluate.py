@@ -44,7 +44,8 @@ def evaluate(
 
     It prints accuracy, precision, recall and confusion. Pictures that the classifier was trained
     on, and near copies of them, are named and not counted. TF_FILES is a classifier's folder, a
-    frozen graph (also another program's), or the word imagenet.
+    frozen graph (also another program's), a zip that `share` wrote, the address of a graph or zip,
+    or the word imagenet.
     """
     which = classifier(**named)
     from tensor_guess.guessing import evaluate as evaluation

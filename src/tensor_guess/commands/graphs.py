@@ -13,19 +13,21 @@ from tensor_guess.commands.options import (
     PATH,
     ClassifierPath,
     Command,
+    brought,
     classifier,
     graph_options,
     labels_option,
 )
 from tensor_guess.config import DATA, EXPORTS
 from tensor_guess.errors import UserError, WrongUsage, counted, shown
+from tensor_guess.received.addresses import Address
 
 
 @click.command(cls=Command)
 @graph_options
 @click.option("--layers", is_flag=True, help="List the layers instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(tf_files: Path | None, layers: bool, as_json: bool, **said: Any) -> int:
+def inspect(tf_files: Path | Address | None, layers: bool, as_json: bool, **said: Any) -> int:
     """Show what is in a frozen graph, without running it.
 
     The graph may be from any program. The output lists its ops, inputs and outputs, how pictures
@@ -57,7 +59,7 @@ def inspect(tf_files: Path | None, layers: bool, as_json: bool, **said: Any) -> 
 @click.option("--intended-use", help="Intended use to state on the model card.")
 @click.option("--licence", help="Licence to state on the model card.")
 def share(
-    tf_files: Path | None,
+    tf_files: Path | Address | None,
     out: Path,
     labels: Path | None,
     intended_use: str | None,
@@ -73,7 +75,7 @@ def share(
     from tensor_guess.sharing import share as sharing
     from tensor_guess.sharing.card import Author
 
-    size = sharing.share(tf_files, out, Author(intended_use, licence), labels)
+    size = sharing.share(brought(tf_files), out, Author(intended_use, licence), labels)
     click.echo(f"{shown(out)}: {size / 1e6:.1f} MB")
 
 
@@ -145,7 +147,12 @@ def _table(listed: Any) -> Iterator[str]:
 @click.option("--quantize", is_flag=True, help="Compute in 8 bits (tflite only).")
 @click.option("--pictures", type=PATH, help=f"Pictures to compare on.  [default: TF_FILES/{DATA}]")
 def export(
-    tf_files: Path | None, dest: Path, form: str, quantize: bool, pictures: Path | None, **said: Any
+    tf_files: Path | Address | None,
+    dest: Path,
+    form: str,
+    quantize: bool,
+    pictures: Path | None,
+    **said: Any,
 ) -> None:
     """Write a classifier for another runtime.
 

@@ -68,8 +68,8 @@ def guess(
     """Print each IMAGE's labels with their scores, best first.
 
     IMAGE is a file or a URL; with --every, also a video's file. TF_FILES is a classifier's folder,
-    a frozen graph (also another program's), or the word imagenet: 1000 things that are known
-    without training.
+    a frozen graph (also another program's), a zip that `share` wrote, the address of a graph or
+    zip, or the word imagenet: 1000 things that are known without training.
     """
     image += images
     if not image:

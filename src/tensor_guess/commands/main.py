@@ -9,7 +9,14 @@ from typing import NoReturn
 import click
 
 from tensor_guess import __version__
-from tensor_guess.commands.backbones import fetch, fetch_modules, freeze_module, list_backbones
+from tensor_guess.commands.backbones import (
+    fetch,
+    fetch_classifier,
+    fetch_into,
+    fetch_modules,
+    freeze_module,
+    list_backbones,
+)
 from tensor_guess.commands.completion import completion
 from tensor_guess.commands.doctor import doctor
 from tensor_guess.commands.evaluate import evaluate
@@ -30,10 +37,10 @@ GROUPS = {
     "Use": (guess, classify_dir, undo),
     "Look": (evaluate, study, inspect),
     "Share": (share, verify, export),
-    "Set up": (list_backbones, fetch, fetch_modules, completion),
+    "Set up": (list_backbones, fetch, fetch_modules, fetch_classifier, completion),
 }
 # What the program starts as a process of its own.
-_HIDDEN = (freeze_module, fine_tune)
+_HIDDEN = (fetch_into, freeze_module, fine_tune)
 
 
 class _Grouped(click.Group):

@@ -25,6 +25,8 @@ from tensor_guess.config import (
     cache_folder,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.received import addresses
+from tensor_guess.received.addresses import Address
 from tensor_guess.system import progress
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -100,10 +102,21 @@ def _voice(voice: progress.Voice, what: str) -> click.Option:
 
 
 class ClassifierPath(click.Path):
-    """A path, or the word `imagenet`, which is converted to None."""
+    """A path, an address (which is converted to Address), or the word `imagenet` (to None)."""
 
     def convert(self, value: Any, *others: Any) -> Any:
-        return None if value == BUILTIN else super().convert(value, *others)
+        if value == BUILTIN:
+            return None
+        if isinstance(value, str) and addresses.is_address(value):
+            return addresses.parsed(value)
+        return super().convert(value, *others)
+
+
+def brought(tf_files: Path | Address, *, offline: bool = False) -> Path:
+    """Return the path; of an address, that of what was fetched from there, now or before."""
+    if isinstance(tf_files, Address):
+        return addresses.brought(tf_files, offline=offline)
+    return tf_files
 
 
 class Finite(click.FloatRange):
@@ -315,14 +328,17 @@ def classifier_options(command: Any) -> Any:
 
 
 def classifier(
-    tf_files: Path | None,
+    tf_files: Path | Address | None,
     *,
     backbone: str | None = None,
     offline: bool = False,
     only: tuple[str, ...] = (),
     **said: Any,
 ) -> Any:
-    """Return the classifier that the options name: the built-in one, or a path with settings."""
+    """Return the classifier that the options name: the built-in one, or a path with settings.
+
+    One that is named by its address is fetched.
+    """
     if tf_files is None:
         from tensor_guess.guessing.loading import Imagenet
 
@@ -345,7 +361,8 @@ def classifier(
         said["input_mean"],
         said["input_std"],
     )
-    return Given(tf_files, said["labels"], fed, only)
+    address = str(tf_files) if isinstance(tf_files, Address) else ""
+    return Given(brought(tf_files, offline=offline), said["labels"], fed, only, address)
 
 
 def _graph_first(args: list[str]) -> list[str]:

@@ -133,8 +133,8 @@ def classify_dir(
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
     With --tag, nothing is copied or moved: photo.jpg.xmp gets the label as a keyword.
-    TF_FILES is a classifier's folder, a frozen graph
-    (also another program's), or the word imagenet.
+    TF_FILES is a classifier's folder, a frozen graph (also another program's), a zip
+    that `share` wrote, the address of a graph or zip, or the word imagenet.
     """
     faces_by = detector_of(face, detector)
     check_only(named["only"], both)

@@ -10,7 +10,7 @@ _tensor_guess() {
   collect_faces.sh) command=collect-faces ;;
   *)
     if ((COMP_CWORD == 1)); then
-      words='train doctor heap collect-faces fetch-images guess classify-dir undo evaluate study inspect share verify export backbones fetch fetch-modules completion --help --version'
+      words='train doctor heap collect-faces fetch-images guess classify-dir undo evaluate study inspect share verify export backbones fetch fetch-modules fetch-classifier completion --help --version'
     else
       command=${COMP_WORDS[1]}
     fi
@@ -51,6 +51,7 @@ _tensor_guess() {
     backbones) words='--json --quiet --verbose --help' ;;
     fetch) words='--quiet --verbose --help' ;;
     fetch-modules) words='--quiet --verbose --help' ;;
+    fetch-classifier) words='--quiet --verbose --help' ;;
     completion) words='--quiet --verbose --help' ;;
     esac
   fi

@@ -27,6 +27,7 @@ _tensor_guess() {
         'backbones:List the pretrained networks.'
         'fetch:Download, verify and freeze each BACKBONE.'
         'fetch-modules:Download TF Hubs module at each URL to where tensorflow_hub keeps it; load...'
+        'fetch-classifier:Download the classifier at each ADDRESS, anew if it was downloaded before.'
         'completion:Print the completions for SHELL: bash, zsh or fish.'
       )
       _describe command commands
@@ -319,6 +320,13 @@ _tensor_guess() {
       '*:argument:_files'
     ;;
   fetch-modules)
+    _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
+      '*--help[Show this message and exit]' \
+      '*:argument:_files'
+    ;;
+  fetch-classifier)
     _arguments -s \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -16,7 +17,7 @@ from tensor_guess.backbones import handles
 from tensor_guess.backbones import loading as backbones
 from tensor_guess.backbones.backbone import sides_of
 from tensor_guess.backbones.layers import Layer, layers_of
-from tensor_guess.config import BOTTLENECK, NETWORK_INPUT
+from tensor_guess.config import BOTTLENECK, GRAPH, NETWORK_INPUT
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.finetuning.blocks import blocks_of
 from tensor_guess.graphs import foreign, shapes
@@ -29,6 +30,8 @@ from tensor_guess.graphs.rewriting import rewritten
 from tensor_guess.guessing import loading
 from tensor_guess.guessing.loading import Given
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.received import shared_zip
+from tensor_guess.system import reading
 
 # At most this many reasons are reported, and this many layers.
 _REFUSALS = 20
@@ -59,9 +62,7 @@ class Inspection:
 
 def inspect(given: Given) -> Inspection:
     """Return what the graph contains. Raise UserError if no graph can be read at all."""
-    path = loading.graph_path(given.path)
-    name = shown(path)
-    data = graphs.read(path)
+    path, name, data = _read(given)
     graph = graphs.parse(data, name)
     found = Inspection(
         path=str(path),
@@ -77,7 +78,7 @@ def inspect(given: Given) -> Inspection:
         try:
             _look_into(found, graph, given)
             # This finds everything else that guessing would refuse, such as labels that do not fit.
-            found.labels = loading.load(given).record.labels
+            found.labels = loading.load(given, run=False).record.labels
         except UserError as error:
             found.refused.append(str(error))
     return found
@@ -117,6 +118,15 @@ def list_layers(given: Given) -> Layers:
     return Layers(name, len(found), sum(each.parameters for each in found), found[:_LAYERS])
 
 
+def _read(given: Given) -> tuple[Path, str, bytes]:
+    """Return the path of the graph, or of the zip that it is in, its name, and its bytes."""
+    path = loading.graph_path(given.path)
+    if reading.is_zip(path):
+        held = shared_zip.opened(path)
+        return path, held.of(GRAPH), held.graph
+    return path, given.address or shown(path), graphs.read(path)
+
+
 def _blocks(nodes: Sequence[NodeDef], bottleneck: str) -> dict[str, int]:
     """Return the block of each node up to the bottleneck, counted from the last, which is 1."""
     graph = GraphDef(node=nodes)
@@ -133,9 +143,8 @@ def _opened(given: Given) -> tuple[str, list[NodeDef], str, str]:
     These are its own name of the input, and its bottleneck ("" if not known). Raise as
     `list_layers` does.
     """
-    path = loading.graph_path(given.path)
-    name = shown(path)
-    graph = graphs.parse(graphs.read(path), name)
+    path, name, data = _read(given)
+    graph = graphs.parse(data, name)
     graphs.check(graph, name)
     if is_ours(graph):
         record = record_of(graph, name)

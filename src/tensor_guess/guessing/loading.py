@@ -10,7 +10,7 @@ from tensor_guess.config import FLOAT32, GRAPH, IMAGENET, IMAGENET_TOP, LABELS
 from tensor_guess.errors import UserError, WrongUsage, shown
 from tensor_guess.graphs import files
 from tensor_guess.graphs.files import AS_FOUND, Fed, Record
-from tensor_guess.system import progress
+from tensor_guess.system import progress, reading
 
 # What reads graphs is imported only when needed: a graph that was used before may not need it.
 if TYPE_CHECKING:
@@ -28,23 +28,31 @@ class Imagenet:
 
 @dataclass(frozen=True)
 class Given:
-    """A classifier's folder or graph, and what the user specifies about it."""
+    """A classifier's folder, graph or shared zip, and what the user specifies about it.
+
+    `address`: where it was fetched from, or "".
+    """
 
     path: Path
     labels: Path | None = None  # None: those inside the graph, or beside it
     fed: Fed = AS_FOUND
     only: tuple[str, ...] = ()
+    address: str = ""
+
+    def __str__(self) -> str:
+        return self.address or shown(self.path)
 
 
-def load(which: Path | Given | Imagenet) -> "Classifier":
-    """Return the classifier in a folder (TF_FILES), in a frozen graph, or the built-in one.
+def load(which: Path | Given | Imagenet, *, run: bool = True) -> "Classifier":
+    """Return the classifier in a folder (TF_FILES), a frozen graph or a zip, or the built-in one.
 
-    Raise UserError if it is missing, refused or damaged, if a labels file contradicts it, or if
-    its backbone is not available.
+    `run`: whether the self-test of a zip is run, as it must be before anything is guessed. Raise
+    UserError if it is missing, refused or damaged, if a labels file contradicts it, or if its
+    backbone is not available.
     """
     if isinstance(which, Imagenet):
         return _builtin(which)
-    return _trained(which if isinstance(which, Given) else Given(which))
+    return _trained(which if isinstance(which, Given) else Given(which), run)
 
 
 def graph_path(path: Path) -> Path:
@@ -68,8 +76,17 @@ def graph_path(path: Path) -> Path:
 def labels_of(given: Given, path: Path) -> tuple[str, ...]:
     """Return the labels of another program's graph at `path`: those given, or those beside it.
 
-    Raise UserError if none can be read.
+    A zip has its own. Raise UserError if none can be read.
     """
+    if reading.is_zip(path):
+        from tensor_guess.received import shared_zip
+
+        return shared_zip.opened(path).labels()
+    if given.address and not given.labels:
+        raise UserError(
+            f"{given} has no labels inside, as another program's graph; get its labels file too, "
+            "and name it by --labels"
+        )
     labels = given.labels or files.find_labels(path)
     if labels is None:
         raise UserError(f"{shown(path)} has no labels beside it ({LABELS}); say which by --labels")
@@ -107,15 +124,25 @@ def check_labels(
     )
 
 
-def _trained(given: Given) -> "Classifier":
+def _trained(given: Given, run: bool) -> "Classifier":
     from tensor_guess.graphs import classifier
     from tensor_guess.graphs import graph as graphs
     from tensor_guess.graphs.own import is_ours
+    from tensor_guess.received import shared_zip
 
     path = graph_path(given.path)
-    data = graphs.read(path)
-    found = classifier.of_bytes(data, shown(path), lambda: labels_of(given, path), given.fed)
-    if is_ours(found.graph):
+    if is_zip := reading.is_zip(path):
+        files.say_ignored(str(given), given.fed)
+        held = shared_zip.opened(path)
+        found = shared_zip.verified(held).classifier if run else shared_zip.classifier_in(held)
+    else:
+        found = classifier.of_bytes(
+            graphs.read(path),
+            given.address or shown(path),
+            lambda: labels_of(given, path),
+            given.fed,
+        )
+    if is_zip or is_ours(found.graph):
         check_labels(given, path, found.record.labels, found.digest)
     return found
 

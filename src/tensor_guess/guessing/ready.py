@@ -1,5 +1,6 @@
 """A classifier ready to score: kept from an earlier run if possible, else loaded now."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -56,7 +57,7 @@ class Ready:
         if self._kept is None:
             self._make()
         if besides.unknown and self.record.unknown is None:
-            name = shown(self._which.path) if isinstance(self._which, Given) else "imagenet"
+            name = self._which if isinstance(self._which, Given) else "imagenet"
             raise UserError(f"{name} {TRAIN_AGAIN}")
         if progress.voice() is progress.Voice.VERBOSE:  # a digest takes time
             progress.detail(self._described())
@@ -156,10 +157,9 @@ class Ready:
         try:
             if not kept.folder().is_dir():
                 return None
-            digest = reading.sha256(path, kept.MAX_BYTES)
+            self._digest = _digest_of(path)
         except (Unreadable, UserError):
             return None
-        self._digest = digest.hex()
         return kept.find(self._key(self._digest))
 
     def _take(self, known: Kept, given: Given, path: Path) -> None:
@@ -171,7 +171,7 @@ class Ready:
         record = of_json(said, tuple(said["labels"]))
         if known.said["ours"]:
             loading.check_labels(given, path, record.labels, lambda: self._digest)
-            files.say_ignored(shown(path), given.fed)
+            files.say_ignored(given.address or shown(path), given.fed)
         elif files.distinct(loading.labels_of(given, path)) != record.labels:
             return
         self.record, self._kept = record, known
@@ -183,3 +183,15 @@ class Ready:
     def _key(self, digest: str) -> str:
         fed = self._which.fed if isinstance(self._which, Given) else AS_FOUND
         return kept.key(digest, fed, self._few, self._precision, self._besides)
+
+
+def _digest_of(path: Path) -> str:
+    """Return the SHA-256 of the graph at `path`, or in the zip there, whose digests are checked.
+
+    Raise Unreadable or UserError if it cannot be read.
+    """
+    if reading.is_zip(path):
+        from tensor_guess.received import shared_zip
+
+        return hashlib.sha256(shared_zip.opened(path).graph).hexdigest()
+    return reading.sha256(path, kept.MAX_BYTES).hex()

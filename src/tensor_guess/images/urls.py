@@ -64,8 +64,7 @@ def fetch(folder: Path, urls: Sequence[str]) -> int:
 
     make_folder(folder)
     if sys.platform == "linux":
-        certificates = [Path(os.environ["SSL_CERT_FILE"])] if "SSL_CERT_FILE" in os.environ else []
-        confine(certificates, folder.resolve(), internet=True)
+        confine(download.certificates(), folder.resolve(), internet=True)
     count = 0
     for url in urls:
         path = folder / _name(url)
@@ -93,16 +92,14 @@ def _name(url: str) -> str:
 
 def _apart(folder: Path, urls: Sequence[str]) -> None:
     """Run `fetch-images` in a process of its own; report if it fails."""
-    from tensor_guess.system import apart
+    from tensor_guess.system import apart, download
 
-    proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
-    certificates = {key: os.environ[key] for key in ("SSL_CERT_FILE",) if key in os.environ}
     try:
         apart.run(
             ["fetch-images", "--", str(folder), *urls],
             folder,
             seconds=SECONDS * len(urls),
-            environ={**proxies, **certificates},
+            environ=download.environ(),
         )
     except apart.Failed as error:
         progress.warn(f"pictures are left out: {error}")

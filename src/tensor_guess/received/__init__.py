@@ -1,4 +1,4 @@
 """Take somebody else's classifier, and trust nothing of it.
 
-In: a shared zip. Out: its graph and labels, verified.
+In: an address, or a shared zip. Out: its graph and labels, verified.
 """

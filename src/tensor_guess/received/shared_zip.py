@@ -27,6 +27,28 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
+class Held:
+    """What is in a zip, as its digests say: files by their names; `name` is the zip's own."""
+
+    name: str
+    members: Mapping[str, bytes]
+    digests: int
+
+    @property
+    def graph(self) -> bytes:
+        """Return the bytes of the graph."""
+        return self.members[GRAPH]
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels. Raise UserError if they are not a labels file."""
+        return files.labels_in(self.members[LABELS], self.of(LABELS))
+
+    def of(self, member: str) -> str:
+        """Return the name of a file in it, for messages."""
+        return f"{member} in {self.name}"
+
+
+@dataclass(frozen=True)
 class Verified:
     """What was verified: the classifier; how many digests; the self-test's worst difference.
 
@@ -45,24 +67,36 @@ def written(members: Mapping[str, bytes]) -> bytes:
     return archive.written({SUMS: "".join(_sums(members)).encode(), **members})
 
 
+def opened(path: Path) -> Held:
+    """Return what is in a shared zip, with its digests checked. Raise UserError as `read` does."""
+    members = archive.read(path, LIMITS)
+    return Held(shown(path), members, _check_sums(members, shown(path)))
+
+
+def classifier_in(held: Held) -> Classifier:
+    """Return the classifier, without its self-test. Raise UserError as `read` does."""
+    labels = held.labels()
+    classifier = classifiers.of_bytes(held.graph, held.of(GRAPH), lambda: labels)
+    if classifier.record.labels != labels:
+        raise UserError(f"{held.of(LABELS)} are not the labels inside {GRAPH}; get it again")
+    model, record = held.members[RECORD], classifier.record
+    files.model_in(model, record, classifier.digest(), held.of(RECORD))
+    return classifier
+
+
 def read(path: Path) -> Verified:
     """Return what is in a shared zip: its digests, graph, labels and self-test are verified.
 
     Nothing is written anywhere. Raise UserError for the first thing that is wrong.
     """
-    members = archive.read(path, LIMITS)
-    digests = _check_sums(members, shown(path))
+    return verified(opened(path))
 
-    def named(member: str) -> str:
-        return f"{member} in {shown(path)}"
 
-    labels = files.labels_in(members[LABELS], named(LABELS))
-    classifier = classifiers.of_bytes(members[GRAPH], named(GRAPH), lambda: labels)
-    if classifier.record.labels != labels:
-        raise UserError(f"{named(LABELS)} are not the labels inside {GRAPH}; get it again")
-    files.model_in(members[RECORD], classifier.record, classifier.digest(), named(RECORD))
-    worst = self_test.worst(classifier, members, shown(path))
-    return Verified(classifier, digests, worst, members[RECORD])
+def verified(held: Held) -> Verified:
+    """Return what is in the zip, with all verified. Raise UserError as `read` does."""
+    classifier = classifier_in(held)
+    worst = self_test.worst(classifier, held.members, held.name)
+    return Verified(classifier, held.digests, worst, held.members[RECORD])
 
 
 def _sums(members: Mapping[str, bytes]) -> list[str]:

@@ -13,6 +13,7 @@ from tensor_guess.guessing.loading import Given
 from tensor_guess.received import self_test, shared_zip
 from tensor_guess.sharing import card as model_card
 from tensor_guess.sharing.card import Author
+from tensor_guess.system import reading
 from tensor_guess.system.durable import already_there, check_new, publish
 
 
@@ -69,6 +70,8 @@ def verify(path: Path) -> Verified:
 
 
 def _model(tf_files: Path, classifier: Classifier) -> bytes:
-    """Return the bytes of model.json in the folder, or else of the record alone."""
+    """Return the bytes of model.json in the folder or zip, or else of the record alone."""
+    if reading.is_zip(tf_files):
+        return shared_zip.opened(tf_files).members[RECORD]
     kept = stories.bytes_beside(tf_files / GRAPH) if tf_files.is_dir() else None
     return kept or stories.written(classifier.record, classifier.digest(), {})

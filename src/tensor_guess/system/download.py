@@ -1,6 +1,7 @@
 """Download files: resume what was cut off, check the digest, then publish."""
 
 import hashlib
+import os
 import re
 import socket
 import ssl
@@ -34,6 +35,7 @@ TIMEOUT = 30.0
 PAUSES = (1.0, 3.0, 10.0)
 
 _CHUNK = 256 * 1024
+_CERTIFICATES = "SSL_CERT_FILE"  # OpenSSL's
 _MAX_REDIRECTS = 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _HOST = re.compile(r"[a-z0-9._:-]+")
@@ -74,6 +76,20 @@ def fetch(url: str, target: Path, *, limit: int, digest: str = "") -> bytes:
 def check(url: str) -> None:
     """Raise WrongUsage if nothing can be fetched from such an address."""
     _address(url)
+
+
+def environ() -> dict[str, str]:
+    """Return the variables that another process needs to download from where this one could."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key.lower().endswith("_proxy") or key == _CERTIFICATES
+    }
+
+
+def certificates() -> list[Path]:
+    """Return the file of certificates that the user has named, if any."""
+    return [Path(os.environ[_CERTIFICATES])] if _CERTIFICATES in os.environ else []
 
 
 def named(url: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from tensor_guess.errors import Unreadable, reason_of
 
 LEAVES = "is a link that leaves the folder"
+_ZIP = b"PK\x03\x04"  # how a zip begins, unless it is empty
 _CHUNK = 1 << 20
 
 
@@ -47,6 +48,15 @@ def read(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """Return the file's bytes. Raise Unreadable as `opened` does, and if they exceed `limit`."""
     with opened(path, follow=follow) as file:
         return rest(file, limit)
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether the file begins as a zip does; no frozen graph does."""
+    try:
+        with opened(path) as file:
+            return file.read(len(_ZIP)) == _ZIP
+    except Unreadable:
+        return False
 
 
 def rest(file: FileIO, limit: int) -> bytes:

@@ -7,9 +7,7 @@ adding rows adds a file.
 """
 
 import hashlib
-import io
 import os
-import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tensor_guess.bottlenecks import table as tables
 from tensor_guess.errors import Unreadable, shown
 from tensor_guess.system import progress, reading
 from tensor_guess.system.durable import make_folder, publish, sweep
@@ -28,13 +27,6 @@ ROWS, SECONDS = 256, 10
 _SMALL_FILES = 8
 # Thousands of rows of the longest known bottleneck. No file of ours is larger.
 _MAX_BYTES = 500_000_000
-# The header that NumPy writes for such rows (numpy.lib.format); no other that it could read.
-_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': \[\('key', '\|V32'\), "
-    rb"\('bottleneck', '<f4', \(([0-9]{1,12}),\)\)\], "
-    rb"'fortran_order': False, 'shape': \(([0-9]{1,12}),\), \} *\n",
-    re.DOTALL,
-)
 
 
 class Cache:
@@ -96,7 +88,8 @@ class Cache:
             if os.path.lexists(path):  # otherwise another run has just merged it
                 _say(f"could not read {shown(path)}: {error}")
             return []
-        table = self._table(data) if hashlib.sha256(data).hexdigest() == path.stem else None
+        sound = hashlib.sha256(data).hexdigest() == path.stem
+        table = tables.read(data, self._row) if sound else None
         if table is None:
             _say(f"{shown(path)} is damaged")
             if not self._readonly:
@@ -107,22 +100,11 @@ class Cache:
         self._known.update(zip(keys, table["bottleneck"], strict=True))
         return keys
 
-    def _table(self, data: bytes) -> NDArray[np.void] | None:
-        """Return the rows in a file's bytes; None if `_publish` would not write them like this."""
-        header = _HEADER.match(data)
-        if not header or int(header[1]) != self._row["bottleneck"].shape[0]:
-            return None
-        if len(data) - header.end() != int(header[2]) * self._row.itemsize:
-            return None
-        return np.frombuffer(data, self._row, offset=header.end())
-
     def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> Path:
         table = np.empty(len(rows), self._row)
         table["key"] = np.array(list(rows), "V32")
         table["bottleneck"] = np.stack(list(rows.values()))
-        file = io.BytesIO()
-        np.save(file, table, allow_pickle=False)
-        data = file.getvalue()
+        data = tables.written(table)
         path = self._folder / f"{hashlib.sha256(data).hexdigest()}.npy"
         publish(path, data)
         return path

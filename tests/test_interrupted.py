@@ -35,6 +35,7 @@ from made.steps import (
     unreadable_at,
     watch_for_others,
 )
+from made.taught import handed_on
 from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import GRAPH, LABELS, MANIFEST, RECORD
 from tensor_guess.evaluation import story
@@ -142,6 +143,7 @@ JOBS = {
         ("classify-dir", "tf", "../unsorted", "made"), manifest_is_true, sorted_copies
     ),
     "share": Job(("share", "tf", "made/out"), whole_or_not_there, made, once=True),
+    "merge": Job(("merge", "../me.zip", "../you.zip", "tf"), guesses, classifier),
     "export": Job(
         ("export", "tf", "made/out", "--format", "openvino", "--pictures", "../photos"),
         whole_or_not_there,
@@ -158,7 +160,7 @@ def warm_up() -> None:
     """Import what the jobs do, so that each fork has it. No network is computed here."""
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # as src/__main__.py
     for module in ("commands.main", "guessing.guess", "sorting.sort", "exporting.export",
-                   "sharing.share", "exporting.to_openvino", "sorting.undo",
+                   "sharing.share", "sharing.merge", "exporting.to_openvino", "sorting.undo",
                    "training.train"):  # fmt: skip
         import_module(f"tensor_guess.{module}")
     template()
@@ -303,6 +305,9 @@ def folder(tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     model = story.written(record, sha256(graph).hexdigest(), {})
     publish_classifier(Outputs(start / "tf" / GRAPH, start / "tf" / LABELS), graph, labels, model)
     (start / "made" / OWN).write_bytes(b"somebody's own")
+    for number, who in enumerate(("me", "you")):
+        own = {category: [2 * k + number] for k, category in enumerate(CATEGORIES)}
+        handed_on(tmp_path / who, tiny, own)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     return tmp_path
 
@@ -330,6 +335,8 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
         ("classify-dir", "unreadable"),
         ("share", "killed"),
         ("share", "full"),
+        ("merge", "killed"),
+        ("merge", "full"),
     ],
 )
 def test_a_job_interrupted_at_any_step_spoils_nothing_and_completes_later(

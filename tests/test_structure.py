@@ -32,6 +32,7 @@ JOBS = {
     "guessing.inspect",
     "explaining.study",
     "exporting.export",
+    "sharing.merge",
     "sharing.share",
 }
 

@@ -22,12 +22,13 @@
 #   taken       a folder that is written to, and is there
 #   origin      a folder that pictures of the one before may go back to
 #   plans       no path: the option itself, with which nothing is written
+#   looks       no path: the option itself, for which the classifier's pictures are read
 #   source      a folder or a video, which is read, or a camera
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
 #   flag, value no path: an option without and with a value
 # The options of VOICES, which every subcommand has, are of the kind `voice`.
-# An argument that ends in ... comes last and may be repeated.
+# An argument that ends in ... may be repeated; at most one comes after it.
 COMMANDS='
 train
   TF_FILES train
@@ -165,8 +166,12 @@ share
   OUT file
   --intended-use value
   --licence value
+  --with-bottlenecks looks
 verify
   ZIP read
+merge
+  ZIP... read
+  OUT folder
 collect-faces
   TF_FILES folder
   CATEGORY value
@@ -199,7 +204,7 @@ KINDS=() PREFIXES=() VALUES=() VOICE=''
 # Take a command line apart as the program will; fail if the program will refuse it.
 # Usage: parse SUBCOMMAND [ARGUMENT...]
 parse() {
-  local name kind options=1 positional=0
+  local name kind options=1 positional=0 last=-1
   find_rows "${1:-}" || return
   shift
   # The graph takes the place of TF_FILES.
@@ -215,13 +220,13 @@ parse() {
     elif [[ -z ${options} || $1 != -?* ]]; then
       kind=${POSITIONALS[positional]:-${REPEATED}}
       [[ -n ${kind} ]] || return
-      ((++positional))
+      ((positional++ < ${#POSITIONALS[@]})) || last=${#KINDS[@]}
       item "${kind}" '' "$1"
     else
       kind_of "${name//_/-}" || return
       if [[ $1 == *=* ]]; then
         item "${KIND}" "${name}=" "${1#*=}"
-      elif [[ ' flag offline moves tags plans face voice ' == *" ${KIND} "* ]]; then
+      elif [[ ' flag offline moves tags plans looks face voice ' == *" ${KIND} "* ]]; then
         item "${KIND}" '' "$1"
       else
         (($# > 1)) || return
@@ -232,6 +237,11 @@ parse() {
     fi
     shift
   done
+  # Only now is it known which of the arguments is the last.
+  if [[ -n ${LAST} ]]; then
+    ((positional > ${#POSITIONALS[@]} + 1)) || return
+    KINDS[last]=${LAST}
+  fi
 }
 
 # Succeed if the command line that was taken apart needs the packages for faces and videos.
@@ -247,12 +257,13 @@ item() {
   VALUES+=("$3")
 }
 
-# Set what a subcommand takes: POSITIONALS, the kinds of its arguments in their order; REPEATED,
-# the kind of all that follow them; OPTIONS, lines of a name and a kind. Fail if there is none.
+# Set what a subcommand takes: POSITIONALS, the kinds of its arguments in their order; REPEATED, the
+# kind of all that follow them; LAST, that of one after these; OPTIONS, lines of a name and a kind.
+# Fail if there is no such subcommand.
 # Usage: find_rows SUBCOMMAND
 find_rows() {
   local commands name kind
-  POSITIONALS=() REPEATED='' OPTIONS=$'\n'
+  POSITIONALS=() REPEATED='' LAST='' OPTIONS=$'\n'
   while read -r name kind; do
     if [[ -z ${kind} ]]; then
       commands=,${name},
@@ -260,7 +271,7 @@ find_rows() {
       case ${name} in
       --*) OPTIONS+="${name} ${kind}"$'\n' ;;
       *...) REPEATED=${kind} ;;
-      *) POSITIONALS+=("${kind}") ;;
+      *) if [[ -n ${REPEATED} ]]; then LAST=${kind}; else POSITIONALS+=("${kind}"); fi ;;
       esac
     fi
   done <<<"${COMMANDS}"

@@ -119,7 +119,7 @@ confine() {
   if has_init; then RUN+=(--init); fi
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
-  guess | classify-dir | collect-faces | evaluate | study | inspect | export | share | verify)
+  guess | classify-dir | collect-faces | evaluate | study | inspect | export | share | verify | merge)
     RUN+=(--network none)
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
@@ -147,6 +147,9 @@ memory() {
   local graph
   if [[ $1 == export ]]; then
     printf '8g'
+    return
+  elif [[ $1 == merge ]]; then # several, one after another, and their bottlenecks together
+    printf '4g'
     return
   fi
   for graph in "${CLASSIFIER}" "${CLASSIFIER%/}"/*.pb \

@@ -57,6 +57,7 @@ plan() {
       ;;
     backbone) BACKBONE=${TYPED} ;;
     offline) OFFLINE=1 ;;
+    looks) pictures=1 ;;
     train)
       if has learned; then MOVES=1; fi
       plan_classifier "${TYPED}" rw

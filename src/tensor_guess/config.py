@@ -33,6 +33,7 @@ NOT_DUPLICATES = "not_duplicates.json"
 MODEL_CARD = "MODEL_CARD.md"
 SELF_TEST = "self_test.json"
 SUMS = "SHA256SUMS"
+ROWS = "bottlenecks.npy"  # only if they were asked for
 
 # The formats that a classifier can be exported to.
 EXPORTS = ("saved_model", "tflite", "onnx", "openvino")

@@ -1,7 +1,7 @@
 """model.json tells how a classifier came to be, and only of the graph it was written with."""
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 
 from made.graphs import record_for
 from tensor_guess.backbones.backbone import Backbone
-from tensor_guess.config import GRAPH, RECORD
+from tensor_guess.config import GRAPH, RECORD, Training
 from tensor_guess.errors import UserError
 from tensor_guess.evaluation import story
 from tensor_guess.evaluation.story import Story
@@ -22,6 +22,7 @@ FACTS: dict[str, Any] = {
     "counts": {"darth_vader": {"training": 7, "testing": 2}, "elsa": {"training": 9}, "東京": {}},
     "data_sha256": "a" * 64,
     "metrics": {"test_confusion": [[1, 1, 0], [0, 2, 0], [0, 0, 0]], "test_near_copies": 1},
+    "training": {**asdict(Training()), "hidden": [8], "seed": 3, "later": 1},
     "versions": {"tensor-guess": "1.0"},
 }
 
@@ -37,6 +38,21 @@ def test_what_training_knows_is_read_again(record: Record) -> None:
     assert found.counts["elsa"] == {"training": 9, "validation": 0, "testing": 0}
     assert (found.data_sha256, found.near_copies, found.version) == ("a" * 64, 1, "1.0")
     assert str(found.accuracy).startswith("75.0% (N=4, ")
+    assert (found.held_out, found.options) == ((10, 10), ("hidden", "seed"))
+
+
+def test_that_nothing_was_held_out_of_few_pictures_is_no_option(record: Record) -> None:
+    training = {**asdict(Training()), "testing_percentage": 0}
+    for metrics, options in (({}, ("testing_percentage",)), ({"cross_validated": True}, ())):
+        data = story.written(record, DIGEST, {"training": training, "metrics": metrics})
+        assert story.read(data, record, DIGEST, RECORD).options == options
+
+
+def test_a_folder_whose_name_is_not_utf_8_has_a_story(record: Record) -> None:
+    odd = replace(record, categories=("darth\udcff", *record.categories[1:]))
+    data = story.written(odd, DIGEST, {})
+    assert json.loads(data.decode())["categories"][0] == "darth\udcff"
+    story.read(data, odd, DIGEST, RECORD)
 
 
 @pytest.mark.parametrize("key", FACTS)
@@ -49,6 +65,7 @@ def test_what_is_not_there_is_not_known(record: Record, key: str) -> None:
             "counts": {"counts"},
             "data_sha256": {"data_sha256"},
             "metrics": {"confusion", "near_copies"},
+            "training": {"held_out", "options"},
             "versions": {"version"},
         }[key]
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from made.place import ROOT
 from tensor_guess.errors import UserError, WrongUsage
-from tensor_guess.images.dataset import Split, find, label_of, part_of, split
+from tensor_guess.images.dataset import Split, find, is_category, label_of, part_of, split
 
 ASCII = st.text(st.characters(max_codepoint=127), max_size=30)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -47,6 +47,22 @@ LABELS = {
 @pytest.mark.parametrize(("name", "label"), LABELS.items())
 def test_label_of_a_folder(name: str, label: str) -> None:
     assert label_of(name) == label
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "Darth_Vader", "東京", "~a", "a.b", "x" * 255, "x\udcff", "\\1"]
+)
+def test_what_a_category_may_be_called(tmp_path: Path, name: str) -> None:
+    assert is_category(name)
+    (tmp_path / name).mkdir()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".a", "/a", "../a", "a/b", "a/", "a\0", "---", "x" * 256, "é" * 128, "\ud800a"],
+)
+def test_what_no_category_may_be_called(name: str) -> None:
+    assert not is_category(name)
 
 
 @given(ASCII)

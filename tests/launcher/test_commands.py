@@ -16,6 +16,7 @@ PATH_KINDS = {
     "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
     "unsorted", "taken", "origin", "learned",
 }  # fmt: skip
+FLAG_KINDS = {"flag", "offline", "moves", "tags", "plans", "looks", "face", "voice"}
 
 # What every subcommand has.
 VOICES = [each.value for each in progress.Voice if each.value]
@@ -53,10 +54,7 @@ def test_the_table_has_every_argument_of_the_cli_and_no_other() -> None:
             )
         ]
     known = {
-        name: [
-            (row, kind in PATH_KINDS, kind in {"flag", "offline", "moves", "tags", "plans", "face"})
-            for row, kind in rows
-        ]
+        name: [(row, kind in PATH_KINDS, kind in FLAG_KINDS) for row, kind in rows]
         for name, rows in table().items()
     }
     assert known.keys() == said.keys()
@@ -144,6 +142,41 @@ def test_a_graph_named_by_an_option_leaves_the_folders_to_be_sorted(docker: Laun
         str(docker.here / "photos"): "ro",
         str(docker.here / "sorted"): "rw",
     }
+
+
+def test_of_several_arguments_the_last_is_the_folder_that_is_written(docker: Launcher) -> None:
+    for name in ("a", "b", "home of it"):
+        (docker.here / name).mkdir()
+    for name in ("a/x.zip", "b/y.zip", "b/-z.zip"):
+        (docker.here / name).touch()
+    for given in (
+        ("a/x.zip", "b/y.zip", "home of it/new"),
+        ("a/x.zip", "--", "b/-z.zip", "b/y.zip", "home of it/new"),
+    ):
+        done = docker("merge", *given)
+        modes = {path: mode for path, mode in done.mounts.items() if "/home/" not in path}
+        assert modes == {
+            f"{docker.here}/a": "ro",
+            f"{docker.here}/b": "ro",
+            f"{docker.here}/home of it/new": "rw",
+        }
+        assert (done.options("--network"), done.options("--memory")) == (["none"], ["4g"])
+        assert done.passed == ["merge", *given]
+    assert docker("merge", "nothing").mounts == {}
+    assert not (docker.here / "nothing").exists()
+
+
+@pytest.mark.parametrize("option", [(), ("--with-bottlenecks",), ("--with_bottlenecks",)])
+def test_sharing_reads_linked_pictures_only_for_their_bottlenecks(
+    docker: Launcher, option: tuple[str, ...]
+) -> None:
+    tf = classifier(docker.here / "tf")
+    for name in ("dogs", "out"):
+        (docker.here / name).mkdir()
+    (tf / "data/dog").symlink_to(docker.here / "dogs")
+    done = docker("share", *option, "tf", "out/x.zip")
+    assert done.mounts[str(tf)] == "ro"
+    assert done.mounts.get(f"{docker.here}/dogs") == ("ro" if option else None)
 
 
 @pytest.mark.slow

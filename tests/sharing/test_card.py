@@ -56,6 +56,13 @@ def test_everything_that_is_known_is_said(record: Record) -> None:
     ):
         assert said in card
     assert card == model_card.written(record, DIGEST, STORY, AUTHOR)
+    assert "ottlenecks" not in card
+
+
+def test_of_bottlenecks_it_is_said_what_they_reveal(record: Record) -> None:
+    card = model_card.written(record, DIGEST, STORY, AUTHOR, 1)
+    assert "\n`bottlenecks.npy` has the bottlenecks of 1 picture, so that" in card
+    assert model_card.REVEALED in card
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,19 @@ def test_a_file_of_gigabytes_is_refused_unread(tmp_path: Path, size: int) -> Non
         archive.read(path, LIMITS)
 
 
+def test_what_is_optional_may_be_missing_and_is_bounded_too(tmp_path: Path) -> None:
+    limits, path = LIMITS | {"c": 3, "d": 3}, tmp_path / "x.zip"
+    for more in ({}, {"d": b"123"}, {"c": b"", "d": b"1"}):
+        path.write_bytes(archive.written(MEMBERS | more))
+        assert archive.read(path, limits, {"c", "d"}) == MEMBERS | more
+    path.write_bytes(archive.written(MEMBERS | {"d": b""}))
+    with pytest.raises(UserError, match="it has no c"):
+        archive.read(path, limits, {"d"})
+    path.write_bytes(archive.written(MEMBERS | {"c": b"1234"}))
+    with pytest.raises(UserError, match="c in it has 4 bytes; at most 3 are allowed"):
+        archive.read(path, limits, {"c", "d"})
+
+
 def test_what_is_no_file_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.zip")
     for path in (tmp_path / "x.zip", tmp_path):

@@ -26,25 +26,27 @@ COMPARED = 8
 
 
 @dataclass(frozen=True)
-class Source:
-    """The folder of categories, and an old run's bottlenecks; not both are None.
-
-    `cache`: the folder of our own bottlenecks.
-    """
-
-    photos: Path
-    data: Dataset | None
-    stored: Stored | None
-    cache: Path
-
-
-@dataclass(frozen=True)
 class Gathered:
     """One row for each picture; `extractor` computes such rows (classic if any were stored)."""
 
     data: Dataset
     rows: Rows
     extractor: Extractor
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder of categories, an old run's bottlenecks, and others'; not all three are None.
+
+    `cache`: the folder of our own bottlenecks. `given`: rows that came without their pictures; with
+    them, there is nothing else.
+    """
+
+    photos: Path
+    data: Dataset | None
+    stored: Stored | None
+    cache: Path
+    given: Gathered | None = None
 
 
 def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) -> Source:
@@ -70,6 +72,8 @@ def gather(source: Source, extractor: Extractor, until: float | None = None) -> 
     Raise UserError if there are only stored ones, and they are from another extractor. Raise
     OutOfTime if they are not there at the time `until`.
     """
+    if source.given:
+        return source.given
     if source.data is None:
         assert source.stored
         return _stored_alone(source.stored, source.photos, extractor)

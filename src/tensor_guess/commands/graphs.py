@@ -1,4 +1,4 @@
-"""The commands about graphs: inspect one, share, verify or export a classifier."""
+"""The commands about graphs: inspect one; share, verify, merge or export classifiers."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import click
 
 from tensor_guess.commands.options import (
     BUILTIN,
+    LEFT_OUT,
     PATH,
     ClassifierPath,
     Command,
@@ -58,24 +59,34 @@ def inspect(tf_files: Path | Address | None, layers: bool, as_json: bool, **said
 @labels_option
 @click.option("--intended-use", help="Intended use to state on the model card.")
 @click.option("--licence", help="Licence to state on the model card.")
+@click.option(
+    "--with-bottlenecks",
+    is_flag=True,
+    help=f"Add a bottleneck of each picture in TF_FILES/{DATA}, for `merge`; it reveals something "
+    "of the picture.",
+)
 def share(
     tf_files: Path | Address | None,
     out: Path,
     labels: Path | None,
     intended_use: str | None,
     licence: str | None,
+    with_bottlenecks: bool,
 ) -> None:
     """Write the classifier TF_FILES to OUT, a zip to share.
 
     It contains the graph, labels, record, a model card, digests, and a self-test with generated
-    pictures, never yours. `tensor-guess verify` checks it.
+    pictures, never yours. `tensor-guess verify` checks it. With bottlenecks, `tensor-guess merge`
+    joins it with others.
     """
     if tf_files is None:
         raise _is_built_in()
     from tensor_guess.sharing import share as sharing
     from tensor_guess.sharing.card import Author
 
-    size = sharing.share(brought(tf_files), out, Author(intended_use, licence), labels)
+    author = Author(intended_use, licence)
+    known = brought(tf_files)
+    size = sharing.share(known, out, author, labels, with_bottlenecks=with_bottlenecks)
     click.echo(f"{shown(out)}: {size / 1e6:.1f} MB")
 
 
@@ -84,7 +95,8 @@ def share(
 def verify(zip: Path) -> None:
     """Check a zip that `share` wrote.
 
-    It checks the digests, the graph, the labels and the self-test. No file is unpacked.
+    It checks the digests, the graph, the labels, the self-test and the bottlenecks, if there are
+    any. No file is unpacked.
     """
     from tensor_guess.sharing import share as sharing
 
@@ -92,6 +104,25 @@ def verify(zip: Path) -> None:
     click.echo(f"labels: {', '.join(map(shown, held.labels))}")
     click.echo(f"digests: {held.digests} of {held.digests}")
     click.echo(f"self-test: {held.vectors} of {held.vectors}, worst difference {held.worst:.7f}")
+    if held.pictures is not None:
+        click.echo(f"bottlenecks: {counted(held.pictures, 'picture')}")
+
+
+@click.command(cls=Command)
+@click.argument("zip", type=PATH, nargs=-1, required=True)
+@click.argument("out", type=PATH)
+def merge(zip: tuple[Path, ...], out: Path) -> int:
+    """Join shared classifiers: train on their bottlenecks, without their pictures.
+
+    Each ZIP was shared with --with-bottlenecks, and all have the same backbone. OUT becomes a
+    classifier's folder with the categories of all: its graph is the one that training on all their
+    pictures would make.
+    """
+    from tensor_guess.sharing import merge as merging
+
+    result = merging.merge(zip, out)
+    click.echo(f"Final test accuracy = {result.accuracy}")
+    return LEFT_OUT if result.left_out else 0
 
 
 def _lines(found: Any) -> Iterator[str]:

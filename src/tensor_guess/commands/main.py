@@ -21,7 +21,7 @@ from tensor_guess.commands.completion import completion
 from tensor_guess.commands.doctor import doctor
 from tensor_guess.commands.evaluate import evaluate
 from tensor_guess.commands.faces import collect_faces
-from tensor_guess.commands.graphs import export, inspect, share, verify
+from tensor_guess.commands.graphs import export, inspect, merge, share, verify
 from tensor_guess.commands.guess import fetch_images, guess
 from tensor_guess.commands.heap import heap
 from tensor_guess.commands.options import Context
@@ -36,7 +36,7 @@ GROUPS = {
     "Teach": (train, doctor, heap, collect_faces, fetch_images),
     "Use": (guess, classify_dir, undo),
     "Look": (evaluate, study, inspect),
-    "Share": (share, verify, export),
+    "Share": (share, verify, merge, export),
     "Set up": (list_backbones, fetch, fetch_modules, fetch_classifier, completion),
 }
 # What the program starts as a process of its own.

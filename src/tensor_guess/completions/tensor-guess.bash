@@ -10,7 +10,7 @@ _tensor_guess() {
   collect_faces.sh) command=collect-faces ;;
   *)
     if ((COMP_CWORD == 1)); then
-      words='train doctor heap collect-faces fetch-images guess classify-dir undo evaluate study inspect share verify export backbones fetch fetch-modules fetch-classifier completion --help --version'
+      words='train doctor heap collect-faces fetch-images guess classify-dir undo evaluate study inspect share verify merge export backbones fetch fetch-modules fetch-classifier completion --help --version'
     else
       command=${COMP_WORDS[1]}
     fi
@@ -45,8 +45,9 @@ _tensor_guess() {
     evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --quiet --verbose --help' ;;
     study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --quiet --verbose --help' ;;
     inspect) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --layers --json --quiet --verbose --help' ;;
-    share) words='--labels --intended-use --licence --quiet --verbose --help' ;;
+    share) words='--labels --intended-use --licence --with-bottlenecks --quiet --verbose --help' ;;
     verify) words='--quiet --verbose --help' ;;
+    merge) words='--quiet --verbose --help' ;;
     export) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --format --quantize --pictures --quiet --verbose --help' ;;
     backbones) words='--json --quiet --verbose --help' ;;
     fetch) words='--quiet --verbose --help' ;;

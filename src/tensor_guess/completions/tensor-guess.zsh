@@ -23,6 +23,7 @@ _tensor_guess() {
         'inspect:Show what is in a frozen graph, without running it.'
         'share:Write the classifier TF_FILES to OUT, a zip to share.'
         'verify:Check a zip that share wrote.'
+        'merge:Join shared classifiers: train on their bottlenecks, without their pictures.'
         'export:Write a classifier for another runtime.'
         'backbones:List the pretrained networks.'
         'fetch:Download, verify and freeze each BACKBONE.'
@@ -274,12 +275,20 @@ _tensor_guess() {
       '*--labels[Labels file of another programs graph]:value:_files' \
       '*--intended-use[Intended use to state on the model card]:value:_files' \
       '*--licence[Licence to state on the model card]:value:_files' \
+      '*--with-bottlenecks[Add a bottleneck of each picture in TF_FILES/data, for merge; it reveals something of the picture]' \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
   verify)
+    _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
+      '*--help[Show this message and exit]' \
+      '*:argument:_files'
+    ;;
+  merge)
     _arguments -s \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \

@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tensor_guess.config import RECORD
+from tensor_guess.config import RECORD, Training
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.evaluation.accuracy import Accuracy
 from tensor_guess.graphs.files import (
@@ -32,7 +32,8 @@ class Story:
     `counts`: the pictures in each split, by category. `confusion`: [K][K], how many test pictures
     of each category (rows) were given which (columns); `near_copies`: those not counted there.
     `held_out`: the percentages of validation and testing. `data_sha256`: the hash of the data
-    (Examples.digest). `version`: tensor-guess's.
+    (Examples.digest). `version`: tensor-guess's. `options`: of those in Training, the ones that
+    were not the defaults.
     """
 
     counts: Mapping[str, Mapping[str, int]] | None = None
@@ -41,6 +42,7 @@ class Story:
     held_out: tuple[int, int] | None = None
     data_sha256: str | None = None
     version: str | None = None
+    options: tuple[str, ...] | None = None
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -54,7 +56,9 @@ class Story:
 def written(record: Record, digest: str, facts: Mapping[str, object]) -> bytes:
     """Return the bytes of model.json for the graph whose SHA-256 is `digest`."""
     model = {**to_json(record), "graph_sha256": digest, **facts}
-    return (json.dumps(model, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
+    text = json.dumps(model, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    # What is not UTF-8 in a folder's name becomes JSON's own escape.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def read(data: bytes, record: Record, digest: str, name: str) -> Story:
@@ -115,6 +119,7 @@ def _story(model: Any, record: Record) -> Story:
         _held_out(model.get("training")),
         _text(model.get("data_sha256")),
         _text(model.get("versions", {}).get("tensor-guess")),
+        _options(model.get("training"), metrics),
     )
 
 
@@ -125,6 +130,16 @@ def _held_out(training: Any) -> tuple[int, int] | None:
     if not sum(map(_count, found)) <= 100:
         raise ValueError
     return found
+
+
+def _options(training: Any, metrics: Mapping[str, object]) -> tuple[str, ...] | None:
+    """Return the names of the options that were not the defaults, as far as they are known."""
+    if training is None:
+        return None
+    usual = json.loads(json.dumps(asdict(Training())))
+    if "cross_validated" in metrics:  # nothing was held out, whatever was asked for
+        usual["testing_percentage"] = 0
+    return tuple(name for name in usual if training.get(name, usual[name]) != usual[name])
 
 
 def _count(value: object) -> int:

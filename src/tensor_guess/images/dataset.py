@@ -1,5 +1,6 @@
 """A folder per category: folder -> labelled images -> split."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from tensor_guess.config import DATA
 from tensor_guess.errors import UserError, WrongUsage, reason_of, shown
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.system.reading import real
+
+_LONGEST_NAME = 255  # bytes; Linux' NAME_MAX
 
 
 class Split(Enum):
@@ -48,6 +51,16 @@ def label_of(folder_name: str) -> str:
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder_name).casefold())
     kept = (c if unicodedata.category(c)[0] in "LM" or c.isdecimal() else " " for c in folded)
     return re.sub(" +", " ", "".join(kept)).strip()
+
+
+def is_category(name: str) -> bool:
+    """Return whether a category's folder may have that name: one name, not hidden, with a label."""
+    try:
+        length = len(os.fsencode(name))
+    except UnicodeEncodeError:  # half of a pair, as JSON may have it
+        return False
+    path = name.startswith(".") or "/" in name or "\0" in name
+    return length <= _LONGEST_NAME and not path and label_of(name) != ""
 
 
 def find(tf_files: Path, image_dir: Path | None = None) -> Dataset:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tensor_guess.config import GRAPH, LABELS, MODEL_CARD, RECORD, SELF_TEST, SUMS
+from tensor_guess.config import GRAPH, LABELS, MODEL_CARD, RECORD, ROWS, SELF_TEST, SUMS
 from tensor_guess.errors import UserError, shown
 from tensor_guess.graphs import classifier as classifiers
 from tensor_guess.graphs import files, graph
@@ -24,6 +24,8 @@ LIMITS = {
     **dict.fromkeys(self_test.PICTURES, _USUAL),
     GRAPH: graph.MAX_BYTES,
 }
+# What may be in it besides, in the same way.
+OPTIONAL = {ROWS: 500_000_000}
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,30 @@ class Held:
 class Verified:
     """What was verified: the classifier; how many digests; the self-test's worst difference.
 
-    `model`: the bytes of its model.json, which is this graph's.
+    `model`: the bytes of its model.json, which is this graph's. `rows`: those of ROWS, if it is
+    there; only their digest was verified.
     """
 
     classifier: Classifier
     digests: int
     worst: float
     model: bytes
+    rows: bytes | None = None
 
 
 def written(members: Mapping[str, bytes]) -> bytes:
-    """Return the bytes of a zip with these files, put in order, and their digests."""
-    members = {name: members[name] for name in LIMITS if name != SUMS}
+    """Return the bytes of a zip with these files, put in order, and their digests.
+
+    Raise UserError if they are too large.
+    """
+    names = [*LIMITS, *(name for name in OPTIONAL if name in members)]
+    members = {name: members[name] for name in names if name != SUMS}
     return archive.written({SUMS: "".join(_sums(members)).encode(), **members})
 
 
 def opened(path: Path) -> Held:
     """Return what is in a shared zip, with its digests checked. Raise UserError as `read` does."""
-    members = archive.read(path, LIMITS)
+    members = archive.read(path, LIMITS | OPTIONAL, OPTIONAL)
     return Held(shown(path), members, _check_sums(members, shown(path)))
 
 
@@ -96,7 +104,8 @@ def verified(held: Held) -> Verified:
     """Return what is in the zip, with all verified. Raise UserError as `read` does."""
     classifier = classifier_in(held)
     worst = self_test.worst(classifier, held.members, held.name)
-    return Verified(classifier, held.digests, worst, held.members[RECORD])
+    members = held.members
+    return Verified(classifier, held.digests, worst, members[RECORD], members.get(ROWS))
 
 
 def _sums(members: Mapping[str, bytes]) -> list[str]:

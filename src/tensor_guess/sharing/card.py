@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from tensor_guess.backbones.catalogue import CATALOGUE
-from tensor_guess.config import GRAPH, SUMS
-from tensor_guess.errors import shown
+from tensor_guess.config import GRAPH, ROWS, SUMS
+from tensor_guess.errors import counted, shown
 from tensor_guess.evaluation.story import Story
 from tensor_guess.graphs.files import Record
 from tensor_guess.images.dataset import Split
@@ -13,6 +13,11 @@ from tensor_guess.images.scaling import Scaling
 
 _NOT_STATED = "not stated by its author"
 _NOT_KNOWN = "not known"
+# What those should know who share bottlenecks.
+REVEALED = (
+    "bottlenecks are no pictures, but they reveal something of them: whoever has a picture can "
+    "tell whether it was among these, and a bottleneck lets one guess what its picture shows"
+)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -24,8 +29,11 @@ class Author:
     licence: str | None = None
 
 
-def written(record: Record, digest: str, story: Story, author: Author) -> str:
-    """Return the card as Markdown, with gaps marked as not known; `digest` is the graph's."""
+def written(record: Record, digest: str, story: Story, author: Author, rows: int = 0) -> str:
+    """Return the card as Markdown, with gaps marked as not known; `digest` is the graph's.
+
+    `rows`: of how many pictures the zip has the bottlenecks.
+    """
     scaling = record.scaling
     return f"""\
 # Model card
@@ -52,7 +60,7 @@ Pictures by label and split, and the labels given to the test pictures that were
 
 Hash of the data: {_or_not_known(story.data_sha256, _NOT_KNOWN)} \
 (SHA-256 over the sorted lines `<SHA-256 of a picture>  <label>`).
-
+{_bottlenecks(rows)}
 ## How to use it
 
 Its input is RGB pictures of {scaling.size} x {scaling.size}, {_resized(scaling)}, with each \
@@ -64,6 +72,16 @@ gives a score for each label.
 
 `tensor-guess verify` checks the whole zip, and that the pictures of its self-test (random noise,
 nobody's photos) still get the same scores.
+"""
+
+
+def _bottlenecks(count: int) -> str:
+    """Return the paragraph about the bottlenecks in the zip; "" if there are none."""
+    if not count:
+        return ""
+    return f"""
+`{ROWS}` has the bottlenecks of {counted(count, "picture")}, so that `tensor-guess merge` can train
+on them together with others. These {REVEALED}.
 """
 
 

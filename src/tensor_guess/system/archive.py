@@ -9,7 +9,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,15 +53,16 @@ def written(members: Mapping[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-def read(path: Path, limits: Mapping[str, int]) -> dict[str, bytes]:
+def read(path: Path, limits: Mapping[str, int], optional: Collection[str] = ()) -> dict[str, bytes]:
     """Return the members by name: exactly those in `limits`, each at most that many bytes long.
 
-    Everything is checked before it is read, and nothing is read beyond the length it states. Raise
-    UserError if the zip is missing, not a zip, damaged or too large, or has any other member.
+    Those in `optional` may be missing. Everything is checked before it is read, and nothing is read
+    beyond the length it states. Raise UserError if the zip is missing, not a zip, damaged or too
+    large, or has any other member.
     """
     try:
         with reading.opened(path) as file:
-            members = _members(file, limits)
+            members = _members(file, limits, optional)
             return {info.filename: _data(file, info) for info in members}
     except Unreadable as error:
         raise UserError(f"could not read {shown(path)}: {error}") from error
@@ -74,7 +75,9 @@ def most(packed: int) -> int:
     return max(_SMALL, _MAX_RATIO * packed)
 
 
-def _members(file: BinaryIO, limits: Mapping[str, int]) -> list[zipfile.ZipInfo]:
+def _members(
+    file: BinaryIO, limits: Mapping[str, int], optional: Collection[str]
+) -> list[zipfile.ZipInfo]:
     """Return the members in the order they are stored in: one after another, without a gap."""
     start, count = _end(file)
     try:
@@ -87,7 +90,7 @@ def _members(file: BinaryIO, limits: Mapping[str, int]) -> list[zipfile.ZipInfo]
     names = {info.filename for info in members}
     if len(names) < len(members) or len(members) != count:
         raise _Refused("it has two files of the same name, or a wrong number of files")
-    for name in limits.keys() - names:
+    for name in limits.keys() - names - set(optional):
         raise _Refused(f"it has no {name}")
     place = 0
     for info in members:

@@ -36,7 +36,7 @@ SUMS = "SHA256SUMS"
 ROWS = "bottlenecks.npy"  # only if they were asked for
 
 # The formats that a classifier can be exported to.
-EXPORTS = ("saved_model", "tflite", "onnx", "openvino")
+EXPORTS = ("saved_model", "tflite", "onnx", "openvino", "photoprism")
 
 # How many of ImageNet's thousand labels are printed.
 IMAGENET_TOP = 5

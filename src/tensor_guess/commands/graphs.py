@@ -188,7 +188,7 @@ def export(
     """Write a classifier for another runtime.
 
     The classifier TF_FILES is written to DEST only if it gives the same scores there. DEST becomes
-    a file (tflite, onnx) or a folder (saved_model, openvino). It is loaded in its own runtime and
+    a file (tflite, onnx) or a folder (the others). It is loaded in its own runtime and
     compared on 20 pictures. In 8 bits, its accuracy is measured instead.
     """
     if tf_files is None:

@@ -132,6 +132,10 @@ def _format(name: str) -> Format:
         from tensor_guess.exporting import to_saved_model
 
         return to_saved_model
+    if name == "photoprism":
+        from tensor_guess.exporting import to_photoprism
+
+        return to_photoprism
     if name == "tflite":
         from tensor_guess.exporting import to_tflite
 

@@ -10,6 +10,8 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from made.place import Run
+
 pytestmark = pytest.mark.tensorflow
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -36,3 +38,11 @@ def test_the_record_with_the_labels_is_inside_and_the_model_is_sound(
     assert json.loads(said["record"])["labels"] == ["dark knight", "snow queen"]
     # NHWC became NCHW once, at the start: other runtimes are slow otherwise.
     assert sum(node.op_type == "Transpose" for node in model.graph.node) <= 2
+
+
+def test_the_same_classifier_gives_the_same_bytes(
+    exported: Callable[[str], Path], trained: Path, tmp_path: Path, run: Run
+) -> None:
+    # Another process, in which sets have another order.
+    assert run("export", trained, tmp_path / "again", "--format", "onnx").returncode == 0
+    assert (tmp_path / "again").read_bytes() == exported("onnx").read_bytes()

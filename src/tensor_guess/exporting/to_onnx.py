@@ -19,6 +19,8 @@ _OPSET = 15
 # The passes that turn NHWC into NCHW for good. tf2onnx's others change nothing here, and take 5 GB
 # for an Inception v3.
 _PASSES = ("optimize_transpose", "fold_constants", "remove_identity", "remove_back_to_back")
+# How tf2onnx begins the names of constants that it has computed.
+_FOLDED = "const_fold_opt__"
 
 
 def write(classifier: Classifier, path: Path) -> None:
@@ -37,6 +39,7 @@ def write(classifier: Classifier, path: Path) -> None:
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     found = optimizer.optimize_graph(found, catch_errors=False, optimizers=passes)
     model = found.make_model("an image classifier by tensor-guess")
+    _number_again(model.graph)
     onnx.helper.set_model_props(model, {"record": record_text(classifier.record)})
     onnx.save(model, path)
 
@@ -46,3 +49,14 @@ def scores(path: Path, samples: Sequence[Sample]) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found: NDArray[np.float32] = session.run([SCORES], {PIXELS: batch(samples)})[0]
     return found
+
+
+def _number_again(graph: onnx.GraphProto) -> None:
+    """Number folded constants as they are used; tf2onnx's order differs from run to run."""
+    used = (name for node in graph.node for name in node.input if name.startswith(_FOLDED))
+    names = {name: f"constant_{i}" for i, name in enumerate(dict.fromkeys(used))}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    for constant in graph.initializer:
+        constant.name = names.get(constant.name, constant.name)
+    graph.initializer.sort(key=lambda constant: constant.name)

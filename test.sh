@@ -43,6 +43,10 @@ python -m ruff check
 python -m ruff format --check
 python -m mypy src tools bench tests
 "${venv}/bin/shfmt" -d -i 2 "${scripts[@]}"
+if [[ ${marks} != *'not slow'* ]]; then
+  python -I -X utf8 src fetch onnxruntime-web >/dev/null ||
+    printf 'test.sh: the tests that need ONNX Runtime Web are skipped\n' >&2
+fi
 "${venv}/bin/shellcheck" "${scripts[@]}" & # takes long; meanwhile the tests are collected
 shellcheck=$!
 # A file's tests share what they train: they stay in one process. Each takes up to 2 GB.

@@ -26,6 +26,7 @@
 #   source      a folder or a video, which is read, or a camera
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
+#   form        no path: an option with a format that is written
 #   flag, value no path: an option without and with a value
 # The options of VOICES, which every subcommand has, are of the kind `voice`.
 # An argument that ends in ... may be repeated; at most one comes after it.
@@ -159,7 +160,7 @@ study
   OUT file
 export
   DEST file
-  --format value
+  --format form
   --quantize flag
   --pictures pictures
 share

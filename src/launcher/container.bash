@@ -191,7 +191,8 @@ show_folders() {
   for ((i = 0; i < ${#SEEN[@]}; i++)); do
     RUN+=(--env "TENSOR_GUESS_SEEN_$((++number))=${SEEN[i]}")
   done
-  for name in NO_COLOR HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+  for name in NO_COLOR HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy \
+    npm_config_registry; do
     [[ -z ${!name:-} ]] || RUN+=(--env "${name}")
   done
   # A terminal merges stdout and stderr: only if the user sees both on one anyway.

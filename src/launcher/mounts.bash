@@ -91,6 +91,10 @@ plan() {
       plan_together "${unsorted}" "${TYPED}" || true
       ;;
     source) plan_source "${TYPED}" ;;
+    form)
+      [[ ${TYPED} != html ]] ||
+        fail 'a page is published only if it gives the right scores in a real browser, and a container has none; set TENSOR_GUESS_LAUNCHER=local, on a machine with Chromium or Google Chrome'
+      ;;
     file)
       plan_file "${TYPED}"
       # A guess that is explained shows training pictures.

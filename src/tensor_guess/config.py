@@ -36,7 +36,9 @@ SUMS = "SHA256SUMS"
 ROWS = "bottlenecks.npy"  # only if they were asked for
 
 # The formats that a classifier can be exported to.
-EXPORTS = ("saved_model", "tflite", "onnx", "openvino", "photoprism")
+EXPORTS = ("saved_model", "tflite", "onnx", "openvino", "photoprism", "html")
+# What runs a page, by the name that npm and `fetch` know.
+ONNXRUNTIME_WEB = "onnxruntime-web"
 
 # How many of ImageNet's thousand labels are printed.
 IMAGENET_TOP = 5

@@ -30,8 +30,12 @@ from tensor_guess.guessing.loading import Given, load
 
 PHOTOS = ROOT / "test_data"
 TENSORFLOW = pytest.mark.tensorflow
-# OpenVINO's is the only one that is made without TensorFlow.
-FORMS = [pytest.param(form, marks=[TENSORFLOW] * (form != "openvino")) for form in EXPORTS]
+# OpenVINO's is the only one that is made without TensorFlow. A page has tests of its own.
+FORMS = [
+    pytest.param(form, marks=[TENSORFLOW] * (form != "openvino"))
+    for form in EXPORTS
+    if form != "html"
+]
 
 
 @pytest.fixture

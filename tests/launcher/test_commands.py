@@ -229,3 +229,13 @@ def test_pictures_that_are_no_duplicates_are_shown_to_the_doctor(docker: Launche
     done = docker("doctor", "tf", "--not-duplicates", "dogs/a.jpg", "dogs/b.jpg")
     assert done.mounts[f"{docker.here}/dogs"] == "ro"
     assert done.passed == ["doctor", "tf", "--not-duplicates", "dogs/a.jpg", "dogs/b.jpg"]
+
+
+def test_a_page_is_not_for_a_container_which_has_no_browser(docker: Launcher) -> None:
+    tf = classifier(docker.here / "tf")
+    for option in (("--format", "html"), ("--format=html",)):
+        done = docker("export", tf, "page.html", *option)
+        assert done.code == 1
+        assert "a container has none; set TENSOR_GUESS_LAUNCHER=local" in done.err
+        assert done.runs == []
+    assert len(docker("export", tf, "cars.onnx", "--format", "onnx").runs) == 1

@@ -1,4 +1,4 @@
-"""Pictures with a time in their EXIF."""
+"""Pictures with a time, or with how they are turned, in their EXIF."""
 
 import io
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
-_MAKE, _EXIF = 271, 0x8769
+_MAKE, _ORIENTATION, _EXIF = 271, 0x0112, 0x8769
 _TIMES = (0x9003, 0x9291, 0x9011)  # DateTimeOriginal, SubSecTimeOriginal, OffsetTimeOriginal
 
 
@@ -29,3 +29,11 @@ def timed(data: bytes, *texts: str, kind: str = "JPEG") -> bytes:
 def text_of(when: datetime) -> str:
     """A time as EXIF writes it, to the second."""
     return when.strftime("%Y:%m:%d %H:%M:%S")
+
+
+def oriented(data: bytes, orientation: int) -> bytes:
+    """The JPEG file, with what EXIF says of how it is turned; its pixels are not touched."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    body = exif.tobytes()
+    return data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]

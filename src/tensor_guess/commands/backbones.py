@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tensor_guess.commands.options import PATH, Command
-from tensor_guess.config import YUNET
+from tensor_guess.config import ONNXRUNTIME_WEB, YUNET
 from tensor_guess.received import addresses
 
 
@@ -16,16 +16,19 @@ from tensor_guess.received import addresses
 def fetch(backbone: tuple[str, ...]) -> None:
     """Download, verify and freeze each BACKBONE.
 
-    `yunet` is the network that finds faces (--detector yunet).
+    `yunet` is the network that finds faces (--detector yunet), `onnxruntime-web` is what runs a
+    classifier in a page (export --format html).
     """
     from tensor_guess.backbones import loading
+    from tensor_guess.exporting import onnxruntime_web
     from tensor_guess.faces import yunet
 
+    others = {YUNET: yunet.fetch, ONNXRUNTIME_WEB: onnxruntime_web.fetch}
     for name in backbone:
-        if name != YUNET:
+        if name not in others:
             loading.check_name(name)
     for name in backbone:
-        click.echo(f"{name} {yunet.fetch() if name == YUNET else loading.load(name).sha256}")
+        click.echo(f"{name} {others[name]() if name in others else loading.load(name).sha256}")
 
 
 @click.command("fetch-classifier", cls=Command)

@@ -187,9 +187,10 @@ def export(
 ) -> None:
     """Write a classifier for another runtime.
 
-    The classifier TF_FILES is written to DEST only if it gives the same scores there. DEST becomes
-    a file (tflite, onnx) or a folder (the others). It is loaded in its own runtime and
-    compared on 20 pictures. In 8 bits, its accuracy is measured instead.
+    The classifier TF_FILES is written to DEST only if it gives the same scores there. DEST
+    becomes a file (tflite, onnx, html) or a folder (the others). It is loaded in its own runtime
+    and compared on 20 pictures. In 8 bits, its accuracy is measured instead. As html, it is a
+    page that classifies pictures in a browser, offline.
     """
     if tf_files is None:
         raise _is_built_in()

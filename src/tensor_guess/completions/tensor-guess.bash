@@ -29,7 +29,7 @@ _tensor_guess() {
   classify-dir:--results) words='timelapse camtrap-dp' ;;
   evaluate:--precision) words='float32 bf16' ;;
   study:--precision) words='float32 bf16' ;;
-  export:--format) words='saved_model tflite onnx openvino photoprism' ;;
+  export:--format) words='saved_model tflite onnx openvino photoprism html' ;;
   completion:completion) words='bash zsh fish' ;;
   esac
   if [[ -z ${words} && ${word} == -* ]]; then

@@ -227,7 +227,7 @@ complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l input-mean -
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l input-std -r -d 'Pixels are fed as (x - mean) / std'
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l input-layer -r -d 'Tensor to feed the images to'
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l output-layer -r -d 'Tensor with the scores'
-complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l format -x -a 'saved_model tflite onnx openvino photoprism' -d 'The format to write'
+complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l format -x -a 'saved_model tflite onnx openvino photoprism html' -d 'The format to write'
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l quantize -d 'Compute in 8 bits (tflite only)'
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l pictures -r -d 'Pictures to compare on'
 complete -c tensor-guess -n '__fish_seen_subcommand_from export' -l quiet -d 'Print results, warnings and errors only'

@@ -305,7 +305,7 @@ _tensor_guess() {
       '*--input-std[Pixels are fed as (x - mean) / std]:value:_files' \
       '*--input-layer[Tensor to feed the images to]:value:_files' \
       '*--output-layer[Tensor with the scores]:value:_files' \
-      '*--format[The format to write]:value:(saved_model tflite onnx openvino photoprism)' \
+      '*--format[The format to write]:value:(saved_model tflite onnx openvino photoprism html)' \
       '*--quantize[Compute in 8 bits (tflite only)]' \
       '*--pictures[Pictures to compare on]:value:_files' \
       '*--quiet[Print results, warnings and errors only]' \

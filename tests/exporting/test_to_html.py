@@ -482,6 +482,21 @@ def test_a_classifier_of_retrain_py_is_refused(tmp_path: Path, call: Run) -> Non
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_page_that_cannot_start_says_so(small: Path, tab: Tab, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_bytes(to_html.page(load(small), b"network", Runtime("0", b"\0asm")))
+    photo = encoded.read(PHOTOS[0])
+    sample = portable.Sample(PHOTOS[0], photo, decoding.decode(photo, 16))
+    with pytest.raises(UserError, match=r"no scores for .*: This browser cannot run the class"):
+        to_html.scores(page, [sample])
+    tab.open(page)
+    tab.choose("#files", PHOTOS[:2])
+    assert results(tab) == []
+    assert "This browser cannot run" in tab.run("document.querySelector('#state').textContent")
+
+
 def test_the_same_classifier_gives_the_same_bytes(small: Path) -> None:
     runtime = Runtime("0", b"\0asm" * 1000)
     pages = [to_html.page(load(small), b"network", runtime) for _ in range(2)]

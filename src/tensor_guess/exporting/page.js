@@ -6,7 +6,7 @@ const [state, list, input, camera, video] = ["state", "results", "files", "camer
   document.getElementById(id),
 );
 const waiting = [];
-let [session, busy] = [null, false];
+let [session, busy, failure] = [null, false, ""];
 
 function say(text) {
   state.textContent = text;
@@ -52,6 +52,10 @@ async function scoresOf(file) {
 // --- pictures and their scores
 
 function take(files) {
+  if (failure) {
+    say(failure);
+    return;
+  }
   for (const file of files) {
     const element = document.getElementById("result").content.firstElementChild.cloneNode(true);
     element.querySelector(".file").textContent = file.name;
@@ -179,6 +183,8 @@ try {
   if (waiting.length) classify();
 } catch (error) {
   console.error(error);
+  failure = `This browser cannot run the classifier (${error.message}): use a current one.`;
+  list.replaceChildren();
   document.documentElement.dataset.state = "failed";
-  say(`This browser cannot run the classifier (${error.message}): use a current one.`);
+  say(failure);
 }

@@ -109,12 +109,14 @@ def _scores(tab: browser.Tab, sample: Sample) -> list[float]:
             while (root.dataset.state === "loading" || document.querySelector("#results .waiting"))
               await new Promise((resume) => setTimeout(resume, {_LOOK}));
             const [newest] = document.querySelector("#results").children;
-            const reason = newest.reason ?? document.querySelector("#state").textContent;
-            return newest.scores ? {{ scores: [...newest.scores] }} : {{ reason }};
+            const reason = newest?.reason ?? document.querySelector("#state").textContent;
+            return newest?.scores ? {{ scores: [...newest.scores] }} : {{ reason }};
         }})()"""
     )
     if "scores" not in found:
-        raise UserError(f"the page could not read {shown(sample.path)}: {shown(found['reason'])}")
+        raise UserError(
+            f"the page gives no scores for {shown(sample.path)}: {shown(found['reason'])}"
+        )
     return [float(score) for score in found["scores"]]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from made.place import Run
 from made.web import fetched
+from tensor_guess.errors import UserError
 from tensor_guess.exporting import onnxruntime_web
 from tensor_guess.exporting.onnxruntime_web import VERSION, load
 
@@ -90,8 +91,9 @@ def test_the_registry_is_the_one_that_npm_uses(
 ) -> None:
     for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    assert onnxruntime_web._registry() == "https://registry.npmjs.org/"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="install npm, or set npm_config_registry"):
+        load()
     npm = tmp_path / "npm"
     npm.write_text(
         '#!/bin/sh\ntest "$*" = "config get registry" && echo https://mirror.example/npm/\n'
@@ -99,7 +101,8 @@ def test_the_registry_is_the_one_that_npm_uses(
     npm.chmod(0o755)
     assert onnxruntime_web._registry() == "https://mirror.example/npm/"
     npm.write_text("#!/bin/sh\necho undefined\n")
-    assert onnxruntime_web._registry() == "https://registry.npmjs.org/"
+    with pytest.raises(UserError, match="npm is not here to say where"):
+        load()
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://other.example/")
     assert onnxruntime_web._registry() == "https://other.example/"
 

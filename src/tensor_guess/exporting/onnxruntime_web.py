@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tensor_guess.config import ONNXRUNTIME_WEB, cache_folder
-from tensor_guess.errors import Unreadable
+from tensor_guess.errors import Unreadable, UserError
 from tensor_guess.system import download, reading
 from tensor_guess.system.durable import check_writable, make_folder
 
@@ -20,7 +20,6 @@ _SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 _MOST_BYTES = 40_000_000
 # Where the script leaves its exports.
 GLOBAL = "onnxruntime"
-_REGISTRY = "https://registry.npmjs.org/"
 # The smallest of its builds: for processors only, in one file besides the program.
 _SCRIPT = "package/dist/ort.wasm.bundle.min.mjs"
 _PROGRAM = "package/dist/ort-wasm-simd-threaded.wasm"
@@ -40,7 +39,7 @@ class Runtime:
 def fetch() -> str:
     """Download the package to where it is kept, if it is not there; return its SHA-256.
 
-    Raise UserError as `download.fetch` does.
+    Raise UserError as `download.fetch` does, and if no registry is known.
     """
     _package()
     return _SHA256
@@ -73,7 +72,10 @@ def _package() -> bytes:
 
 
 def _registry() -> str:
-    """Return the address of the registry that was set up on this machine, as npm finds it."""
+    """Return the address of the registry that was set up on this machine, as npm finds it.
+
+    Raise UserError if there is no npm that could tell.
+    """
     for name, value in os.environ.items():
         if name.lower() == "npm_config_registry" and value:
             return value
@@ -86,7 +88,10 @@ def _registry() -> str:
             )  # fmt: skip
             if done.returncode == 0 and done.stdout.startswith("http"):
                 return done.stdout.strip()
-    return _REGISTRY
+    raise UserError(
+        f"{ONNXRUNTIME_WEB} comes from npm's registry, and npm is not here to say where that is: "
+        "install npm, or set npm_config_registry to its address"
+    )
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

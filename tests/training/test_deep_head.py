@@ -170,3 +170,17 @@ def test_a_batch_of_any_size_takes_little_memory() -> None:
     rows, training = crossed()
     fitted = trained(rows, training, replace(SHORT, steps=2, train_batch_size=25_000))
     assert np.isfinite(fitted.head.weights).all()
+
+
+def test_where_all_pictures_are_copies_of_one_nothing_is_said_without_it() -> None:
+    rows, training = crossed(6)
+    together = np.zeros((1, len(rows)), np.intp)
+    fitted = trained(rows, training, split=together)
+    assert np.isfinite(fitted.head.logits(rows)).all()
+    assert not fitted.out_of_fold.any()
+    nobody = [np.empty(0, np.intp)] * 2
+    linear = replace(SHORT, hidden=())
+    of_softmax = head.train_with_folds(
+        rows, training, nobody, linear, lambda *_: None, together, None
+    )
+    assert not of_softmax.out_of_fold[0].any()

@@ -52,6 +52,8 @@ def train_with_folds(
 
         def judge(fold: int) -> None:
             left = [rows[folds[0, rows] != fold] for rows in training]
+            if not any(map(len, left)):
+                return  # all pictures are near copies of one: nothing can be said without it
             other = _trained(bottlenecks, left, nobody, until, None).kept
             held_out = np.flatnonzero(folds[0] == fold)
             for part in pieces(len(held_out)):

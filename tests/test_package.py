@@ -99,3 +99,11 @@ def test_what_is_locked_for_faces_is_what_the_extra_names() -> None:
     extra = {re.split("[<>=]", each)[0] for each in project["optional-dependencies"]["faces"]}
     lines = (ROOT / "requirements-faces.in").read_text("utf-8").splitlines()
     assert {re.split("[<>=]", each)[0] for each in lines if each[:1].isalpha()} == extra
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall("^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert headings[0] == "Unreleased"
+    version, _, date = headings[1].partition(" - ")
+    assert version == __version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", date)

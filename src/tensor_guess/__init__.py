@@ -1,3 +1,3 @@
 """Train a picture classifier from a folder per category, and use it."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

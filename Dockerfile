@@ -28,7 +28,8 @@ RUN set -eu; \
       tensorboard_data_server/bin tensorboard/webfiles.zip onnx/backend/test; \
     find . -type d -name tests ! -path './tensorflow/*' -prune -exec rm -rf {} +; \
     TF_CPP_MIN_LOG_LEVEL=2 /opt/tensor-guess/venv/bin/python -I -c \
-      'import keras, onnxruntime, openvino, pi_heif, tensorboard.summary, tensorflow, tf2onnx; \
+      'import keras, onnxruntime, openvino, pi_heif, prometheus_client, python_multipart, starlette, \
+tensorboard.summary, tensorflow, tf2onnx, uvicorn; \
 from tensorflow.python.framework import convert_to_constants'
 
 FROM ${BASE_IMAGE} AS faces

@@ -111,6 +111,14 @@ def ours(tiny: Backbone) -> GraphDef:
     return with_head(tiny.graph, head_for(12), record_for(tiny))
 
 
+@pytest.fixture(scope="session")
+def small(ours: GraphDef, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph that computes at once; not to be changed."""
+    path = tmp_path_factory.mktemp("small") / "small.pb"
+    path.write_bytes(serialise(ours))
+    return path
+
+
 @pytest.fixture
 def classifier(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained classifier's folder, for a test to spoil."""

@@ -34,6 +34,7 @@ JOBS = {
     "exporting.export",
     "sharing.merge",
     "sharing.share",
+    "serving.serve",
 }
 
 

@@ -14,6 +14,7 @@ SCRIPTS = {
     "./guess.sh": ["guess"],
     "./classify_dir.sh": ["classify-dir"],
     "./collect_faces.sh": ["collect-faces"],
+    "./serve.sh": ["serve"],
     "./tensor-guess": [],
 }
 OTHERS = {"ls"}

@@ -12,7 +12,7 @@ compile() {
   uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"
 }
-compile --override overrides.txt --extra export "$@" pyproject.toml requirements.in \
+compile --override overrides.txt --extra export --extra serve "$@" pyproject.toml requirements.in \
   --output-file requirements.lock
 # What requirements.lock has is installed already.
 compile --no-emit-package numpy "$@" requirements-faces.in --output-file requirements-faces.lock

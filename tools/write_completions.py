@@ -24,6 +24,7 @@ SCRIPTS = {
     "guess.sh": "guess",
     "classify_dir.sh": "classify-dir",
     "collect_faces.sh": "collect-faces",
+    "serve.sh": "serve",
 }
 
 # What both templates say of those that are completed.

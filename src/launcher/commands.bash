@@ -27,6 +27,7 @@
 #   face        no path: the option itself, which needs the packages for faces and videos
 #   every       no path: an option with a value, which needs them
 #   form        no path: an option with a format that is written
+#   port, host  no path: where a server listens, which is published
 #   flag, value no path: an option without and with a value
 # The options of VOICES, which every subcommand has, are of the kind `voice`.
 # An argument that ends in ... may be repeated; at most one comes after it.
@@ -84,12 +85,12 @@ train
   --auto flag
   --time-budget value
   --learn learned
-train,guess,classify-dir,evaluate,study,heap
+train,guess,classify-dir,evaluate,study,heap,serve
   --offline offline
-guess,classify-dir,evaluate,study,inspect,export,share
+guess,classify-dir,evaluate,study,inspect,export,share,serve
   TF_FILES classifier
   --labels read
-guess,classify-dir,evaluate,study,inspect,export
+guess,classify-dir,evaluate,study,inspect,export,serve
   --graph classifier
   --input-height value
   --input-width value
@@ -97,14 +98,15 @@ guess,classify-dir,evaluate,study,inspect,export
   --input-std value
   --input-layer value
   --output-layer value
-guess,classify-dir
+guess,classify-dir,serve
   --only value
   --min-score value
   --unknown flag
   --both flag
+guess,classify-dir
   --face face
   --detector value
-guess,classify-dir,evaluate,study
+guess,classify-dir,evaluate,study,serve
   --precision value
   --backbone backbone
 guess,classify-dir,evaluate,inspect,backbones,doctor
@@ -140,6 +142,11 @@ classify-dir
   --settle value
   --dry-run plans
   --csv file
+serve
+  --port port
+  --host host
+  --token-file read
+  --allowed-host value
 heap
   SRC read
   DEST folder

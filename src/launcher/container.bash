@@ -124,6 +124,10 @@ confine() {
     if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
   doctor | undo) RUN+=(--network none) ;;
+  serve)
+    publish
+    if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
+    ;;
   esac
   [[ -z ${CAMERA} ]] || RUN+=(--device "${CAMERA}")
   # In rootless Docker, root is this user.
@@ -138,6 +142,20 @@ confine() {
   for group in $(id -G) ${CAMERA_GROUP}; do
     [[ ${group} == "$(id -g)" ]] || RUN+=(--group-add "${group}")
   done
+}
+
+# Add to RUN the port of a server, and no other network; none for what the program will refuse. The
+# program itself gives up connecting to others: an engine publishes no port of a network without them.
+publish() {
+  default_port
+  local host=${HOST_ADDRESS}
+  [[ ${host} != localhost ]] || host=127.0.0.1
+  if [[ -z ${COMPLETE} || ! ${PORT} =~ ^[0-9]{1,5}$ || ! ${host} =~ ^[0-9A-Fa-f.:]+$ ]]; then
+    RUN+=(--network none)
+    return
+  fi
+  [[ ${host} != *:* ]] || host=[${host}]
+  RUN+=(--publish "${host}:${PORT}:${PORT}" --env TENSOR_GUESS_PUBLISHED=1)
 }
 
 # Print the memory limit: about five times the graph, which is half a gigabyte for VGG16. The

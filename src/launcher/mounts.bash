@@ -18,6 +18,8 @@ COMPLETE='' BUILTIN='' OFFLINE='' MOVES=''
 BACKBONE='' MODULE='' HUB_MODULES=() URLS=() ADDRESSES=()
 # The classifier's folder, graph or shared zip.
 CLASSIFIER='' HUB_CACHE=''
+# Where a server listens.
+PORT='' HOST_ADDRESS=''
 # The camera's device, and the id of the group that may use it.
 CAMERA='' CAMERA_GROUP=''
 
@@ -56,6 +58,8 @@ plan() {
       fi
       ;;
     backbone) BACKBONE=${TYPED} ;;
+    port) PORT=${TYPED} ;;
+    host) HOST_ADDRESS=${TYPED} ;;
     offline) OFFLINE=1 ;;
     looks) pictures=1 ;;
     train)
@@ -123,6 +127,16 @@ default_backbone() {
   BACKBONE=$(<"${ROOT}/src/tensor_guess/config.py")
   BACKBONE=${BACKBONE#*"${before}"}
   BACKBONE=${BACKBONE%%\"*}
+}
+
+# Set PORT and HOST_ADDRESS, if they were not given, to those that config.py alone names.
+default_port() {
+  local config before='HOST, PORT = "'
+  config=$(<"${ROOT}/src/tensor_guess/config.py")
+  config=${config#*"${before}"}
+  HOST_ADDRESS=${HOST_ADDRESS:-${config%%\"*}}
+  config=${config#*', '}
+  PORT=${PORT:-${config%%$'\n'*}}
 }
 
 # Mount a path that is read. With `shown`, it is passed as typed even if its folder is a link.

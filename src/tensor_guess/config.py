@@ -82,6 +82,9 @@ PRECISIONS = FLOAT32, BF16 = ("float32", "bf16")
 FITS = SQUEEZE, CROP, PAD = ("squeeze", "crop", "pad")
 # What finds faces; the first is the default.
 DETECTORS = HAAR, YUNET = ("haar", "yunet")
+# Where `serve` listens unless told otherwise: the address of this machine alone, and the port of
+# TensorFlow Serving's REST.
+HOST, PORT = "127.0.0.1", 8501
 # With fewer images than this, it is faster to compile the network for one image at a time.
 FEW = 8
 

@@ -16,7 +16,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Starts an engine on a Debian machine that has none; not part of the project.
 ENGINE_SCRIPT = ROOT.parent / "shared" / "docker" / "engine.sh"
-SCRIPTS = ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh")
+SCRIPTS = (
+    "tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh", "serve.sh"
+)  # fmt: skip
 BUILT_FROM = ("src", "Dockerfile", ".dockerignore", "requirements.lock", "requirements-faces.lock")
 
 BASE = "python:3.11-slim-bookworm"

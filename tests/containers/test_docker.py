@@ -11,12 +11,15 @@ import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
 from containers.conftest import ROOT, Engine, Person, Text, make_person, probing
 from made.faces import face, scene, write_video
 from made.hostile_pictures import LEFT_OUT
+from made.server import free_port, until
 from made.strangers import LABELS as THEIRS
 from made.strangers import made
 from tensor_guess.graphs.graph import serialise
@@ -442,6 +445,46 @@ def test_without_an_init_signals_end_it_too(docker: Engine, me: Person) -> None:
         if "Step 0" in line:
             break
     docker("kill", "--signal", "TERM", name)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_a_server_answers_at_its_port_as_guess_does_and_takes_a_new_graph(
+    me: Person, taught: Path, docker: Engine
+) -> None:
+    shutil.copytree(taught, me.folder / "tf", ignore=shutil.ignore_patterns("data"))
+    me.own(me.folder / "tf")
+    port, said = free_port(), list[str]()
+    process = me.start([me.clone / "serve.sh", "tf", "--port", port])
+    assert process.stderr
+
+    def until_said(words: str) -> None:
+        for line in process.stderr or ():
+            said.append(line)
+            if words in line:
+                return
+        pytest.fail("".join(said))
+
+    def ask(path: str, body: bytes | None = None) -> Any:
+        with urlopen(Request(f"http://127.0.0.1:{port}{path}", body), timeout=60) as answer:
+            return json.load(answer)
+
+    until_said(f"tf answers at http://127.0.0.1:{port}/ ")
+    own = json.loads(me.local("guess", taught, PHOTOS[0], "--json").stdout)
+    found = ask("/v1/guess", PHOTOS[0].read_bytes())
+    assert found["scores"] == pytest.approx(own["scores"], abs=1e-6)
+    ports = docker("ps", "--filter", f"publish={port}", "--format", "{{.Ports}}").strip()
+    assert ports == f"127.0.0.1:{port}->{port}/tcp"
+    # Training replaces the graph on the host.
+    graph = me.folder / "tf" / "retrained_graph.pb"
+    (me.folder / "tf" / "new").write_bytes(b"no graph")
+    (me.folder / "tf" / "new").replace(graph)
+    until_said("the new graph is refused, and the one before goes on")
+    shutil.copy(taught / graph.name, me.folder / "tf" / "new")
+    (me.folder / "tf" / "new").replace(graph)
+    until(lambda: ask("/v1/model")["refused"] is None)
+    assert ask("/v1/guess", PHOTOS[0].read_bytes())["scores"] == found["scores"]
+    process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == 143
 

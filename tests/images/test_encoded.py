@@ -86,6 +86,14 @@ def test_a_name_that_cannot_be_is_unreadable() -> None:
             images.read(Path(name))
 
 
+def test_a_picture_may_come_as_bytes() -> None:
+    picture = images.of_bytes(encoded(quarters()))
+    assert (picture.kind, picture.extension) == ("PNG", "png")
+    for data, said in ((b"", "is empty"), (b"x", "no picture of a known kind")):
+        with pytest.raises(Unreadable, match=said):
+            images.of_bytes(data)
+
+
 def test_a_link_to_a_picture_is_that_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(quarters()))
     (tmp_path / "b.png").symlink_to("a.png")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from made.launcher import GID, UID, Launcher, classifier
-from tensor_guess.config import DEFAULT_BACKBONES
+from tensor_guess.config import DEFAULT_BACKBONES, HOST, PORT
 
 
 def test_guess_is_run_with_exactly_this(docker: Launcher) -> None:
@@ -94,6 +94,45 @@ def test_strangers_graphs_are_looked_at_without_network(docker: Launcher) -> Non
         done = docker("verify", "out/x.zip")
         assert done.mounts[str(out)] == "ro"
         assert (done.options("--network"), done.options("--memory")) == (["none"], [memory])
+
+
+@pytest.mark.parametrize(
+    ("options", "published"),
+    [
+        ((), f"{HOST}:{PORT}:{PORT}"),
+        (("--port", "80"), f"{HOST}:80:80"),
+        (("--port=9000", "--host=0.0.0.0"), "0.0.0.0:9000:9000"),
+        (("--host", "localhost"), f"127.0.0.1:{PORT}:{PORT}"),
+        (("--host", "::1"), f"[::1]:{PORT}:{PORT}"),
+    ],
+)
+def test_a_server_has_its_port_and_no_other_network(
+    docker: Launcher, options: tuple[str, ...], published: str
+) -> None:
+    tf = classifier(docker.here / "tf")
+    (docker.here / "secrets").mkdir()
+    (docker.here / "secrets/token").touch()
+    asked = ("tf", *options, "--token_file", "secrets/token", "--allowed-host", "nas")
+    done = docker(*asked, script="serve.sh")
+    assert done.passed == ["serve", *asked]
+    assert done.options("--publish") == [published]
+    assert "TENSOR_GUESS_PUBLISHED=1" in done.options("--env")
+    assert (done.options("--network"), done.options("--memory")) == ([], ["2g"])
+    own = {path: mode for path, mode in done.mounts.items() if "home" not in path}
+    assert own == {str(tf): "ro", str(docker.here / "secrets"): "ro"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--help",), ("--port", "x"), ("--port", "1,2"), ("--host", "nas.home"), ("--port",),
+     ("--host", "$(x)"), ("--port", "123456")],
+)  # fmt: skip
+def test_a_server_that_will_be_refused_has_no_network(
+    docker: Launcher, options: tuple[str, ...]
+) -> None:
+    classifier(docker.here / "tf")
+    done = docker("serve", "tf", *options)
+    assert (done.options("--publish"), done.options("--network")) == ([], ["none"])
 
 
 def test_a_large_graph_gets_more_memory(docker: Launcher) -> None:

@@ -119,6 +119,7 @@ def test_the_scripts_find_their_clone_whatever_its_name(own: Launcher, name: str
         ("guess.sh", [*arguments, "guess", "x"]),
         ("classify_dir.sh", [*arguments, "classify-dir", "x"]),
         ("collect_faces.sh", [*arguments, "collect-faces", "x"]),
+        ("serve.sh", [*arguments, "serve", "x"]),
         ("test.sh", [*tests, "x"]),
         (".ci/run", tests),
     ):

@@ -15,7 +15,9 @@ from made.place import ROOT
 UID, GID = os.getuid(), os.getgid()
 AS_ROOT = pytest.mark.skipif(UID != 0, reason="only root can give folders away")
 
-SCRIPTS = ("tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh")
+SCRIPTS = (
+    "tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh", "serve.sh"
+)  # fmt: skip
 # Some of what the image is built from.
 INPUTS = (
     "Dockerfile",

@@ -95,3 +95,56 @@ def _run(
             text=True,
             check=False,
         )  # fmt: skip
+
+
+SERVER = f"""
+import socket, sys, threading; sys.path.insert(0, {str(ROOT / "src")!r})
+from tensor_guess.system.confinement import refuse_connections
+listening = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listening.getsockname())
+go, outcome = threading.Event(), []
+def other():
+    go.wait()
+    try:
+        {{code}}
+        outcome.append(True)
+    except OSError as error:
+        outcome.append(error)
+thread = threading.Thread(target=other)
+thread.start()
+assert refuse_connections()
+go.set()
+thread.join()
+print(outcome[0])
+"""
+SERVES = {
+    "answer who connects": ("listening.accept()[0].sendall(b'x'); client.recv(1)", True),
+    "talk to itself": ("socket.socketpair()", True),
+    "open a socket": ("socket.socket()", False),
+    "connect elsewhere": ("client.connect(('127.0.0.1', 1))", False),
+    "look up a name": ("socket.getaddrinfo('example.org', 80)", False),
+}
+
+
+@pytest.mark.parametrize(("code", "allowed"), SERVES.values(), ids=SERVES.keys())
+def test_a_server_answers_and_connects_to_nobody_in_any_thread(code: str, allowed: bool) -> None:
+    program = SERVER.format(code=code)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert (done.stdout == "True\n") is allowed, done.stdout
+
+
+def test_a_connection_cannot_be_turned_elsewhere() -> None:
+    """connect(2) with AF_UNSPEC dissolves a connection, and the socket could then be used again."""
+    dissolve = "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n        if c.connect("
+    dissolve += "client.fileno(), bytes(16), 16) < 0: raise OSError(ctypes.get_errno(), 'refused')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", SERVER.format(code=dissolve)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "[Errno 13] refused\n"

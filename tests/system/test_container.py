@@ -60,3 +60,8 @@ def test_the_program_says_so_and_ends_with_125(tmp_path: Path) -> None:
         f"tensor-guess: the container engine does not see {tmp_path}/gone"
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_in_a_container_a_server_listens_where_only_the_engine_comes() -> None:
+    assert container.listening("127.0.0.1", {}) == "127.0.0.1"
+    assert container.listening("127.0.0.1", {"TENSOR_GUESS_PUBLISHED": "1"}) == "0.0.0.0"

@@ -90,6 +90,21 @@ def counting() -> Iterator[bytes]:
     raise Unreadable("ends early")
 
 
+def test_a_fork_has_no_file_that_is_open_here_unless_it_is_to() -> None:
+    """A connection ends for the client only if nobody has it any more."""
+    with open(os.devnull, "rb") as file:
+
+        def is_there() -> bytes:
+            try:
+                os.fstat(file.fileno())
+            except OSError:
+                return b"no"
+            return b"yes"
+
+        assert limited.run(is_there, 100_000_000, 5) == b"no"
+        assert b"".join(limited.stream(lambda: [is_there()], 100_000_000, 5)) == b"yes"
+
+
 def test_pieces_come_whole_and_the_reason_after_them() -> None:
     before = children()
     found: list[bytes] = []
@@ -128,7 +143,8 @@ def test_threads_do_not_wait_for_each_others_processes() -> None:
 
     def one(number: int) -> None:
         # The first ends when all others have.
-        limited.run(lambda: b"" if number else os.read(reading, 1), 100_000_000, 10)
+        work = lambda: [b"" if number else os.read(reading, 1)]  # noqa: E731
+        list(limited.stream(work, 100_000_000, 10))
         ended.append(number)
         if len(ended) == 7:
             os.write(writing, b"x")

@@ -152,15 +152,9 @@ def _named(
 
 
 def _json(image: str, found: Any, say_unsure: bool, say_both: bool) -> str:
-    best = {"label": found.label, "category": found.category, "score": found.score}
-    if say_unsure:
-        best["unsure"] = found.unsure
-    if found.unknown is not None:
-        best["unknown"] = found.unknown
-    if say_both:
-        best["both"] = list(found.both) or None
     when = {} if found.seconds is None else {"seconds": float(found.seconds)}
-    return json.dumps({"image": image, **when, **best, "scores": found.scores})
+    facts = found.facts(say_unsure=say_unsure, say_both=say_both)
+    return json.dumps({"image": image, **when, **facts})
 
 
 def _block(image: str, found: Any, one_of_many: bool) -> str:

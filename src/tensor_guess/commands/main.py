@@ -19,14 +19,14 @@ from tensor_guess.commands.backbones import (
 )
 from tensor_guess.commands.completion import completion
 from tensor_guess.commands.doctor import doctor
-from tensor_guess.commands.evaluate import evaluate
+from tensor_guess.commands.evaluate import evaluate, study
 from tensor_guess.commands.faces import collect_faces
 from tensor_guess.commands.graphs import export, inspect, merge, share, verify
 from tensor_guess.commands.guess import fetch_images, guess
 from tensor_guess.commands.heap import heap
 from tensor_guess.commands.options import Context
+from tensor_guess.commands.serve import serve
 from tensor_guess.commands.sort import classify_dir, undo
-from tensor_guess.commands.study import study
 from tensor_guess.commands.train import fine_tune, train
 from tensor_guess.errors import UserError, reason_of, shown, words_of
 from tensor_guess.system import container, progress
@@ -34,7 +34,7 @@ from tensor_guess.system import container, progress
 # What one wants to do, and the commands that do it, in the order of the help.
 GROUPS = {
     "Teach": (train, doctor, heap, collect_faces, fetch_images),
-    "Use": (guess, classify_dir, undo),
+    "Use": (guess, classify_dir, undo, serve),
     "Look": (evaluate, study, inspect),
     "Share": (share, verify, merge, export),
     "Set up": (list_backbones, fetch, fetch_modules, fetch_classifier, completion),

@@ -8,9 +8,10 @@ _tensor_guess() {
   guess.sh) command=guess ;;
   classify_dir.sh) command=classify-dir ;;
   collect_faces.sh) command=collect-faces ;;
+  serve.sh) command=serve ;;
   *)
     if ((COMP_CWORD == 1)); then
-      words='train doctor heap collect-faces fetch-images guess classify-dir undo evaluate study inspect share verify merge export backbones fetch fetch-modules fetch-classifier completion --help --version'
+      words='train doctor heap collect-faces fetch-images guess classify-dir undo serve evaluate study inspect share verify merge export backbones fetch fetch-modules fetch-classifier completion --help --version'
     else
       command=${COMP_WORDS[1]}
     fi
@@ -27,6 +28,7 @@ _tensor_guess() {
   classify-dir:--layout) words='flat folders' ;;
   classify-dir:--detector) words='haar yunet' ;;
   classify-dir:--results) words='timelapse camtrap-dp' ;;
+  serve:--precision) words='float32 bf16' ;;
   evaluate:--precision) words='float32 bf16' ;;
   study:--precision) words='float32 bf16' ;;
   export:--format) words='saved_model tflite onnx openvino photoprism html' ;;
@@ -42,6 +44,7 @@ _tensor_guess() {
     guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --only --min-score --explain --unknown --both --face --detector --every --json --quiet --verbose --help' ;;
     classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --quiet --verbose --help' ;;
     undo) words='--run --quiet --verbose --help' ;;
+    serve) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --port --host --token-file --allowed-host --only --min-score --unknown --both --quiet --verbose --help' ;;
     evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --quiet --verbose --help' ;;
     study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --quiet --verbose --help' ;;
     inspect) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --layers --json --quiet --verbose --help' ;;
@@ -61,4 +64,4 @@ _tensor_guess() {
     COMPREPLY+=("${word}")
   done < <(compgen -W "${words}" -- "${COMP_WORDS[COMP_CWORD]}")
 }
-complete -o default -F _tensor_guess tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh
+complete -o default -F _tensor_guess tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh serve.sh

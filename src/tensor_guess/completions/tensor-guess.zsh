@@ -1,4 +1,4 @@
-#compdef tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh
+#compdef tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh serve.sh
 # Completions of tensor-guess for zsh, written by tools/write_completions.py.
 _tensor_guess() {
   local command=$1
@@ -7,6 +7,7 @@ _tensor_guess() {
   guess.sh) command=guess ;;
   classify_dir.sh) command=classify-dir ;;
   collect_faces.sh) command=collect-faces ;;
+  serve.sh) command=serve ;;
   *)
     if ((CURRENT == 2)); then
       local -a commands=(
@@ -18,6 +19,7 @@ _tensor_guess() {
         'guess:Print each IMAGEs labels with their scores, best first.'
         'classify-dir:Sort copies of all pictures in SRC into DEST.'
         'undo:Undo the last classify-dir into DEST, or the last --tag of DEST.'
+        'serve:Answer guesses over HTTP, until Ctrl-C.'
         'evaluate:Measure a classifier on the pictures in LABELLED_FOLDER, a folder per category.'
         'study:Write OUT, a page on why PICTURE gets its label.'
         'inspect:Show what is in a frozen graph, without running it.'
@@ -214,6 +216,32 @@ _tensor_guess() {
       '*--help[Show this message and exit]' \
       '*:argument:_files'
     ;;
+  serve)
+    _arguments -s \
+      '*--graph[Same as TF_FILES (from label_image)]:value:_files' \
+      '*--labels[Labels file of another programs graph]:value:_files' \
+      '*--input-height[Height of the images, in pixels]:value:_files' \
+      '*--input-width[Width of the images; the same as the height]:value:_files' \
+      '*--input-mean[Pixels are fed as (x - mean) / std]:value:_files' \
+      '*--input-std[Pixels are fed as (x - mean) / std]:value:_files' \
+      '*--input-layer[Tensor to feed the images to]:value:_files' \
+      '*--output-layer[Tensor with the scores]:value:_files' \
+      '*--precision[Precision to compute in]:value:(float32 bf16)' \
+      '*--backbone[imagenet; the pretrained network]:value:_files' \
+      '*--offline[imagenet; never use the internet]' \
+      '*--port[Port to use]:value:_files' \
+      '*--host[Address to listen at; any but this machines own needs --token-file]:value:_files' \
+      '*--token-file[File with a word that each client must know]:value:_files' \
+      '*--allowed-host[Another name by which clients call this machine]:value:_files' \
+      '*--only[Guess among these categories only; their scores are made to add up to 1]:value:_files' \
+      '*--min-score[Least score of a category, or of all, below which a guess is unsure]:value:_files' \
+      '*--unknown[Say if one is like nothing in training]' \
+      '*--both[Say if two categories are side by side in one]' \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
+      '*--help[Show this message and exit]' \
+      '*:argument:_files'
+    ;;
   evaluate)
     _arguments -s \
       '*--graph[Same as TF_FILES (from label_image)]:value:_files' \
@@ -354,5 +382,5 @@ _tensor_guess() {
 if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
   _tensor_guess "$@"
 else
-  compdef _tensor_guess tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh
+  compdef _tensor_guess tensor-guess train.sh guess.sh classify_dir.sh collect_faces.sh serve.sh
 fi

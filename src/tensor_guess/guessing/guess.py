@@ -55,6 +55,19 @@ class Guess:
         """Return whether the best label's score is lower than it should be."""
         return self.score < self.min_score
 
+    def facts(self, *, say_unsure: bool, say_both: bool) -> dict[str, object]:
+        """Return what is said of it in JSON, scores last; `unknown` only if it was asked for."""
+        best: dict[str, object] = {
+            "label": self.label, "category": self.category, "score": self.score
+        }  # fmt: skip
+        if say_unsure:
+            best["unsure"] = self.unsure
+        if self.unknown is not None:
+            best["unknown"] = self.unknown
+        if say_both:
+            best["both"] = list(self.both) or None
+        return {**best, "scores": self.scores}
+
 
 # What the user says by --min-score: a category or label (None: every one), and a score.
 MinScores = Sequence[tuple[str | None, float]]

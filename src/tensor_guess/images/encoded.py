@@ -98,6 +98,15 @@ def read(path: Path, *, inside: Path | None = None) -> Picture:
     return Picture(data, kind, hashlib.sha256(data).digest(), status)
 
 
+def of_bytes(data: bytes) -> Picture:
+    """Return the picture that came as bytes and not as a file: it has no key and no times.
+
+    Raise Unreadable if it is not a picture.
+    """
+    camera_raw.check(data)
+    return Picture(data, _kind(data[:64]), b"", os.stat_result((0,) * 10))
+
+
 def any_file(path: Path, *, inside: Path | None = None) -> Picture:
     """Return any regular file as a picture whose bytes were let go, and of no kind.
 

@@ -15,7 +15,8 @@ import signal
 import struct
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tensor_guess.config import SOURCE
@@ -25,8 +26,9 @@ _PARENT_DEATH_SIGNAL, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER_MODE = 1, 38, 22, 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _IO_URING_SETUP = 425  # it can open sockets too
-# machine -> its number in seccomp's data, and of socket()
-_MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_FILTER_ALL_THREADS = 1
+# machine -> its number in seccomp's data, and of socket(), connect() and seccomp()
+_MACHINES = {"x86_64": (0xC000003E, 41, 42, 317), "aarch64": (0xC00000B7, 198, 203, 277)}
 # Whether the internet can be put out of reach here.
 CAN_HIDE = sys.platform == "linux" and platform.machine() in _MACHINES
 _X32 = 0x40000000  # x86-64's second table of system calls
@@ -101,6 +103,21 @@ def hide(readable: Sequence[Path], writable: Path | None = None, *, internet: bo
         _refuse_sockets(libc)
 
 
+def refuse_connections() -> bool:
+    """Have this process, and those it starts, never connect to anybody; return whether that holds.
+
+    Who connects to a socket that is open already is still answered. It holds for all threads.
+    """
+    if not CAN_HIDE:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    machine, socket, connect, seccomp = _MACHINES[platform.machine()]
+    libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # A connection could be dissolved and connected again elsewhere.
+    with _filter(machine, (socket, connect, _IO_URING_SETUP)) as address:
+        return not libc.syscall(seccomp, 1, _FILTER_ALL_THREADS, address)
+
+
 def _at_most(resource_: int, limit: int) -> None:
     """Set the limit, unless a lower one is in force."""
     _, already = resource.getrlimit(resource_)
@@ -132,21 +149,27 @@ def _leave_only(libc: ctypes.CDLL, readable: Sequence[Path], writable: Path | No
 
 
 def _refuse_sockets(libc: ctypes.CDLL) -> None:
-    machine, socket = _MACHINES[platform.machine()]
-    # code, jump if true, jump if false, operand; the last two steps are refuse and allow
+    machine, socket, *_ = _MACHINES[platform.machine()]
+    with _filter(machine, (socket, _IO_URING_SETUP)) as address:
+        _checked(libc.prctl(_SET_SECCOMP, _FILTER_MODE, address, 0, 0))
+
+
+@contextmanager
+def _filter(machine: int, calls: Sequence[int]) -> Iterator[bytes]:
+    """Yield seccomp's filter that refuses these system calls."""
+    count = len(calls)
+    # code, jump if true, jump if false, operand; the last two steps are allow and refuse
     program = [
         (_LOAD, 0, 0, 4),
-        (_EQUAL, 0, 4, machine),
+        (_EQUAL, 0, count + 3, machine),
         (_LOAD, 0, 0, 0),
-        (_AT_LEAST, 2, 0, _X32),
-        (_EQUAL, 1, 0, socket),
-        (_EQUAL, 0, 1, _IO_URING_SETUP),
-        (_RETURN, 0, 0, _REFUSE),
+        (_AT_LEAST, count + 1, 0, _X32),
+        *((_EQUAL, count - k, 0, call) for k, call in enumerate(calls)),
         (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    filter_ = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
-    _checked(libc.prctl(_SET_SECCOMP, _FILTER_MODE, filter_, 0, 0))
+    yield struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
 
 
 def _checked(result: int) -> None:

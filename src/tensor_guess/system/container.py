@@ -9,6 +9,7 @@ from tensor_guess.errors import UserError, shown
 # The launcher's variables (src/launcher/container.bash): paths on the host, its umask.
 _SEEN = "TENSOR_GUESS_SEEN_"
 _UMASK = "TENSOR_GUESS_UMASK"
+_PUBLISHED = "TENSOR_GUESS_PUBLISHED"  # set if the engine publishes the port
 
 
 class EngineTrouble(UserError):
@@ -35,6 +36,14 @@ def enter(environ: Mapping[str, str] = os.environ) -> None:
                 "Desktop: Settings, Resources, File sharing); add the folder there, or set "
                 "TENSOR_GUESS_LAUNCHER=local"
             )
+
+
+def listening(host: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the address to listen at for what is published at the host's address.
+
+    An engine brings what comes to that one into the container, to an address that only it knows.
+    """
+    return "0.0.0.0" if _PUBLISHED in environ else host
 
 
 def _is_there(path: str) -> bool:

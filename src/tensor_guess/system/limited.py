@@ -53,23 +53,27 @@ _forking = Lock()
 def run(work: Callable[[], bytes], memory: int, seconds: int) -> bytes:
     """Return what `work` returns in a fork with `memory` more bytes and `seconds` of CPU time.
 
-    Nothing else that it does is seen here. Raise Unreadable as `work` does, and if it exceeds a
-    limit or crashes. Call it only if CAN_FORK.
+    Nothing else that it does is seen here, and no file that is open here is open there. Raise
+    Unreadable as `work` does, and if it exceeds a limit or crashes. Call it only if CAN_FORK.
     """
-    return b"".join(stream(lambda: (work(),), memory, seconds))
+    return b"".join(stream(lambda: (work(),), memory, seconds, files=False))
 
 
-def stream(work: Callable[[], Iterable[bytes]], memory: int, seconds: int) -> Iterator[bytes]:
+def stream(
+    work: Callable[[], Iterable[bytes]], memory: int, seconds: int, *, files: bool = True
+) -> Iterator[bytes]:
     """Yield each piece that `work` yields in such a fork, which waits until it is taken.
 
-    Raise Unreadable as `run` does, after the pieces that came before. The fork ends with this
-    iterator.
+    `files`: whether it has the files that are open here. Raise Unreadable as `run` does, after the
+    pieces that came before. The fork ends with this iterator.
     """
     try:
         with _forking:
             reading, writing = os.pipe()
             child = os.fork()
             if not child:
+                if not files:  # a connection ends only if nobody has it any more
+                    _close_all_but(writing)
                 _work(work, writing, memory, seconds)
             os.close(writing)
     except OSError as error:

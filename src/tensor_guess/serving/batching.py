@@ -1,0 +1,191 @@
+"""Pictures of many requests -> decoded -> together through the network -> a row for each."""
+
+import asyncio
+import os
+import time
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensor_guess.errors import Unreadable, UserError
+from tensor_guess.images import encoded
+from tensor_guess.images.pixels import Pixels, pixels
+from tensor_guess.serving.metrics import Metrics
+from tensor_guess.serving.refusal import Refused
+from tensor_guess.serving.served import Served
+from tensor_guess.system import progress
+
+# Pictures that were accepted and are not done, and those that the network is given together.
+QUEUE, TOGETHER = 128, 32
+# A picture whose decoder hangs keeps a thread for seconds.
+_DECODERS = 2 * (os.cpu_count() or 1) + 2
+_LONGEST_AGAIN = 60
+# How much the latest batch counts in what a picture takes.
+_LATEST = 0.2
+
+Row = NDArray[np.float32]
+# What becomes of a picture: its row; why it cannot be read; why it has no row.
+Outcome = Row | Unreadable | UserError
+
+
+@dataclass(eq=False)
+class _Job:
+    data: bytes
+    served: Served
+    answer: "asyncio.Future[Outcome]"
+    left: bool = False  # nobody waits for it any more
+    image: Pixels | None = None
+    done: bool = False
+    waited: float = 0
+    since: float = field(default_factory=time.perf_counter)  # when it began to wait
+
+
+class Batches:
+    """A queue of pictures, and the threads that decode them.
+
+    Whichever thread has decoded a picture gives the network all that is there, unless another does:
+    then that one goes on with it. So nobody waits if the network is free. `rows` is called by one
+    event loop.
+    """
+
+    def __init__(self, metrics: Metrics, queue: int = QUEUE) -> None:
+        self._metrics, self._most = metrics, queue
+        self._pending = 0
+        self._seconds = 0.05  # what a picture takes
+        self._decoders = ThreadPoolExecutor(_DECODERS, "decoder")
+        self._decoded, self._busy, self._lock = deque[_Job](), False, Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def rows(self, served: Served, pictures: Sequence[bytes]) -> list[Outcome]:
+        """Return what becomes of each picture, by that classifier.
+
+        If this is cancelled, what was not computed yet is left out. Raise Refused if too many wait.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        if self._pending + len(pictures) > self._most:
+            again = min(_LONGEST_AGAIN, ceil(self._pending * self._seconds) or 1)
+            raise Refused(429, f"{self._pending} pictures are waiting already", again=again)
+        jobs = [_Job(data, served, loop.create_future()) for data in pictures]
+        self._count(len(jobs))
+        for job in jobs:
+            self._decoders.submit(self._look_at, job)
+        try:
+            return list(await asyncio.gather(*(job.answer for job in jobs)))
+        finally:
+            for job in jobs:
+                job.left = True
+
+    @property
+    def pending(self) -> int:
+        """Return how many pictures were accepted and are not done."""
+        return self._pending
+
+    def end(self) -> None:
+        """End the threads once they have nothing to do."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, change: int) -> None:
+        self._pending += change
+        self._metrics.waiting.set(self._pending)
+
+    # --- in a decoder's thread
+
+    def _look_at(self, job: _Job) -> None:
+        self._decode(job)
+        while batch := self._taken():
+            try:
+                self._score(batch)
+            finally:
+                self._busy = False
+
+    def _decode(self, job: _Job) -> None:
+        if job.left:
+            self._end(job, Unreadable("nobody waits for it"))
+            return
+        began = time.perf_counter()
+        job.waited += began - job.since
+        try:
+            job.image = pixels(encoded.of_bytes(job.data), job.served.record.scaling)
+        except Unreadable as error:
+            self._end(job, error)
+            return
+        except Exception as error:  # a mistake of ours must not keep the client waiting
+            self._end(job, _mistake(error))
+            return
+        job.data, job.since = b"", time.perf_counter()
+        self._metrics.decoding.observe(job.since - began)
+        with self._lock:
+            self._decoded.append(job)
+
+    def _taken(self) -> list[_Job]:
+        """Return what is there for one classifier, and have the network; nothing if it is busy."""
+        batch = list[_Job]()
+        with self._lock:
+            while not self._busy and self._decoded and len(batch) < TOGETHER:
+                job = self._decoded[0]
+                if batch and job.served is not batch[0].served:
+                    break
+                self._decoded.popleft()
+                if job.left:
+                    self._end(job, Unreadable("nobody waits for it"))
+                else:
+                    batch.append(job)
+            self._busy = self._busy or bool(batch)
+        return batch
+
+    def _score(self, batch: list[_Job]) -> None:
+        began = time.perf_counter()
+        pairs = [(job, job.image) for job in batch if job.image is not None]
+        try:
+            for job, row in batch[0].served.network(len(batch)).run(pairs):
+                self._end(job, row, began)
+        except UserError as error:
+            if len(batch) == 1:
+                self._end(batch[0], error)
+                return
+            for job in batch:  # which of them it was
+                if not job.done:
+                    self._score([job])
+            return
+        except Exception as error:
+            for job in batch:
+                if not job.done:
+                    self._end(job, _mistake(error))
+            return
+        took = time.perf_counter() - began
+        self._metrics.batches.observe(len(batch))
+        self._metrics.network.observe(took)
+        self._seconds += _LATEST * (took / len(batch) - self._seconds)
+
+    # --- in any thread
+
+    def _end(self, job: _Job, outcome: Outcome, began: float | None = None) -> None:
+        job.done, job.image, job.data = True, None, b""
+        if began is not None:
+            self._metrics.waited.observe(job.waited + max(0, began - job.since))
+        assert self._loop
+        self._loop.call_soon_threadsafe(self._answer, job, outcome)
+
+    def _answer(self, job: _Job, outcome: Outcome) -> None:
+        self._count(-1)
+        result = "guessed" if isinstance(outcome, np.ndarray) else "failed"
+        if job.left or job.answer.done():
+            result = "left"
+        elif isinstance(outcome, Unreadable):
+            result = "unreadable"
+        self._metrics.pictures.labels(result).inc()
+        if not job.answer.done():
+            job.answer.set_result(outcome)
+
+
+def _mistake(error: Exception) -> UserError:
+    """Print an error that no picture should cause, and return what its client is told."""
+    progress.warn("".join(traceback.format_exception(error)).rstrip())
+    return UserError("the server made a mistake, which it prints")

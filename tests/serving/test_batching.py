@@ -1,0 +1,204 @@
+"""Pictures of many requests: together, apart from each other, and not too many."""
+
+import asyncio
+import io
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from made.server import until
+from tensor_guess.errors import Unreadable, UserError
+from tensor_guess.serving.batching import Batches, Outcome
+from tensor_guess.serving.metrics import Metrics
+from tensor_guess.serving.refusal import Refused
+from tensor_guess.serving.served import Asked, Served
+
+
+class Network:
+    """The mean of each picture; it computes only while it is let, and not if a picture is red."""
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.let.set()
+        self.batches = list[int]()
+
+    def run(self, pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        batch = list(pairs)
+        self.batches.append(len(batch))
+        assert self.let.wait(60)
+        if any(image[0, 0, 0] == 255 for _, image in batch):
+            raise UserError("it gives scores that are no numbers")
+        for item, image in batch:
+            yield item, np.array([image.mean()], np.float32)
+
+
+class Stub(Served):
+    """A classifier with that network, which is warm already."""
+
+    def __init__(self, served: Served, network: Network) -> None:
+        self._ready, self.asked, self._network = served._ready, served.asked, network
+
+    def network(self, count: int) -> Any:
+        return self._network
+
+
+@pytest.fixture(scope="module")
+def small_served(small: Path, cache: Path) -> Served:
+    from tensor_guess.guessing.loading import Given
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TENSOR_GUESS_CACHE", str(cache))
+        return Served(Asked(Given(small)))
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def served(small_served: Served, network: Network) -> Served:
+    return Stub(small_served, network)
+
+
+def grey(level: int, red: int | None = None) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (level if red is None else red, level, level)).save(file, "PNG")
+    return file.getvalue()
+
+
+def levels(outcomes: list[Outcome]) -> list[float]:
+    return [float(each[0]) for each in outcomes if isinstance(each, np.ndarray)]
+
+
+def test_each_request_gets_its_own_pictures(served: Served) -> None:
+    async def ask() -> list[list[Outcome]]:
+        batches = Batches(Metrics())
+        requests = ([grey(10 * i + k) for k in range(i % 3 + 1)] for i in range(12))
+        try:
+            return await asyncio.gather(*(batches.rows(served, each) for each in requests))
+        finally:
+            batches.end()
+
+    for i, found in enumerate(asyncio.run(ask())):
+        assert levels(found) == [10 * i + k for k in range(i % 3 + 1)]
+
+
+def test_what_arrives_while_the_network_is_busy_is_computed_together(
+    served: Served, network: Network
+) -> None:
+    async def ask() -> None:
+        batches = Batches(Metrics())
+        network.let.clear()
+        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.batches == [1])
+        others = [asyncio.ensure_future(batches.rows(served, [grey(i)])) for i in range(40)]
+        await asyncio.to_thread(until, lambda: len(batches._decoded) == 40)
+        network.let.set()
+        await asyncio.gather(first, *others)
+        batches.end()
+
+    asyncio.run(ask())
+    assert network.batches == [1, 32, 8]
+
+
+def test_a_request_at_rest_waits_for_nobody(served: Served, network: Network) -> None:
+    async def ask() -> None:
+        batches = Batches(Metrics())
+        for _ in range(5):
+            await batches.rows(served, [grey(1)])
+        batches.end()
+
+    asyncio.run(ask())
+    assert network.batches == [1] * 5
+
+
+def test_one_that_fails_costs_the_others_nothing(served: Served, network: Network) -> None:
+    async def ask() -> list[Outcome]:
+        batches = Batches(Metrics())
+        network.let.clear()
+        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.batches == [1])
+        pictures = [grey(1), b"x", grey(2), grey(3, red=255), grey(4)]
+        others = asyncio.ensure_future(batches.rows(served, pictures))
+        await asyncio.to_thread(until, lambda: len(batches._decoded) == 4)
+        network.let.set()
+        await first
+        try:
+            return await others
+        finally:
+            batches.end()
+
+    found = asyncio.run(ask())
+    assert levels(found) == [1, 2, 4]
+    assert isinstance(found[1], Unreadable)
+    assert isinstance(found[3], UserError)
+
+
+def test_who_has_gone_is_passed_over(served: Served, network: Network) -> None:
+    metrics = Metrics()
+
+    async def ask() -> None:
+        batches = Batches(metrics)
+        network.let.clear()
+        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.batches == [1])
+        gone = asyncio.ensure_future(batches.rows(served, [grey(2)] * 5))
+        await asyncio.to_thread(until, lambda: len(batches._decoded) == 5)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        last = asyncio.ensure_future(batches.rows(served, [grey(3)]))
+        await asyncio.to_thread(until, lambda: len(batches._decoded) == 6)
+        network.let.set()
+        await asyncio.gather(first, last)
+        assert batches.pending == 0
+        batches.end()
+
+    asyncio.run(ask())
+    assert network.batches == [1, 1]
+    assert b'tensor_guess_pictures_total{result="left"} 5.0' in metrics.text()
+
+
+def test_too_many_are_refused_until_there_is_room(served: Served, network: Network) -> None:
+    async def ask() -> None:
+        batches = Batches(Metrics(), queue=4)
+        network.let.clear()
+        three = asyncio.ensure_future(batches.rows(served, [grey(1)] * 3))
+        await asyncio.sleep(0)
+        with pytest.raises(Refused) as error:
+            await batches.rows(served, [grey(1)] * 2)
+        assert error.value.code == 429
+        assert 1 <= error.value.again <= 60
+        one = asyncio.ensure_future(batches.rows(served, [grey(1)]))
+        network.let.set()
+        await asyncio.gather(three, one)
+        assert len(await batches.rows(served, [grey(1)] * 4)) == 4
+        batches.end()
+
+    asyncio.run(ask())
+
+
+def test_two_classifiers_are_never_in_one_batch(small_served: Served, network: Network) -> None:
+    other = Network()
+    one, two = Stub(small_served, network), Stub(small_served, other)
+
+    async def ask() -> None:
+        batches = Batches(Metrics())
+        network.let.clear()
+        first = asyncio.ensure_future(batches.rows(one, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.batches == [1])
+        others = []
+        for served in (one, one, two, two, two, one):
+            others.append(asyncio.ensure_future(batches.rows(served, [grey(1)])))
+            await asyncio.to_thread(until, lambda: len(batches._decoded) == len(others))
+        network.let.set()
+        await asyncio.gather(first, *others)
+        batches.end()
+
+    asyncio.run(ask())
+    assert (network.batches, other.batches) == ([1, 2, 1], [3])

@@ -34,10 +34,11 @@ def fetch(backbone: tuple[str, ...]) -> None:
 @click.command("fetch-classifier", cls=Command)
 @click.argument("address", nargs=-1, required=True)
 def fetch_classifier(address: tuple[str, ...]) -> None:
-    """Download the classifier at each ADDRESS, anew if it was downloaded before.
+    """Download the classifier at each ADDRESS.
 
-    `guess` and the others do this by themselves if TF_FILES is an address. `ADDRESS#sha256=...`
-    stands for the very file that has this SHA-256.
+    It is downloaded anew if it was before. `guess` and the others download by themselves what is
+    not here if TF_FILES is an address. `ADDRESS#sha256=...` stands for the very file that has this
+    SHA-256.
     """
     for each in [addresses.parsed(text) for text in address]:
         click.echo(f"{each} {addresses.fetch(each).stem}")
@@ -46,9 +47,10 @@ def fetch_classifier(address: tuple[str, ...]) -> None:
 @click.command("fetch-modules", cls=Command)
 @click.argument("url", nargs=-1, required=True)
 def fetch_modules(url: tuple[str, ...]) -> None:
-    """Download TF Hub's module at each URL to where tensorflow_hub keeps it; load none.
+    """Download TF Hub's module at each URL; load none.
 
-    That is the folder TFHUB_CACHE_DIR. A module that was frozen already is not needed any more.
+    It goes where tensorflow_hub keeps modules: the folder TFHUB_CACHE_DIR. A module that was frozen
+    already is not needed any more.
     """
     from tensor_guess.backbones import loading
 

@@ -40,12 +40,12 @@ def evaluate(
     precision: str | None,
     **named: Any,
 ) -> int:
-    """Measure a classifier on the pictures in LABELLED_FOLDER, a folder per category.
+    """Measure a classifier on labelled pictures.
 
-    It prints accuracy, precision, recall and confusion. Pictures that the classifier was trained
-    on, and near copies of them, are named and not counted. TF_FILES is a classifier's folder, a
-    frozen graph (also another program's), a zip that `share` wrote, the address of a graph or zip,
-    or the word imagenet.
+    LABELLED_FOLDER has a folder per category. Accuracy, precision, recall and confusion are
+    printed. Pictures that the classifier was trained on, and near copies of them, are named and not
+    counted. TF_FILES is a classifier's folder, a frozen graph (also another program's), a zip that
+    `share` wrote, the address of a graph or zip, or the word imagenet.
     """
     which = classifier(**named)
     from tensor_guess.guessing import evaluate as evaluation

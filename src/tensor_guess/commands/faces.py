@@ -41,11 +41,12 @@ def collect_faces(
     every_face: bool,
     detector: str,
 ) -> int:
-    """Write the faces in SOURCE to TF_FILES/data/CATEGORY, as 001.jpg, 002.jpg and so on.
+    """Write the faces in SOURCE to TF_FILES/data/CATEGORY.
 
-    SOURCE is a folder of pictures, a video, or a camera such as /dev/video0. Pictures with more
-    than one face are passed over, so that two people are not mixed, unless --largest or --all says
-    which to take. So are blurred faces, and those that look the same as one before.
+    They become 001.jpg, 002.jpg and so on. SOURCE is a folder of pictures, a video, or a camera
+    such as /dev/video0. Pictures with more than one face are passed over, so that two people are
+    not mixed, unless --largest or --all says which to take. So are blurred faces, and those that
+    look the same as one before.
     """
     if largest and every_face:
         raise click.UsageError("--largest and --all exclude each other")

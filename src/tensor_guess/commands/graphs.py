@@ -112,11 +112,11 @@ def verify(zip: Path) -> None:
 @click.argument("zip", type=PATH, nargs=-1, required=True)
 @click.argument("out", type=PATH)
 def merge(zip: tuple[Path, ...], out: Path) -> int:
-    """Join shared classifiers: train on their bottlenecks, without their pictures.
+    """Join shared classifiers, without their pictures.
 
-    Each ZIP was shared with --with-bottlenecks, and all have the same backbone. OUT becomes a
-    classifier's folder with the categories of all: its graph is the one that training on all their
-    pictures would make.
+    It trains on their bottlenecks. Each ZIP was shared with --with-bottlenecks, and all have the
+    same backbone. OUT becomes a classifier's folder with the categories of all: its graph is the
+    one that training on all their pictures would make.
     """
     from tensor_guess.sharing import merge as merging
 

@@ -54,11 +54,11 @@ def heap(
     precision: str,
     offline: bool,
 ) -> int:
-    """Group the unlabelled pictures in SRC by what they look like.
+    """Group unlabelled pictures by what they look like.
 
-    DEST, a new folder, gets a folder of copies for each group, the most typical first, and a
-    contact sheet, which is a page. Rename the folders and move them into TF_FILES/data to train on
-    them. `undo DEST` takes the copies back.
+    They are those in SRC. DEST, a new folder, gets a folder of copies for each group, the most
+    typical first, and a contact sheet, which is a page. Rename the folders and move them into
+    TF_FILES/data to train on them. `undo DEST` takes the copies back.
     """
     from tensor_guess.grouping import group as grouping
 

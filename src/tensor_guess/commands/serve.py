@@ -71,8 +71,9 @@ def serve(
 
     Open its address in a browser, or POST a picture to /v1/guess. Clients of TensorFlow Serving's
     REST and of PhotoPrism's vision service work too; /openapi.json describes all. A graph that
-    training replaces is taken without a pause. TF_FILES is a classifier's folder, a frozen graph (also another program's), a zip that
-    `share` wrote, the address of a graph or zip, or the word imagenet.
+    training replaces is taken without a pause. TF_FILES is a classifier's folder, a frozen graph
+    (also another program's), a zip that `share` wrote, the address of a graph or zip, or the word
+    imagenet.
     """
     check_only(named["only"], both)
     which = classifier(**named)

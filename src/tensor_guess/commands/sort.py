@@ -374,11 +374,11 @@ def _object(done: "Sorted") -> dict[str, object]:
 @click.argument("src", type=PATH, required=False)
 @click.option("--run", "run_id", help="The run to undo.  [default: the last that is not undone]")
 def undo(dest: Path, src: Path | None, run_id: str | None) -> int:
-    """Undo the last classify-dir into DEST, or the last --tag of DEST.
+    """Undo what classify-dir did last in DEST.
 
     Copies and links are removed, and pictures that were moved go back to SRC, which is then needed.
     The SHA-256 of each file is compared first: what has changed since stays and is named.
-    Of sidecars, only the tags go that were added, and those files that have nothing else.
+    After --tag, only the tags go that were added, and those files that have nothing else.
     """
     from tensor_guess.sorting import undo as undoing
     from tensor_guess.tagging import untag

@@ -22,6 +22,8 @@ from tensor_guess.guessing.loading import Given
 from tensor_guess.serving.metrics import Metrics
 from tensor_guess.serving.refusal import Refused
 from tensor_guess.serving.served import Asked, Keeper, Served
+from tensor_guess.sharing.card import Author
+from tensor_guess.sharing.share import share
 
 PHOTO = (ROOT / "test_data/photo01.jpg").read_bytes()
 
@@ -150,16 +152,20 @@ def test_the_same_graph_again_is_no_other_version(small: Path, cache: Path, tmp_
         assert server.ask("/v1/model").json["version"] == 1
 
 
-def test_a_shared_zip_is_served_if_its_self_test_is_passed(
-    shared_zip: Path, cache: Path, tmp_path: Path
+def test_a_shared_zip_is_served_and_another_only_if_its_self_test_is_passed(
+    shared_zip: Path, tiny: Backbone, cache: Path, tmp_path: Path
 ) -> None:
     path = Path(shutil.copy(shared_zip, tmp_path / "x.zip"))
+    new = serialise(with_head(tiny.graph, head_for(12, seed=2), record_for(tiny)))
+    (tmp_path / "new.pb").write_bytes(new)
+    share(tmp_path / "new.pb", tmp_path / "new.zip", Author("telling films apart", "CC-BY-4.0"))
+    members = members_of(tmp_path / "new.zip")
     with started(cache, tmp_path / "log", path) as server:
         before = server.ask("/v1/guess", PHOTO)
         assert before.code == 200
-        members = members_of(path)
-        members["self_test/1.png"] = members["self_test/2.png"]
-        put(packed(members), path)
+        put(packed(members | {"self_test/1.png": members["self_test/2.png"]}), path)
         until(lambda: server.ask("/v1/model").json["refused"])
         assert "the self-test of " in server.ask("/v1/model").json["refused"]
         assert server.ask("/v1/guess", PHOTO).json == before.json
+        put(packed(members), path)
+        until(lambda: server.ask("/v1/model").json["version"] == 2)

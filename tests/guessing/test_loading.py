@@ -65,6 +65,11 @@ def test_another_programs_graph_in_a_zip_has_its_labels_there(tmp_path: Path, ca
     assert (first.returncode, first.stderr) == (0, "")
     assert again.stdout == first.stdout
     assert all(label in first.stdout for label in THEIRS)
+    wrong = call(
+        "guess", *given, "--labels", tmp_path / "labels.txt"
+    )  # also where it was used before
+    assert wrong.returncode == 1
+    assert "does not have the labels that are inside" in wrong.stderr
 
 
 @pytest.mark.parametrize(

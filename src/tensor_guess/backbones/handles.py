@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tensor_guess.errors import WrongUsage, shown
 from tensor_guess.graphs.files import find_graph
+from tensor_guess.images.urls import is_url
 from tensor_guess.received import addresses
 from tensor_guess.system import download
 
@@ -56,11 +57,6 @@ def is_graph(name: str) -> bool:
         return not name.endswith(ARCHIVES)
     module = os.path.exists(os.path.join(name, "saved_model.pb"))
     return not module and find_graph(Path(name)) is not None
-
-
-def is_url(handle: str) -> bool:
-    """Return whether it is a URL and not a path."""
-    return "://" in handle
 
 
 def size_of(handle: str) -> int:

@@ -22,6 +22,7 @@ from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, sh
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.graph import parse
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.images.urls import is_url
 from tensor_guess.system import apart, archive, download, durable, reading, scratch
 from tensor_guess.system.durable import make_folder
 
@@ -33,7 +34,7 @@ _HUB_RANGE = (0.0, 255.0)
 def key_of(handle: str) -> str:
     """Return the key that a module is kept under: from a URL's text, or from a file's content."""
     digest = hashlib.sha256(handle.encode(errors="surrogateescape"))
-    if not handles.is_url(handle):
+    if not is_url(handle):
         root, name = Path(handle), shown(handle)
         digest = hashlib.sha256(str(handles.size_of(handle)).encode())
         for path in _files(root, name) if root.is_dir() else [root]:
@@ -64,7 +65,7 @@ def freeze(handle: str) -> GraphDef:
 
 def check_kept(url: str) -> None:
     """Raise WrongUsage if it is no URL, or if there is no folder to keep the module in."""
-    if not handles.is_url(url):
+    if not is_url(url):
         raise WrongUsage(f"{shown(url)} is no URL of a module")
     handles.check_handle(url)
     if _kept(url) is None:
@@ -132,13 +133,12 @@ def _files(folder: Path, name: str) -> list[Path]:
 @contextmanager
 def _folder(handle: str) -> Iterator[Path]:
     """Yield the module's folder: as given, as tensorflow_hub keeps it, or unpacked for now."""
-    is_url = handles.is_url(handle)
-    kept = _kept(handle) if is_url else None
+    kept = _kept(handle) if is_url(handle) else None
     if kept and os.access(kept.parent, os.W_OK):
         keep(handle)
     if kept and _is_filled(kept):
         yield kept
-    elif not is_url and os.path.isdir(handle):
+    elif not is_url(handle) and os.path.isdir(handle):
         yield Path(handle)
     else:
         with scratch.folder() as place:
@@ -162,7 +162,7 @@ def _is_filled(folder: Path) -> bool:
 
 def _fetched(handle: str, place: Path) -> Path:
     """Unpack the module below `place`, after downloading it if it is a URL; return its folder."""
-    if not handles.is_url(handle):
+    if not is_url(handle):
         return _unpacked(Path(handle), place, shown(handle))
     downloads = cache_folder() / "downloads"
     make_folder(downloads)

@@ -25,6 +25,7 @@ from tensor_guess.config import (
     cache_folder,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.images.urls import is_url
 from tensor_guess.received import addresses
 from tensor_guess.received.addresses import Address
 from tensor_guess.system import progress
@@ -107,7 +108,7 @@ class ClassifierPath(click.Path):
     def convert(self, value: Any, *others: Any) -> Any:
         if value == BUILTIN:
             return None
-        if isinstance(value, str) and addresses.is_address(value):
+        if isinstance(value, str) and is_url(value):
             return addresses.parsed(value)
         return super().convert(value, *others)
 

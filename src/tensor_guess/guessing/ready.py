@@ -169,8 +169,10 @@ class Ready:
         """
         said = known.said["record"]
         record = of_json(said, tuple(said["labels"]))
-        if known.said["ours"]:
+        ours = known.said["ours"]
+        if ours or reading.is_zip(path):
             loading.check_labels(given, path, record.labels, lambda: self._digest)
+        if ours:
             files.say_ignored(given.address or shown(path), given.fed)
         elif files.distinct(loading.labels_of(given, path)) != record.labels:
             return

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tensor_guess.config import cache_folder
 from tensor_guess.errors import Unreadable, UserError, WrongUsage
+from tensor_guess.images.urls import is_url
 from tensor_guess.system import progress, reading
 
 # What speaks HTTP, and what reads graphs, is imported on demand: most classifiers are here.
@@ -35,14 +36,9 @@ class Address:
         return download.named(self.url)
 
 
-def is_address(name: str) -> bool:
-    """Return whether it is no path, which is anything with a scheme."""
-    return "://" in name
-
-
 def is_classifier(name: str) -> bool:
     """Return whether it is an address that says by its end that a classifier is there."""
-    return is_address(name) and re.split("[?#]", name)[0].endswith(_ENDINGS)
+    return is_url(name) and re.split("[?#]", name)[0].endswith(_ENDINGS)
 
 
 def parsed(text: str) -> Address:

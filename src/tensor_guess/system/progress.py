@@ -26,7 +26,7 @@ class Voice(Enum):
 
 
 # Colours by their number in ECMA-48's SGR.
-RED, GREEN, YELLOW, FAINT = "31", "32", "33", "2"
+RED, YELLOW, FAINT = "31", "33", "2"
 
 _voice = Voice.USUAL
 

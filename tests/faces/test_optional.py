@@ -9,6 +9,7 @@ import pytest
 from tensor_guess.config import SOURCE
 from tensor_guess.errors import UserError
 from tensor_guess.faces import optional
+from tensor_guess.system import packages
 
 
 def test_where_they_are_installed_nothing_happens() -> None:
@@ -23,7 +24,7 @@ def test_where_they_are_not_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPa
 
 def test_what_pip_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optional, "_PACKAGES", ("av", "nobodys_package"))
-    monkeypatch.setattr(optional, "INSTALLED", True)
+    monkeypatch.setattr(packages, "INSTALLED", True)
     with pytest.raises(UserError, match=r"run `pip install 'tensor-guess\[faces\]'`"):
         optional.require()
 

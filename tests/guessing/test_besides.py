@@ -11,7 +11,7 @@ from tensor_guess.errors import UserError
 from tensor_guess.evaluation.copies import unit
 from tensor_guess.evaluation.unknown import unpacked
 from tensor_guess.graphs.own import familiar_of
-from tensor_guess.guessing.besides import Besides, Layout, network
+from tensor_guess.guessing.besides import Besides, Layout, recipe
 from tensor_guess.guessing.loading import load
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import pixels
@@ -26,7 +26,8 @@ def test_cosines_and_logits_are_those_of_bottleneck_and_map(trained: Path, asked
     images = [pixels(encoded.read(path), known.record.scaling) for path in PHOTOS]
     inside = Inside(known, few=True)
     units = unpacked(familiar_of(known.graph, 2, len(inside.head.weights)))
-    wide, layout = network(known, True, None, asked)
+    made, layout = recipe(known, None, asked)
+    wide = made.network(few=True)
     pairs = zip(wide.run(enumerate(images)), inside.run(enumerate(images)), strict=True)
     for (_, row), (_, seen) in pairs:
         np.testing.assert_allclose(layout.scores(row), seen.scores, atol=1e-6)

@@ -9,7 +9,7 @@ from tensor_guess.backbones.backbone import Backbone
 from tensor_guess.config import BOTTLENECK, FLOAT32
 from tensor_guess.graphs import shapes
 from tensor_guess.graphs.graph import cut
-from tensor_guess.graphs.network import Network
+from tensor_guess.graphs.network import Network, Recipe
 
 # Increase this whenever the same image is resized to different pixels.
 PREPROCESSING = 1
@@ -46,5 +46,9 @@ class Extractor:
 
     def network(self) -> Network:
         """Compile the network, from pixels to bottlenecks. It takes seconds and much memory."""
+        return self.recipe().network()
+
+    def recipe(self) -> Recipe:
+        """Return what the network is made from."""
         backbone = self.backbone
-        return Network(backbone.graph, backbone.scaling, BOTTLENECK, self.precision)
+        return Recipe(backbone.graph, backbone.scaling, BOTTLENECK, self.precision)

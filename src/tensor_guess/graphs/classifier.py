@@ -12,7 +12,7 @@ from tensor_guess.graphs import files, foreign
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.files import AS_FOUND, Fed, Record
 from tensor_guess.graphs.foreign import UNDER
-from tensor_guess.graphs.network import Network, precision_of
+from tensor_guess.graphs.network import Network, Recipe, precision_of
 from tensor_guess.graphs.own import is_ours, record_of
 from tensor_guess.graphs.rewriting import rewritten
 
@@ -36,9 +36,13 @@ class Classifier:
 
         `few`: only a handful of images will come. `precision`: None is the record's own.
         """
+        return self.recipe(precision).network(few)
+
+    def recipe(self, precision: str | None = None) -> Recipe:
+        """Return what `network` makes it from."""
         record = self.record
         how = record.scaling, record.final_tensor, precision_of(record, precision)
-        return Network(self.graph, *how, few, width=len(record.labels))
+        return Recipe(self.graph, *how, width=len(record.labels))
 
 
 def of_bytes(

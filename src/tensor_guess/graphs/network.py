@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -128,6 +129,21 @@ class Network:
                 "damaged; get it again or train again"
             )
         yield from zip(items, vectors, strict=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What a network is made from; see Network."""
+
+    graph: "GraphDef"
+    scaling: Scaling
+    output: str
+    precision: str
+    width: int | None = None
+
+    def network(self, few: bool = False) -> Network:
+        """Return the network, compiled. Raise UserError if the graph cannot be computed."""
+        return Network(self.graph, self.scaling, self.output, self.precision, few, self.width)
 
 
 @contextmanager

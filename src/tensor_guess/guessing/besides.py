@@ -15,7 +15,7 @@ from tensor_guess.errors import UserError
 # A network that was kept does not need what reads graphs.
 if TYPE_CHECKING:
     from tensor_guess.graphs.classifier import Classifier
-    from tensor_guess.graphs.network import Network
+    from tensor_guess.graphs.network import Recipe
 
 Floats = NDArray[np.float32]
 
@@ -78,20 +78,18 @@ class Layout:
         return row[self.classes + self.familiar :].reshape(*self.places, self.classes)
 
 
-def network(
-    known: "Classifier", few: bool, precision: str | None, besides: Besides
-) -> tuple["Network", Layout]:
-    """Return the network that gives what is asked for, and how its vector is divided.
+def recipe(known: "Classifier", precision: str | None, besides: Besides) -> tuple["Recipe", Layout]:
+    """Return the recipe of a network that gives what is asked for, and how its vector is divided.
 
     Raise UserError if the classifier cannot give it.
     """
     record = known.record
     if not besides:
-        return known.network(few, precision), Layout(len(record.labels))
+        return known.recipe(precision), Layout(len(record.labels))
     from tensor_guess.bottlenecks.inside import Parts, joined
     from tensor_guess.evaluation.unknown import unpacked
     from tensor_guess.graphs.builder import Builder
-    from tensor_guess.graphs.network import Network, precision_of
+    from tensor_guess.graphs.network import Recipe, precision_of
     from tensor_guess.graphs.own import familiar_of
 
     parts = Parts(known)
@@ -115,7 +113,7 @@ def network(
     layout = Layout(len(record.labels), count, places)
     graph, output = joined(builder.graph, wanted)
     how = record.scaling, output, precision_of(record, precision)
-    return Network(graph, *how, few, width=layout.width), layout
+    return Recipe(graph, *how, width=layout.width), layout
 
 
 def _cosines(builder: Any, bottleneck: str, units: Floats) -> str:

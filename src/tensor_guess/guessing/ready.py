@@ -21,7 +21,7 @@ from tensor_guess.system import progress, reading
 
 if TYPE_CHECKING:
     from tensor_guess.graphs.classifier import Classifier
-    from tensor_guess.graphs.network import Network
+    from tensor_guess.graphs.network import Network, Recipe
 
 
 class Ready:
@@ -116,11 +116,16 @@ class Ready:
             except (KeyError, RuntimeError, TypeError, ValueError):
                 self._kept = None
                 self._make()
-        assert self._made
-        wanted = self._few, self._precision, self._besides
         with progress.timed("compiling its network"):
-            network, self.layout = extras.network(self._made, *wanted)
-        return network
+            return self.recipe().network(self._few)
+
+    def recipe(self) -> "Recipe":
+        """Return what `network` is made from. Raise UserError if it cannot give what is wanted."""
+        if self._made is None:
+            self._make()
+        assert self._made
+        found, self.layout = extras.recipe(self._made, self._precision, self._besides)
+        return found
 
     def keep(self, network: "Network") -> None:
         """Keep the network for next time, unless it was kept already."""

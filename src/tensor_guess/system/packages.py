@@ -1,14 +1,40 @@
-"""Data in PyPI packages: read as files, never imported, so that none of their code runs."""
+"""PyPI packages: data in them, which is read as files so that none of their code runs; and sets of
+them that few need, which the launcher installs with the first command that does.
+"""
 
+import importlib
 import importlib.util
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from tensor_guess.config import INSTALLED
 from tensor_guess.errors import UserError
 from tensor_guess.system import progress, scratch
+
+
+def require(chosen: str, modules: Sequence[str], missing: str) -> None:
+    """Make the modules of an optional set importable, which has the name of the extra.
+
+    Raise UserError if they are not installed; `missing` says what needs them.
+    """
+    # src/launcher/local.bash and the Dockerfile make this folder.
+    folder = str(Path(sys.prefix) / chosen)
+    if folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+    if all(map(importlib.util.find_spec, modules)):
+        return
+    how = f"run `pip install 'tensor-guess[{chosen}]'`"
+    if not INSTALLED:
+        how = (
+            "run ./tensor-guess without TENSOR_GUESS_IMAGE, which installs them, or build that "
+            f"image with --build-arg {chosen.upper()}=1"
+        )
+    raise UserError(f"{missing}, which are not here; {how}")
 
 
 def find(package: str, file: str) -> Path | None:

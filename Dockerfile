@@ -1,7 +1,7 @@
 # The program in an image: Python, the locked packages, the source. src/launcher/launch.bash builds it
 # when it is first needed; by hand:
 #
-#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] [--build-arg FACES=1] .
+#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] [--build-arg FACES=1] [--build-arg MANY=1] .
 #   TENSOR_GUESS_IMAGE=my-tensor-guess ./guess.sh tf_files photo.jpg
 #
 # It has no `# syntax=` line and no BuildKit mounts, so that it builds on any engine, with and
@@ -32,20 +32,25 @@ RUN set -eu; \
 tensorboard.summary, tensorflow, tf2onnx, uvicorn; \
 from tensorflow.python.framework import convert_to_constants'
 
-FROM ${BASE_IMAGE} AS faces
+FROM ${BASE_IMAGE} AS sets
 
-# OpenCV and PyAV, for faces and videos: in a folder of their own, so that an image with them shares
-# all its other layers with one without.
+# OpenCV and PyAV for faces and videos, and Dask for many machines: each in a folder of its own, so
+# that an image with them shares all its other layers with one without.
 ARG FACES=""
-COPY requirements-faces.lock /tmp/requirements-faces.lock
+ARG MANY=""
+COPY requirements-faces.lock requirements-many.lock /tmp/
 RUN set -eu; \
-    mkdir /opt/faces; \
-    if [ -n "${FACES}" ]; then \
-      python3 -m pip install \
-        --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-        --no-deps --require-hashes --only-binary :all: \
-        --target /opt/faces --requirement /tmp/requirements-faces.lock; \
-    fi
+    add() { \
+      mkdir "/opt/$1"; \
+      if [ -n "$2" ]; then \
+        python3 -m pip install \
+          --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+          --no-deps --require-hashes --only-binary :all: \
+          --target "/opt/$1" --requirement "/tmp/requirements-$1.lock"; \
+      fi; \
+    }; \
+    add faces "${FACES}"; \
+    add many "${MANY}"
 
 FROM ${BASE_IMAGE}
 
@@ -74,7 +79,8 @@ RUN set -eu; \
     done; \
     chmod -R a+rX src backbones
 
-COPY --from=faces /opt/faces /opt/tensor-guess/venv/faces
+COPY --from=sets /opt/faces /opt/tensor-guess/venv/faces
+COPY --from=sets /opt/many /opt/tensor-guess/venv/many
 
 USER 65534:65534
 ENTRYPOINT ["/opt/tensor-guess/venv/bin/python", "-I", "-u", "-X", "utf8", "/opt/tensor-guess/src"]

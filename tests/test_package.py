@@ -94,10 +94,11 @@ def test_they_hold_the_program_and_no_weights_pictures_or_tests(built: tuple[Pat
     assert max(os.path.getsize(each) for each in built) < 1_000_000
 
 
-def test_what_is_locked_for_faces_is_what_the_extra_names() -> None:
+@pytest.mark.parametrize("name", ["faces", "many"])
+def test_what_is_locked_for_an_optional_set_is_what_the_extra_names(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extra = {re.split("[<>=]", each)[0] for each in project["optional-dependencies"]["faces"]}
-    lines = (ROOT / "requirements-faces.in").read_text("utf-8").splitlines()
+    extra = {re.split("[<>=]", each)[0] for each in project["optional-dependencies"][name]}
+    lines = (ROOT / f"requirements-{name}.in").read_text("utf-8").splitlines()
     assert {re.split("[<>=]", each)[0] for each in lines if each[:1].isalpha()} == extra
 
 

@@ -16,4 +16,7 @@ compile --override overrides.txt --extra export --extra serve "$@" pyproject.tom
   --output-file requirements.lock
 # What requirements.lock has is installed already.
 compile --no-emit-package numpy "$@" requirements-faces.in --output-file requirements-faces.lock
+compile --no-emit-package click --no-emit-package jinja2 --no-emit-package markupsafe \
+  --no-emit-package packaging --no-emit-package urllib3 \
+  "$@" requirements-many.in --output-file requirements-many.lock
 compile "$@" requirements-dev.in --output-file requirements-dev.lock

@@ -28,6 +28,9 @@
 #   every       no path: an option with a value, which needs them
 #   form        no path: an option with a format that is written
 #   port, host  no path: where a server listens, which is published
+#   scheduler   no path: the address of a scheduler, which needs those for many machines
+#   many        no path: an option with a value, which needs them
+#   tasks       a folder that a scheduler's tasks may write to, and is there
 #   flag, value no path: an option without and with a value
 # The options of VOICES, which every subcommand has, are of the kind `voice`.
 # An argument that ends in ... may be repeated; at most one comes after it.
@@ -85,6 +88,11 @@ train
   --auto flag
   --time-budget value
   --learn learned
+train,classify-dir
+  --scheduler scheduler
+  --workers many
+train,classify-dir,worker
+  --tls read
 train,guess,classify-dir,evaluate,study,heap,serve
   --offline offline
 guess,classify-dir,evaluate,study,inspect,export,share,serve
@@ -199,6 +207,9 @@ fetch-classifier
 fetch-images
   FOLDER folder
   URL... value
+worker
+  ADDRESS scheduler
+  FOLDER... tasks
 completion
   SHELL value
 '
@@ -256,6 +267,12 @@ parse() {
 needs_faces() {
   local kinds=" ${KINDS[*]:-} "
   [[ ${kinds} == *' source '* || ${kinds} == *' face '* || ${kinds} == *' every '* ]]
+}
+
+# Succeed if it needs those for many machines.
+needs_many() {
+  local kinds=" ${KINDS[*]:-} "
+  [[ ${kinds} == *' scheduler '* || ${kinds} == *' many '* ]]
 }
 
 # Usage: item KIND PREFIX VALUE

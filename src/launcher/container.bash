@@ -110,7 +110,9 @@ fetch_builtin() {
 # Add to RUN the options that confine the program; docs/design.md gives the reasons.
 # Usage: confine SUBCOMMAND
 confine() {
-  local group
+  local group network=none
+  # A scheduler is elsewhere, and connects to its workers too.
+  if has scheduler; then network=host; fi
   RUN+=(--read-only --cap-drop ALL --security-opt no-new-privileges)
   # Podman would mount writable folders over /run and /var/tmp.
   [[ ${ENGINE} != podman ]] || RUN+=(--read-only-tmpfs=false)
@@ -120,9 +122,11 @@ confine() {
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
   guess | classify-dir | collect-faces | evaluate | study | inspect | export | share | verify | merge)
-    RUN+=(--network none)
-    if can_limit memory; then RUN+=(--memory "$(memory "$1")"); fi
+    RUN+=(--network "${network}")
+    # Each worker needs as much again.
+    if can_limit memory && ! has many; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
+  train | worker) [[ ${network} == none ]] || RUN+=(--network "${network}") ;;
   doctor | undo) RUN+=(--network none) ;;
   serve)
     publish

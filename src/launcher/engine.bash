@@ -99,24 +99,25 @@ can_limit() { [[ ${LIMITS} == all || ${LIMITS} == *[\[\ ]"$1"[\]\ ]* ]]; }
 digest_of_inputs() {
   (
     cd -- "${ROOT}" || exit
-    find .dockerignore Dockerfile requirements.lock requirements-faces.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
+    find .dockerignore Dockerfile requirements.lock requirements-faces.lock requirements-many.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
       ! -name '*~' ! -path '*/__pycache__/*' -exec "${SHA256[@]}" {} + |
       LC_ALL=C sort | "${SHA256[@]}" | cut -c 1-64
   )
 }
 
-# Set IMAGE to the image to run, and pull or build it if it does not exist: one with the packages for
-# faces and videos if they are needed.
+# Set IMAGE to the image to run, and pull or build it if it does not exist: one with the optional
+# packages if they are needed.
 prepare_image() {
-  local digest faces=''
+  local digest sets=''
   IMAGE=${TENSOR_GUESS_IMAGE:-}
   [[ -z ${IMAGE} ]] || return 0
   digest=$(digest_of_inputs)
   # The name contains the digest, so that no other clone can swap the image before it runs.
-  if needs_faces; then faces=-faces; fi
-  IMAGE=tensor-guess:${digest:0:16}${faces}
-  [[ $(inputs_of "${IMAGE}") == "${digest}" ]] || pull_image "${digest}" "${faces}" ||
-    build_image "${digest}" "${faces}"
+  if needs_faces; then sets+=-faces; fi
+  if needs_many; then sets+=-many; fi
+  IMAGE=tensor-guess:${digest:0:16}${sets}
+  [[ $(inputs_of "${IMAGE}") == "${digest}" ]] || pull_image "${digest}" "${sets}" ||
+    build_image "${digest}" "${sets}"
 }
 
 # Print the digest of what an image was built from; nothing if there is no such image.
@@ -126,7 +127,7 @@ inputs_of() {
 }
 
 # Give IMAGE to what a registry has for these inputs, if one is named; fail if it has none.
-# Usage: pull_image DIGEST [-faces]
+# Usage: pull_image DIGEST [-faces][-many]
 pull_image() {
   local registry=${TENSOR_GUESS_REGISTRY:-} name pull=("${ENGINE}" pull)
   if [[ -z ${registry} && -f ${RELEASE} ]]; then IFS= read -r registry <"${RELEASE}" || true; fi
@@ -149,19 +150,21 @@ pull_image() {
     { "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true; } # the other name only
 }
 
-# Usage: build_image DIGEST [-faces]
+# Usage: build_image DIGEST [-faces][-many]
 build_image() {
   local clone name build=("${ENGINE}" build --tag "${IMAGE}")
   clone=$(printf '%s' "${ROOT}" | cksum)
   clone=tensor-guess.clone=${clone%% *}$2
-  [[ -z $2 ]] || build+=(--build-arg FACES=1)
+  [[ $2 != *-faces* ]] || build+=(--build-arg FACES=1)
+  [[ $2 != *-many* ]] || build+=(--build-arg MANY=1)
   build+=(--label "${INPUTS_LABEL}=$1" --label "${clone}")
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
   done
   tell "building the image ${IMAGE}: it does not exist yet, or the program has changed"
   tell 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
-  [[ -z $2 ]] || tell 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
+  [[ $2 != *-faces* ]] || tell 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
+  [[ $2 != *-many* ]] || tell 'with Dask for many machines: about 10 MB more to download, 60 MB on disk'
   [[ ${VOICE} != --quiet ]] || build+=(--quiet)
   "${build[@]}" "${ROOT}" >&2 ||
     fail "could not build the image (${ENGINE} says why above); check the internet connection and the free disk space and run again, or set TENSOR_GUESS_LAUNCHER=local" 125

@@ -3,7 +3,6 @@
 # Sourced by launch.bash.
 
 LOCK=${ROOT}/requirements.lock
-FACES_LOCK=${ROOT}/requirements-faces.lock
 
 # Set PYTHON to the first interpreter that the locked packages support.
 find_python() {
@@ -94,26 +93,28 @@ fill_environment() {
   cp "${LOCK}" "$1/complete"
 }
 
-# Make sure that VENV has the packages for faces and videos, in a folder of their own, so that they
+# Make sure that VENV has the packages of an optional set, in a folder of their own, so that they
 # too are there as a whole or not at all.
-prepare_faces() {
-  local faces=${VENV}/faces
-  sweep "${faces}".new.*
-  ! cmp -s "${FACES_LOCK}" "${faces}/complete" || return 0
+# Usage: prepare_set NAME PACKAGES WHAT_FOR_AND_HOW_MUCH
+prepare_set() {
+  local folder=${VENV}/$1
+  SET_LOCK=${ROOT}/requirements-$1.lock SET_PACKAGES=$2
+  sweep "${folder}".new.*
+  ! cmp -s "${SET_LOCK}" "${folder}/complete" || return 0
   PYTHON=${VENV}/bin/python
-  tell 'installing OpenCV and PyAV for faces and videos, once: about 100 MB to download, 270 MB on disk'
-  make_whole "${faces}" "${FACES_LOCK}" fill_faces
+  tell "installing $2 $3"
+  make_whole "${folder}" "${SET_LOCK}" fill_set
 }
 
-# Usage: fill_faces FOLDER
-fill_faces() {
+# Usage: fill_set FOLDER
+fill_set() {
   local said reason
   said=$("${PYTHON}" -I -m pip install --quiet --disable-pip-version-check --no-deps \
-    --require-hashes --only-binary :all: --target "$1" --requirement "${FACES_LOCK}" 2>&1) || {
+    --require-hashes --only-binary :all: --target "$1" --requirement "${SET_LOCK}" 2>&1) || {
     reason=${said##*ERROR: }
-    fail "could not install OpenCV and PyAV ($(printable "${reason%%$'\n'*}")); check the internet connection and that $(printable "${VENV}") can be written to, and run again"
+    fail "could not install ${SET_PACKAGES} ($(printable "${reason%%$'\n'*}")); check the internet connection and that $(printable "${VENV}") can be written to, and run again"
   }
-  cp "${FACES_LOCK}" "$1/complete"
+  cp "${SET_LOCK}" "$1/complete"
 }
 
 # Usage: run_local [SUBCOMMAND [ARGUMENT...]]
@@ -124,7 +125,12 @@ run_local() {
   # Create no folder for a command line that the program will refuse or answer with help.
   if [[ -z ${complete} ]] || ! make_cache; then find_cache; fi
   check_cache
-  if needs_faces; then prepare_faces; fi
+  if needs_faces; then
+    prepare_set faces 'OpenCV and PyAV' 'for faces and videos, once: about 100 MB to download, 270 MB on disk'
+  fi
+  if needs_many; then
+    prepare_set many Dask 'for many machines, once: about 10 MB to download, 60 MB on disk'
+  fi
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     [[ ${KINDS[i]} != handle || ${VALUES[i]} != *://* ]] || find_hub_cache
   done

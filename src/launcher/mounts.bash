@@ -94,6 +94,7 @@ plan() {
       # On two mounts, what was moved is copied back.
       plan_together "${unsorted}" "${TYPED}" || true
       ;;
+    tasks) plan_taken "${TYPED}" ;;
     source) plan_source "${TYPED}" ;;
     form)
       [[ ${TYPED} != html ]] ||
@@ -118,7 +119,7 @@ plan() {
 # Succeed if an argument or option of this kind is given.
 # Usage: has KIND
 has() {
-  [[ " ${KINDS[*]} " == *" $1 "* ]]
+  [[ " ${KINDS[*]:-} " == *" $1 "* ]]
 }
 
 # Set BACKBONE to the one that is used if none was asked for, which config.py alone names.

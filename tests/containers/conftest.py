@@ -19,7 +19,14 @@ ENGINE_SCRIPT = ROOT.parent / "shared" / "docker" / "engine.sh"
 SCRIPTS = (
     "tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh", "serve.sh"
 )  # fmt: skip
-BUILT_FROM = ("src", "Dockerfile", ".dockerignore", "requirements.lock", "requirements-faces.lock")
+BUILT_FROM = (
+    "src",
+    "Dockerfile",
+    ".dockerignore",
+    "requirements.lock",
+    "requirements-faces.lock",
+    "requirements-many.lock",
+)
 
 BASE = "python:3.11-slim-bookworm"
 PROBE_ENTRY = ["python3", "-I", "-X", "utf8", "/probe.py"]

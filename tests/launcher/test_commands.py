@@ -14,7 +14,7 @@ from tensor_guess.system import progress
 # `handle` may be a path.
 PATH_KINDS = {
     "read", "images", "classifier", "train", "examined", "pictures", "folder", "file", "source",
-    "unsorted", "taken", "origin", "learned",
+    "unsorted", "taken", "origin", "learned", "tasks",
 }  # fmt: skip
 FLAG_KINDS = {"flag", "offline", "moves", "tags", "plans", "looks", "face", "voice"}
 

@@ -462,3 +462,32 @@ def test_a_terminal_is_given_only_where_all_three_are_one(
     (run,) = [call for call in docker.calls() if call[1] == "run"]
     assert ("--tty" in run) is tty
     assert ("--interactive" in run) is tty
+
+
+@pytest.mark.parametrize(
+    ("arguments", "network"),
+    [
+        (("classify-dir", "tf", "in", "out"), ["none"]),
+        (("classify-dir", "tf", "in", "out", "--workers", "2"), ["none"]),
+        (("classify-dir", "tf", "in", "out", "--scheduler", "tcp://h:1"), ["host"]),
+        (("train", "tf"), []),
+        (("train", "tf", "--scheduler=tls://h:1", "--tls", "certificates"), ["host"]),
+        (("worker", "tcp://h:1", "in", "out"), ["host"]),
+    ],
+)
+def test_what_works_for_a_scheduler_has_the_hosts_network(
+    docker: Launcher, arguments: tuple[str, ...], network: list[str]
+) -> None:
+    classifier(docker.here / "tf")
+    for name in ("in", "out", "certificates"):
+        (docker.here / name).mkdir()
+    done = docker(*arguments)
+    assert done.options("--network") == network
+    if "--workers" in arguments:  # each of them needs as much as one run
+        assert not done.options("--memory")
+    if arguments[0] == "worker":
+        modes = {done.mounts[f"{docker.here}/{name}"] for name in ("in", "out")}
+        assert modes == {"rw"}
+        assert f"{docker.here}/tf" not in done.mounts
+    if "--tls" in arguments:
+        assert done.mounts[f"{docker.here}/certificates"] == "ro"

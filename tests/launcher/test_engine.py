@@ -215,19 +215,26 @@ def test_an_image_of_the_users_own_is_not_built(docker: Launcher) -> None:
     assert done.run[-2:] == ["stand-in", "--help"]
 
 
-def test_what_needs_faces_gets_an_image_of_its_own(builder: Launcher) -> None:
+@pytest.mark.parametrize(
+    ("option", "sets"),
+    [(("--face",), "-faces"), (("--workers", "2"), "-many"),
+     (("--face", "--scheduler=tcp://h:1"), "-faces-many")],
+)  # fmt: skip
+def test_what_needs_optional_packages_gets_an_image_of_its_own(
+    builder: Launcher, option: tuple[str, ...], sets: str
+) -> None:
     """And the images of both kinds stay."""
     builder.does("docker-image", '[[ $2 == ls ]] && echo "$4" >>"${STAND_IN}/labels"; exit 1')
     tags, labels, arguments = [], [], []
-    for options in ((), ("--face",)):
-        done = builder("guess", "imagenet", "x.jpg", "--offline", *options)
+    for options in ((), option):
+        done = builder("classify-dir", "imagenet", "in", "out", "--offline", *options)
         (build,) = [call for call in done.calls if call[1] == "build"]
         tags.append(build[build.index("--tag") + 1])
         labels.append(build[-2])
-        arguments.append("FACES=1" in build)
-        assert done.run[done.run.index("guess") - 1] == tags[-1]
-        assert ("270 MB on disk" in done.err) == bool(options)
-    assert tags[1] == f"{tags[0]}-faces"
-    assert arguments == [False, True]
+        arguments.append("".join(f"-{each[:-2].lower()}" for each in build if each[-2:] == "=1"))
+        assert done.run[done.run.index("classify-dir") - 1] == tags[-1]
+        assert ("more to download" in done.err) == bool(options)
+    assert tags[1] == f"{tags[0]}{sets}"
+    assert arguments == ["", sets]
     removed = (builder.folder / "stand-in" / "labels").read_text().splitlines()
     assert len(set(removed)) == 2

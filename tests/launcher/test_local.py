@@ -1,4 +1,4 @@
-"""Local Python: missing, without a place, half made; and its packages for faces."""
+"""Local Python: missing, without a place, half made; and its optional packages."""
 
 import os
 import sys
@@ -125,3 +125,20 @@ def test_without_the_internet_that_is_one_sentence_and_nothing_is_left(
     )
     (installing.clone / "pip").unlink()
     assert sorted(installing.clone.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "tf", "--workers", "2"), ("classify-dir", "tf", "a", "b", "--scheduler=tcp://h:1"),
+     ("worker", "tcp://h:1", "a")],
+)  # fmt: skip
+def test_dask_is_installed_when_first_needed(
+    installing: Launcher, arguments: tuple[str, ...]
+) -> None:
+    done = installing(*arguments)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("tensor-guess: installing Dask for many machines, once: about ")
+    lock = (ROOT / "requirements-many.lock").read_bytes()
+    assert (installing.clone / ".venv" / "many" / "complete").read_bytes() == lock
+    assert not (installing.clone / ".venv" / "faces").exists()
+    assert installing(*arguments).err == ""

@@ -24,6 +24,7 @@ INPUTS = (
     ".dockerignore",
     "requirements.lock",
     "requirements-faces.lock",
+    "requirements-many.lock",
     "src/tensor_guess/config.py",
     "src/tensor_guess/errors.py",
 )

@@ -9,7 +9,7 @@ adding rows adds a file.
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,13 +42,17 @@ class Cache:
         if not readonly:
             make_folder(folder)
             sweep(folder)
-        self._row = np.dtype([("key", "V32"), ("bottleneck", "<f4", (length,))])
+        self._row = _row(length)
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._new: dict[bytes, NDArray[np.float32]] = {}
         self._flushed = time.monotonic()
+        self._opened: dict[Path, list[bytes]] = {}
         small = {path: keys for path, keys in self._open_all().items() if 0 < len(keys) < ROWS}
         if len(small) >= _SMALL_FILES and not readonly:
             self._merge(small)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._known
@@ -70,12 +74,23 @@ class Cache:
         found = [self._known[key] for key in keys]
         return np.stack(found) if found else np.empty((0, 0), np.float32)
 
+    def keys(self) -> Iterable[bytes]:
+        """Return the keys of all rows."""
+        return self._known.keys()
+
+    def take(self, name: str) -> None:
+        """Read a file that `write` has added, by the name that it returned."""
+        # By its name: the folder's list may be a minute old on a network's disk.
+        path = self._folder / f"{name}.npy"
+        if path not in self._opened:
+            self._opened[path] = self._open(path)
+
     def _open_all(self) -> dict[Path, list[bytes]]:
         """Read all rows; return the keys in each file.
 
         Repeat until no file is new: another run may merge files into one while they are read.
         """
-        opened: dict[Path, list[bytes]] = {}
+        opened = self._opened
         while new := [path for path in sorted(self._folder.glob("*.npy")) if path not in opened]:
             opened.update((path, self._open(path)) for path in new)
         return opened
@@ -101,12 +116,8 @@ class Cache:
         return keys
 
     def _publish(self, rows: dict[bytes, NDArray[np.float32]]) -> Path:
-        table = np.empty(len(rows), self._row)
-        table["key"] = np.array(list(rows), "V32")
-        table["bottleneck"] = np.stack(list(rows.values()))
-        data = tables.written(table)
-        path = self._folder / f"{hashlib.sha256(data).hexdigest()}.npy"
-        publish(path, data)
+        path = self._folder / f"{write(self._folder, rows)}.npy"
+        self._opened[path] = list(rows)
         return path
 
     def _merge(self, small: dict[Path, list[bytes]]) -> None:
@@ -116,6 +127,24 @@ class Cache:
         for path in small.keys() - {merged}:
             with suppress(OSError):  # a file that stays only takes up space
                 path.unlink()
+
+
+def write(folder: Path, rows: Mapping[bytes, NDArray[np.float32]]) -> str:
+    """Add a file with the rows, at least one, to a cache's folder; return its name without `.npy`.
+
+    Raise UserError if that fails.
+    """
+    table = np.empty(len(rows), _row(len(next(iter(rows.values())))))
+    table["key"] = np.array(list(rows), "V32")
+    table["bottleneck"] = np.stack(list(rows.values()))
+    data = tables.written(table)
+    name = hashlib.sha256(data).hexdigest()
+    publish(folder / f"{name}.npy", data)
+    return name
+
+
+def _row(length: int) -> np.dtype[np.void]:
+    return np.dtype([("key", "V32"), ("bottleneck", "<f4", (length,))])
 
 
 def _say(what: str) -> None:

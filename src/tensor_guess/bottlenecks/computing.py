@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from tensor_guess.images.files import LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
 from tensor_guess.images.scaling import Scaling
 from tensor_guess.system import progress
+
+if TYPE_CHECKING:
+    from tensor_guess.spreading.machines import Machines
 
 # So many versions are computed to tell how long the rest takes: fewer do not fill the pipeline.
 _PROBE = 64
@@ -51,12 +55,14 @@ class Rows:
 class Computer:
     """Gets rows from the cache in `folder`, and computes missing ones; compiles at most once.
 
-    `readonly`: write nothing to the folder, which may be missing.
+    `readonly`: write nothing to the folder, which may be missing. `machines`: which others compute
+    what `rows` lacks; None means this one.
     """
 
     folder: Path
     extractor: Extractor
     readonly: bool = False
+    machines: "Machines | None" = None
 
     def rows(
         self,
@@ -72,6 +78,8 @@ class Computer:
         """
         pass_ = self._pass(stored, until)
         cache = pass_.cache
+        if self.machines:
+            files = self._spread(pass_, files, self.machines)
         for path, row in pass_.computed(files, lambda: self._network):
             cache.add(pass_.keys[path], row)
         cache.flush()
@@ -138,13 +146,38 @@ class Computer:
             for path, key in pass_.keys.items()
         }
 
+    def _spread(self, pass_: "_Pass", files: Sequence[Path], machines: "Machines") -> list[Path]:
+        """Return the files that are left to look at here; hardly anything is left to compute."""
+        from tensor_guess.bottlenecks import spread  # few have others' machines at work
+
+        before = len(pass_.cache)
+        try:
+            fatal = spread.fill(
+                machines,
+                files,
+                self.extractor,
+                pass_.cache,
+                pass_.seen,
+                self._own,
+                pass_.until,
+            )
+        finally:
+            pass_.seen.save()  # so that the next run need not read all pictures again
+        pass_.left_out += fatal
+        pass_.count = len(pass_.cache) - before
+        apart = {each.path for each in fatal}
+        return [path for path in files if path not in apart]
+
+    @property
+    def _own(self) -> Path:
+        return self.folder / self.extractor.fingerprint
+
     @cached_property
     def _network(self) -> Network:
         return self.extractor.network()
 
     def _pass(self, stored: StoredRow | None = None, until: float | None = None) -> "_Pass":
-        own = self.folder / self.extractor.fingerprint
-        cache = Cache(own, self.extractor.length, readonly=self.readonly)
+        cache = Cache(self._own, self.extractor.length, readonly=self.readonly)
         scaling = self.extractor.backbone.scaling
         return _Pass(cache, Seen(self.folder / "seen"), scaling, stored, until)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from tensor_guess.images.dataset import Dataset
 from tensor_guess.images.files import LeftOut
 from tensor_guess.system import progress, reading
 from tensor_guess.system.reading import real
+
+if TYPE_CHECKING:
+    from tensor_guess.spreading.machines import Machines
 
 # How many photos' bottlenecks are computed and compared with the stored ones.
 COMPARED = 8
@@ -66,11 +70,16 @@ def find(tf_files: Path, image_dir: Path | None, bottleneck_dir: Path | None) ->
     return Source(photos, dataset.find(tf_files, image_dir), stored, own)
 
 
-def gather(source: Source, extractor: Extractor, until: float | None = None) -> Gathered:
+def gather(
+    source: Source,
+    extractor: Extractor,
+    until: float | None = None,
+    machines: "Machines | None" = None,
+) -> Gathered:
     """Return the bottlenecks: stored ones from this extractor, else cached or computed ones.
 
-    Raise UserError if there are only stored ones, and they are from another extractor. Raise
-    OutOfTime if they are not there at the time `until`.
+    `machines`: see Computer. Raise UserError if there are only stored ones, and they are from
+    another extractor. Raise OutOfTime if they are not there at the time `until`.
     """
     if source.given:
         return source.given
@@ -85,7 +94,7 @@ def gather(source: Source, extractor: Extractor, until: float | None = None) -> 
             rows = classic.rows(files, taken)
             taken.say(rows.taken)
             return Gathered(source.data, rows, classic.extractor)
-    rows = Computer(source.cache, extractor).rows(files, until=until)
+    rows = Computer(source.cache, extractor, machines=machines).rows(files, until=until)
     if len(rows.paths) + len(rows.left_out) < len(files):
         raise progress.OutOfTime
     return Gathered(source.data, rows, extractor)

@@ -17,13 +17,13 @@ from tensor_guess.commands.backbones import (
     freeze_module,
     list_backbones,
 )
-from tensor_guess.commands.completion import completion
 from tensor_guess.commands.doctor import doctor
 from tensor_guess.commands.evaluate import evaluate, study
 from tensor_guess.commands.faces import collect_faces
 from tensor_guess.commands.graphs import export, inspect, merge, share, verify
 from tensor_guess.commands.guess import fetch_images, guess
 from tensor_guess.commands.heap import heap
+from tensor_guess.commands.machine import completion, worker
 from tensor_guess.commands.options import Context
 from tensor_guess.commands.serve import serve
 from tensor_guess.commands.sort import classify_dir, undo
@@ -37,7 +37,7 @@ GROUPS = {
     "Use": (guess, classify_dir, undo, serve),
     "Look": (evaluate, study, inspect),
     "Share": (share, verify, merge, export),
-    "Set up": (list_backbones, fetch, fetch_modules, fetch_classifier, completion),
+    "Set up": (list_backbones, fetch, fetch_modules, fetch_classifier, worker, completion),
 }
 # What the program starts as a process of its own.
 _HIDDEN = (fetch_into, freeze_module, fine_tune)

@@ -282,6 +282,41 @@ def asked(unknown: bool, both: bool) -> Any:
     return Besides(unknown, both)
 
 
+tls_option = click.option(
+    "--tls", type=PATH, help="For tls://: a folder with ca.pem, cert.pem and key.pem."
+)
+
+
+def spread_options(command: _Function) -> _Function:
+    """Return the command with the options that name other machines; `machines_of` reads them."""
+    workers = click.option(
+        "--workers",
+        type=click.IntRange(1, 1000),
+        help="Compute in so many processes on this machine, as --scheduler does on others.",
+    )
+    scheduler = click.option(
+        "--scheduler",
+        help="Have the workers of this Dask scheduler compute, as in tcp://host:8786.",
+    )
+    return scheduler(workers(tls_option(command)))
+
+
+def machines_of(scheduler: str | None, workers: int | None, tls: Path | None) -> Any:
+    """Return the machines that are to compute; None for this process alone.
+
+    Raise UsageError if the options make no sense together.
+    """
+    if scheduler and workers:
+        raise click.UsageError("--scheduler and --workers do not go together")
+    if tls and not scheduler:
+        raise click.UsageError("--tls is for --scheduler; give it too")
+    if not scheduler and not workers:
+        return None
+    from tensor_guess.spreading.machines import Machines
+
+    return Machines(scheduler or "", workers or 0, tls)
+
+
 labels_option = click.option(
     "--labels", type=PATH, help="Labels file of another program's graph.  [default: beside it]"
 )

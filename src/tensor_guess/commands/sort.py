@@ -22,8 +22,10 @@ from tensor_guess.commands.options import (
     classifier_options,
     detector_of,
     face_options,
+    machines_of,
     min_score_option,
     only_option,
+    spread_options,
 )
 from tensor_guess.config import (
     CAMTRAP_DP,
@@ -89,6 +91,7 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
     type=Coordinates(),
     help=f"With {CAMTRAP_DP}: where the camera stood, as in 50.9413,6.9583.",
 )
+@spread_options
 @click.option("--watch", is_flag=True, help="Sort what arrives in SRC, until stopped (Ctrl-C).")
 @click.option(
     "--settle",
@@ -118,6 +121,9 @@ def classify_dir(
     burst: Any,
     results: tuple[str, ...],
     location: Any,
+    scheduler: str | None,
+    workers: int | None,
+    tls: Path | None,
     watch: bool,
     settle: Fraction,
     dry_run: bool,
@@ -143,9 +149,10 @@ def classify_dir(
     if len(ways) > 1:
         raise click.UsageError("--move, --link and --symlink do not go together")
     (way,) = ways or [COPY]
+    machines = machines_of(scheduler, workers, tls)
     if tag:
         others = (dest, ways, keep_tree, csv_file, layout != LAYOUTS[0], burst, results, watch)
-        if any(others):
+        if any(others) or machines:
             raise click.UsageError(_ONLY_TAG)
         how = asked(unknown, both)
         return _tag(which, src, dry_run, as_json, precision, min_scores, how, faces=faces_by)
@@ -155,6 +162,11 @@ def classify_dir(
         raise click.UsageError("--dry-run touches nothing, so it writes no --csv; use --json")
     _check_results(results, location, dry_run)
     _check_watch(watch, dry_run, bool(csv_file or results), burst)
+    if machines and (watch or dry_run or burst):
+        raise click.UsageError(
+            "--scheduler and --workers are for a whole folder at once: not for --watch, --burst "
+            "and --dry-run"
+        )
     from tensor_guess.results.table import rows
     from tensor_guess.sorting import sort as sorting
     from tensor_guess.sorting.plan import Way
@@ -180,6 +192,7 @@ def classify_dir(
         burst=burst,
         watch=watching,
         show=_show(src, dest, as_json) if dry_run else None,
+        machines=machines,
     )
     if csv_file:
         publish(csv_file, rows(dest, done.run), replace=False)

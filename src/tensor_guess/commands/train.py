@@ -18,6 +18,8 @@ from tensor_guess.commands.options import (
     Finite,
     Widths,
     at_least,
+    machines_of,
+    spread_options,
 )
 from tensor_guess.config import (
     AUGMENT,
@@ -285,6 +287,7 @@ def _distortion(
     is_flag=True,
     help="List the test pictures that were guessed wrong.",
 )
+@spread_options
 @_classic_options
 def train(
     tf_files: Path,
@@ -304,6 +307,7 @@ def train(
     names = Training.__dataclass_fields__
     given["augmentation"] = _augmentation(given)
     given["fine_tuning"] = _fine_tuning(given)
+    given["machines"] = machines_of(given.pop("scheduler"), given.pop("workers"), given.pop("tls"))
     options = _defaulted(Training(**{name: given.pop(name) for name in names}))
     if options.testing_percentage + options.validation_percentage > MOST_HELD_OUT:
         raise click.UsageError(

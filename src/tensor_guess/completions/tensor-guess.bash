@@ -11,7 +11,7 @@ _tensor_guess() {
   serve.sh) command=serve ;;
   *)
     if ((COMP_CWORD == 1)); then
-      words='train doctor heap collect-faces fetch-images guess classify-dir undo serve evaluate study inspect share verify merge export backbones fetch fetch-modules fetch-classifier completion --help --version'
+      words='train doctor heap collect-faces fetch-images guess classify-dir undo serve evaluate study inspect share verify merge export backbones fetch fetch-modules fetch-classifier worker completion --help --version'
     else
       command=${COMP_WORDS[1]}
     fi
@@ -36,13 +36,13 @@ _tensor_guess() {
   esac
   if [[ -z ${words} && ${word} == -* ]]; then
     case ${command} in
-    train) words='--steps --how-many-training-steps --epochs --learning-rate --head --dropout --train-batch-size --validation-batch-size --test-batch-size --testing-percentage --validation-percentage --eval-step-interval --seed --augment --flip-left-right --random-crop --random-scale --random-brightness --rotation --shear --zoom --shift --versions --fine-tune --fine-tune-epochs --fine-tune-rate --auto --time-budget --backbone --architecture --tfhub-module --from --bottleneck-tensor-name --precision --fit --final-tensor-name --offline --image-dir --output-graph --output-labels --bottleneck-dir --summaries-dir --intermediate-output-graphs-dir --intermediate-store-frequency --report --no-report --learn --print-misclassified-test-images --quiet --verbose --help' ;;
+    train) words='--steps --how-many-training-steps --epochs --learning-rate --head --dropout --train-batch-size --validation-batch-size --test-batch-size --testing-percentage --validation-percentage --eval-step-interval --seed --augment --flip-left-right --random-crop --random-scale --random-brightness --rotation --shear --zoom --shift --versions --fine-tune --fine-tune-epochs --fine-tune-rate --auto --time-budget --backbone --architecture --tfhub-module --from --bottleneck-tensor-name --precision --fit --final-tensor-name --offline --image-dir --output-graph --output-labels --bottleneck-dir --summaries-dir --intermediate-output-graphs-dir --intermediate-store-frequency --report --no-report --learn --print-misclassified-test-images --scheduler --workers --tls --quiet --verbose --help' ;;
     doctor) words='--json --fix --undo --not-duplicates --quiet --verbose --help' ;;
     heap) words='--groups --choose --backbone --precision --offline --quiet --verbose --help' ;;
     collect-faces) words='--count --test-count --test-dir --largest --all --detector --quiet --verbose --help' ;;
     fetch-images) words='--quiet --verbose --help' ;;
     guess) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --image --top --num-top-predictions --only --min-score --explain --unknown --both --face --detector --every --json --quiet --verbose --help' ;;
-    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --watch --settle --dry-run --csv --json --quiet --verbose --help' ;;
+    classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --scheduler --workers --tls --watch --settle --dry-run --csv --json --quiet --verbose --help' ;;
     undo) words='--run --quiet --verbose --help' ;;
     serve) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --port --host --token-file --allowed-host --only --min-score --unknown --both --quiet --verbose --help' ;;
     evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --quiet --verbose --help' ;;
@@ -56,6 +56,7 @@ _tensor_guess() {
     fetch) words='--quiet --verbose --help' ;;
     fetch-modules) words='--quiet --verbose --help' ;;
     fetch-classifier) words='--quiet --verbose --help' ;;
+    worker) words='--tls --quiet --verbose --help' ;;
     completion) words='--quiet --verbose --help' ;;
     esac
   fi

@@ -31,6 +31,7 @@ _tensor_guess() {
         'fetch:Download, verify and freeze each BACKBONE.'
         'fetch-modules:Download TF Hubs module at each URL; load none.'
         'fetch-classifier:Download the classifier at each ADDRESS.'
+        'worker:Do tasks for the Dask scheduler at ADDRESS, until stopped (Ctrl-C).'
         'completion:Print the completions for SHELL: bash, zsh or fish.'
       )
       _describe command commands
@@ -92,6 +93,9 @@ _tensor_guess() {
       '*--no-report[Write a page about the result, report.html]' \
       '*--learn[First copy what was corrected in this folder, which classify-dir sorted, into TF_FILES/data]:value:_files' \
       '*--print-misclassified-test-images[List the test pictures that were guessed wrong]' \
+      '*--scheduler[Have the workers of this Dask scheduler compute, as in tcp;//host;8786]:value:_files' \
+      '*--workers[Compute in so many processes on this machine, as --scheduler does on others]:value:_files' \
+      '*--tls[For tls;//; a folder with ca.pem, cert.pem and key.pem]:value:_files' \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \
@@ -198,6 +202,9 @@ _tensor_guess() {
       '*--burst[Sort shots as one if each was taken within this time of the one before, as in 60s]:value:_files' \
       '*--results[Also write DEST/timelapse.json, or a Camtrap DP package in DEST, for researchers]:value:(timelapse camtrap-dp)' \
       '*--location[With camtrap-dp; where the camera stood, as in 50.9413,6.9583]:value:_files' \
+      '*--scheduler[Have the workers of this Dask scheduler compute, as in tcp;//host;8786]:value:_files' \
+      '*--workers[Compute in so many processes on this machine, as --scheduler does on others]:value:_files' \
+      '*--tls[For tls;//; a folder with ca.pem, cert.pem and key.pem]:value:_files' \
       '*--watch[Sort what arrives in SRC, until stopped (Ctrl-C)]' \
       '*--settle[--watch; a file is complete if it has not changed for this long]:value:_files' \
       '*--dry-run[Print what would be done, and touch nothing]' \
@@ -365,6 +372,14 @@ _tensor_guess() {
     ;;
   fetch-classifier)
     _arguments -s \
+      '*--quiet[Print results, warnings and errors only]' \
+      '*--verbose[Print more about what is done, and how long it takes]' \
+      '*--help[Show this message and exit]' \
+      '*:argument:_files'
+    ;;
+  worker)
+    _arguments -s \
+      '*--tls[For tls;//; a folder with ca.pem, cert.pem and key.pem]:value:_files' \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 from tensor_guess.errors import Unreadable
+from tensor_guess.faces.cropping import cropping
 from tensor_guess.images import encoded
 from tensor_guess.images.files import LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, fitted, pixels
@@ -51,19 +51,6 @@ def shots(
             yield Shot(path, image)
         elif every is not None:
             yield from _frames(path, every, scaling, crop)
-
-
-def cropping(faces: str | None) -> Crop | None:
-    """Return the crop to a picture's largest face by that detector; None without one.
-
-    Raise UserError if what is needed for that is not installed.
-    """
-    if not faces:
-        return None
-    from tensor_guess.faces import face
-
-    face.check(faces)
-    return partial(face.largest, detector=faces)
 
 
 def _frames(

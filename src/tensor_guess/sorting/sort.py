@@ -7,14 +7,18 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tensor_guess.config import DATA, LINK, MOVE, REVIEW
 from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.faces.cropping import cropping
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.guess import Guess, MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
-from tensor_guess.guessing.shots import cropping
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut, Listed
@@ -31,6 +35,11 @@ from tensor_guess.sorting.watch import Inbox, Watch
 from tensor_guess.system import progress
 from tensor_guess.system.durable import check_writable, make_folder, turn
 from tensor_guess.system.reading import real
+
+# Few have others' machines at work.
+if TYPE_CHECKING:
+    from tensor_guess.graphs.network import Recipe
+    from tensor_guess.spreading.machines import Machines
 
 _LARGE = 16_000_000  # bytes
 _NOT_LINKS = {MOVE: "is a link; only files are moved", LINK: "is a link; only files are linked"}
@@ -68,7 +77,11 @@ class Sorted:
 # What goes with a picture.
 Companions = Sequence[tuple[Path, Picture]]
 _Item = tuple[Path, Picture, Companions]
-_Looked = tuple[Picture, Pixels | None, Companions]  # without pixels, it is known already
+# What a network takes, or what it gave.
+_Image = TypeVar("_Image", Pixels, NDArray[np.float32])
+_Looked = tuple[Picture, _Image | None, Companions]  # without one, it is known already
+_Found = TypeVar("_Found")
+_Looking = Iterator[tuple[Listed, _Looked[_Image] | Unreadable]]
 # What is called with the entry and the guess of each picture, and of what goes with it, if nothing
 # is to be done but said.
 Show = Callable[[Entry, Guess], None]
@@ -87,6 +100,7 @@ def sort(
     burst: Fraction | None = None,
     watch: Watch | None = None,
     show: Show | None = None,
+    machines: "Machines | None" = None,
 ) -> Sorted:
     """Bring every image below `source` to `destination`, named by category; return what was done.
     What goes with an image goes with it (`companions`), or neither does.
@@ -97,7 +111,8 @@ def sort(
     image, only the largest face that this detector finds is looked at, and one without is left out.
     `way`: copy or not, and how names are made; None means the defaults. `burst`: shots that are at
     most so many seconds apart are sorted as one. `watch`: sort whatever arrives until it is
-    stopped. `show`: the plan is told to it, and no file or folder is touched.
+    stopped. `show`: the plan is told to it, and no file or folder is touched. `machines`: which
+    others guess; they are given nothing to do with a burst, a watched folder or a plan.
 
     Raise WrongUsage if `source` or an existing `destination` is not a folder, or if one is inside
     the other in a way that would sort pictures again. Raise UserError if the classifier cannot be
@@ -105,6 +120,8 @@ def sort(
     """
     start, way = time.monotonic(), way or Way()
     source, destination = _checked(source, destination, way)
+    if machines:
+        machines.check()
     crop = cropping(faces)
     ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
@@ -113,7 +130,9 @@ def sort(
             check_writable(source)
         make_folder(destination)
         check_writable(destination)
-    network, places = ready.network(), Places(way, ready.record.categories)
+    recipe = ready.recipe() if machines else None
+    network = None if recipe else ready.network()
+    places = Places(way, ready.record.categories)
     done = Sorted()
     with (
         nullcontext() if show else turn(destination),
@@ -123,7 +142,11 @@ def sort(
         run = _Run(manifest, done, ready.record.scaling, crop, bursts)
 
         def guessed(files: Files) -> Iterator[tuple[_Item, Guess, Guess]]:
-            found = network.run(run.to_guess(files))
+            if machines and recipe:
+                found = run.not_known(run.looked_at_by(machines, recipe, faces, files), files)
+            else:
+                assert network
+                found = network.run(run.not_known(run.looked_at(files), files))
             if bursts:
                 yield from bursts.decided(found, ready, least)
                 return
@@ -152,7 +175,7 @@ def sort(
         else:
             with _applying(manifest, watch.told if watch else None) as applying:
                 applying.finish(manifest.unfinished)
-                if watch:
+                if watch and network:
                     ready.keep(network)
                 for files in watch.looks(source, way) if watch else (Files(source),):
                     for (path, picture, companions), kind, place, _, own in planned(files):
@@ -161,7 +184,7 @@ def sort(
             done.counts, done.finished = applying.counts, applying.finished
             done.companions = applying.companions
             done.left_out += applying.left_out.values()
-            if not watch:
+            if network and not watch:
                 ready.keep(network)
         if bursts:
             bursts.say()
@@ -196,10 +219,10 @@ class _Run:
         self.left_out = dict[Path, LeftOut]()
         self.no_links = _NOT_LINKS.get(self.manifest.way.way, "")
 
-    def to_guess(self, files: Files) -> Iterator[tuple[_Item, Pixels]]:
+    def not_known(self, looked: _Looking[_Image], files: Files) -> Iterator[tuple[_Item, _Image]]:
         """Yield each image that is not known yet; count or leave out the others."""
         claimed, known = set[bytes](), 0
-        for (path, _, _), result in self._looked_at(files):
+        for (path, _, _), result in looked:
             if isinstance(result, Unreadable):
                 self._leave_out(path, str(result))
                 continue
@@ -218,28 +241,73 @@ class _Run:
         if known and isinstance(files, Inbox):
             progress.say(f"{known} known already: DEST has their bytes")
 
-    def _looked_at(self, files: Files) -> Iterator[tuple[Listed, _Looked | Unreadable]]:
+    def looked_at(self, files: Files) -> _Looking[Pixels]:
+        """Yield each file as a network takes it."""
         if isinstance(files, Inbox):
             return files.ahead(self._look)
-        total = sum(1 for _ in Files(files.root).units(units)) if progress.on_terminal() else 0
         found = encoded.ahead(
             self._look, files.units(units), weigh=lambda item: encoded.size_of(item[0])
         )
+        return self._tracked(found, files)
+
+    def looked_at_by(
+        self, machines: "Machines", recipe: "Recipe", faces: str | None, files: Files
+    ) -> _Looking[NDArray[np.float32]]:
+        """Yield each file with what a network gave, on others' machines."""
+        from tensor_guess.guessing.spread import vectors
+        from tensor_guess.spreading import cluster
+        from tensor_guess.spreading.shared import shared
+
+        manifest = self.manifest
+        known = map(bytes.fromhex, manifest.known)
+        some = (path for path, reason, _ in Files(files.root).units(units) if not reason)
+        how: dict[str, Any] = {"pictures": some, "inside": manifest.source, "faces": faces}
+        with (
+            cluster.connected(machines) as workers,
+            shared(manifest.destination, recipe, known, **how) as job,
+        ):
+            workers.check(job)
+            items = files.units(units)
+            found = vectors(workers, job, recipe, items, self._readable, self._look_alone)
+            for item, result in self._tracked(found, files):
+                if isinstance(result, Unreadable):
+                    yield item, result
+                    continue
+                picture, row = result
+                try:
+                    yield item, (picture, row, self._companions(item, known=row is None))
+                except Unreadable as error:
+                    yield item, error
+
+    def _tracked(self, found: Iterator[_Found], files: Files) -> Iterator[_Found]:
+        total = sum(1 for _ in Files(files.root).units(units)) if progress.on_terminal() else 0
         return progress.track(found, total, "Sorting")
 
-    def _look(self, item: Listed) -> _Looked:
-        path, reason, names = item
-        if reason or (self.no_links and path.is_symlink()):
-            raise Unreadable(reason or self.no_links)
-        picture = encoded.read(path, inside=self.manifest.source)
-        known = picture.key.hex() in self.manifest.known
-        image = None if known else pixels(picture, self.scaling, self.crop)
-        own = () if known else [self._companion(path.with_name(each)) for each in names]
+    def _look(self, item: Listed) -> _Looked[Pixels]:
+        picture, image = self._look_alone(item)
+        own = self._companions(item, known=image is None)
         if self.bursts:
-            self.bursts.looked_at(path, picture)
+            self.bursts.looked_at(item[0], picture)
         # Many large files, or all of a burst, may be waiting: their bytes are read again later.
         large = self.bursts or len(picture.data) >= _LARGE
         return encoded.let_go(picture) if large else picture, image, own
+
+    def _look_alone(self, item: Listed) -> tuple[Picture, Pixels | None]:
+        path = self._readable(item)
+        if not path:
+            raise Unreadable(item[1] or self.no_links)
+        picture = encoded.read(path, inside=self.manifest.source)
+        known = picture.key.hex() in self.manifest.known
+        return picture, None if known else pixels(picture, self.scaling, self.crop)
+
+    def _readable(self, item: Listed) -> Path | None:
+        """Return the path, or None if the file is left out unread."""
+        path, reason, _ = item
+        return None if reason or (self.no_links and path.is_symlink()) else path
+
+    def _companions(self, item: Listed, *, known: bool) -> Companions:
+        path, _, names = item
+        return () if known else [self._companion(path.with_name(each)) for each in names]
 
     def _companion(self, path: Path) -> tuple[Path, Picture]:
         try:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tensor_guess.config import MANIFEST
 from tensor_guess.errors import Unreadable, WrongUsage, shown
+from tensor_guess.faces.cropping import cropping
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.guess import Guess, MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.ready import Ready
-from tensor_guess.guessing.shots import cropping
 from tensor_guess.images import encoded
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Crop, Pixels, pixels

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,9 @@ from tensor_guess.training.outputs import Outputs
 from tensor_guess.training.report import Taught
 from tensor_guess.training.summaries import Summaries
 
+if TYPE_CHECKING:
+    from tensor_guess.spreading.machines import Machines
+
 # `retrain.py` warned below this number too.
 _FEW_IMAGES = 20
 
@@ -80,6 +84,7 @@ class Job:
     intermediate_dir: Path | None = None
     intermediate_frequency: int = 0
     report: bool = True
+    machines: "Machines | None" = None  # which others compute bottlenecks
 
     @property
     def outputs(self) -> Outputs:
@@ -139,6 +144,8 @@ def train(job: Job) -> Trained:
 
 def ready(job: Job) -> Ready:
     """Return what the job starts from; no picture is opened. Raise as `train` does."""
+    if job.machines:
+        job.machines.check()
     if job.backbone:
         loading.check_name(job.backbone)
     source = gathering.find(job.tf_files, job.image_dir, job.bottleneck_dir)
@@ -178,7 +185,7 @@ def make(
         f"{counted(extractor.length, 'number')} a picture"
     )
     with progress.timed("bottlenecks"):
-        gathered = gathering.gather(source, extractor, until)
+        gathered = gathering.gather(source, extractor, until, job.machines)
     data, rows, extractor = gathered.data, gathered.rows, gathered.extractor
     examples = arrange(data, rows, job.options)
     tuning = job.options.fine_tuning
@@ -210,7 +217,7 @@ def make(
         with progress.timed("fine-tuning"):
             extractor, fitted, tuned = _fine_tuned(job, source, examples, extractor, fitted, until)
         looks += tuned
-        bottlenecks = _again(source, examples, extractor)
+        bottlenecks = _again(job, source, examples, extractor)
         record = replace(
             _record(data, extractor, job.final_tensor), fine_tuned=extractor.backbone.fine_tuned
         )
@@ -319,9 +326,11 @@ def _fine_tuned(
     return given.extractor, replace(fitted, head=given.head, step=looks[given.best - 1].step), looks
 
 
-def _again(source: Source, examples: Examples, extractor: Extractor) -> NDArray[np.float32]:
+def _again(
+    job: Job, source: Source, examples: Examples, extractor: Extractor
+) -> NDArray[np.float32]:
     """Return the examples' bottlenecks by another extractor, [N, D]."""
-    rows = Computer(source.cache, extractor).rows(examples.paths)
+    rows = Computer(source.cache, extractor, machines=job.machines).rows(examples.paths)
     if rows.keys != tuple(examples.keys):
         raise UserError(f"a picture in {shown(source.photos)} was changed meanwhile; train again")
     return rows.bottlenecks

@@ -1,7 +1,8 @@
-"""Completion: what a shell offers, without starting the program."""
+"""What a shell offers, without starting the program; and a machine as a worker."""
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -97,3 +98,31 @@ def _until(terminal: int, end: bytes) -> bytes:
         assert select([terminal], [], [], 60)[0], said
         said += os.read(terminal, 4096)
     return said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("worker", "host:8786"), "'host:8786' is no address|host:8786 is no address"),
+        (("worker", "tcp://host:8786", "/no/such/folder"), "there is no folder /no/such/folder"),
+        (("worker", "tcp://host:8786", "--tls", "/x"), "--tls is for a scheduler whose address"),
+        (("train", "tf", "--tls", "/x"), "--tls is for --scheduler; give it too"),
+        (("train", "tf", "--scheduler", "http://h:1"), "is no address of a scheduler such as"),
+        (("train", "tf", "--scheduler", "tcp://h:1", "--workers", "2"), "do not go together"),
+        (("train", "tf", "--workers", "0"), "0 is not in the range"),
+        (("classify-dir", "tf", "a", "b", "--workers", "2", "--watch"), "not for --watch, --burst"),
+        (("classify-dir", "tf", "a", "b", "--workers", "2", "--dry-run"), "not for --watch"),
+        (("classify-dir", "tf", "a", "--tag", "--workers", "2"), "--tag copies and moves nothing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_work(
+    call: Run, command: tuple[str, ...], said: str
+) -> None:
+    done = call(*command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(said, done.stderr)
+
+
+def test_the_help_says_what_a_worker_gives_away(call: Run) -> None:
+    said = " ".join(call("worker", "--help").stdout.split())
+    assert "Whoever can connect to the scheduler or to this worker can run programs as" in said

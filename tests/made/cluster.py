@@ -29,20 +29,21 @@ class Cluster:
     scheduler: subprocess.Popen[str] | None = None
     address: str = ""
     tls: Path | None = None
+    before: tuple[str, ...] = ()  # what runs the scheduler and the program
 
-    def start(self, port: int = 0) -> str:
+    def start(self, host: str = "127.0.0.1") -> str:
         """Start the scheduler, as `dask scheduler` does; return its address."""
         said = self.folder / f"scheduler-{len(self.processes)}.json"
         command = [
-            sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-            "--port", str(port), "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
+            sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", host,
+            "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
             "--scheduler-file", str(said),
         ]  # fmt: skip
         if self.tls:
             command += ["--protocol", "tls", "--tls-ca-file", str(self.tls / "ca.pem")]
             command += ["--tls-cert", str(self.tls / "cert.pem"), "--tls-key"]
             command += [str(self.tls / "key.pem")]
-        self.scheduler = self._process(command)
+        self.scheduler = self._process([*self.before, *command])
         until(lambda: said.exists() and said.stat().st_size)
         self.address = json.loads(said.read_text())["address"]
         return self.address
@@ -57,7 +58,9 @@ class Cluster:
         process = self._process(command)
         assert process.stderr
         line = process.stderr.readline()
-        assert line.startswith("ready for what "), line + process.stderr.read()
+        if line.startswith("whoever reaches "):
+            line = process.stderr.readline()
+        assert line.startswith("ready for what "), line
         return process
 
     def run(self, *command: object, address: str = "") -> subprocess.Popen[str]:
@@ -67,11 +70,14 @@ class Cluster:
 
     def program(self, *command: object) -> subprocess.Popen[str]:
         """Start the program."""
-        words = [sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", *command]
+        words = [*self.before, sys.executable, "-I", "-u", "-X", "utf8", ROOT / "src", *command]
         return self._process(list(map(str, words)))
 
     def _process(self, command: list[str]) -> subprocess.Popen[str]:
-        environ = {"TENSOR_GUESS_CACHE": str(self.cache), "PATH": "/usr/bin:/bin"} | self.environ
+        environ = {
+            "TENSOR_GUESS_CACHE": str(self.cache),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        } | self.environ
         process = subprocess.Popen(
             command,
             env=environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

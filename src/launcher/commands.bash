@@ -88,10 +88,10 @@ train
   --auto flag
   --time-budget value
   --learn learned
-train,classify-dir
+train,classify-dir,evaluate
   --scheduler scheduler
   --workers many
-train,classify-dir,worker
+train,classify-dir,evaluate,worker
   --tls read
 train,guess,classify-dir,evaluate,study,heap,serve
   --offline offline

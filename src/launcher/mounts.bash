@@ -26,7 +26,7 @@ CAMERA='' CAMERA_GROUP=''
 # Fill PASSED, and the mounts that it needs.
 # Usage: plan [SUBCOMMAND [ARGUMENT...]]
 plan() {
-  local i pictures='' unsorted=''
+  local i pictures='' unsorted='' access=ro
   PASSED=("$@")
   # A command line that the program will refuse or answer with help needs nothing of the host.
   parse "$@" || return 0
@@ -46,7 +46,11 @@ plan() {
       case ${TYPED} in
       imagenet) BUILTIN=1 ;;
       *://*) ADDRESSES+=("${TYPED}") ;;
-      *) plan_classifier "${TYPED}" ro ;;
+      *)
+        # Workers on other machines read there what network to compute.
+        [[ $1 != evaluate ]] || ! has scheduler || access=rw
+        plan_classifier "${TYPED}" "${access}"
+        ;;
       esac
       ;;
     handle)

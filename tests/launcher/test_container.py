@@ -472,6 +472,8 @@ def test_a_terminal_is_given_only_where_all_three_are_one(
         (("classify-dir", "tf", "in", "out", "--scheduler", "tcp://h:1"), ["host"]),
         (("train", "tf"), []),
         (("train", "tf", "--scheduler=tls://h:1", "--tls", "certificates"), ["host"]),
+        (("evaluate", "tf", "in"), ["none"]),
+        (("evaluate", "tf", "in", "--scheduler=tcp://h:1"), ["host"]),
         (("worker", "tcp://h:1", "in", "out"), ["host"]),
     ],
 )
@@ -485,6 +487,8 @@ def test_what_works_for_a_scheduler_has_the_hosts_network(
     assert done.options("--network") == network
     if "--workers" in arguments:  # each of them needs as much as one run
         assert not done.options("--memory")
+    if arguments[0] == "evaluate":  # workers read the network there
+        assert done.mounts[f"{docker.here}/tf"] == ("ro" if network == ["none"] else "rw")
     if arguments[0] == "worker":
         modes = {done.mounts[f"{docker.here}/{name}"] for name in ("in", "out")}
         assert modes == {"rw"}

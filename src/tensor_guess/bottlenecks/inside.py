@@ -7,6 +7,7 @@ a head of ours may have hidden layers.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -19,7 +20,7 @@ from tensor_guess.graphs import shapes
 from tensor_guess.graphs.builder import INT32, Builder
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.graph import cut, node_of, value_of
-from tensor_guess.graphs.network import Item, Network, precision_of
+from tensor_guess.graphs.network import Item, Network, Recipe, precision_of
 from tensor_guess.graphs.own import Head, Layer, is_hidden
 from tensor_guess.images.pixels import Pixels
 
@@ -145,14 +146,21 @@ class Inside:
         self._widths = [prod(parts.sizes[name]) for name in names]
         graph, output = joined(known.graph, {name: parts.sizes[name] for name in names})
         how = record.scaling, output, precision_of(record, precision)
-        self.network = Network(graph, *how, few, width=sum(self._widths))
+        self.recipe = Recipe(graph, *how, width=sum(self._widths))
+        self._few = few
+
+    @cached_property
+    def network(self) -> Network:
+        """Return the network, compiled; `seen` reads what it gives."""
+        return self.recipe.network(self._few)
 
     def run(self, pairs: Iterable[tuple[Item, Pixels]]) -> Iterator[tuple[Item, Seen]]:
         """Yield each item with what was seen in its image, as `Network.run`."""
         for item, row in self.network.run(pairs):
-            yield item, self._seen(row)
+            yield item, self.seen(row)
 
-    def _seen(self, row: Floats) -> Seen:
+    def seen(self, row: Floats) -> Seen:
+        """Return what was seen, by what the network gave for one image."""
         scores, bottleneck, *rest = np.split(row, np.cumsum(self._widths)[:-1])
         return Seen(scores, bottleneck, rest[0].reshape(self._map) if self._map else None)
 

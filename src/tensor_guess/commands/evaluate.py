@@ -17,6 +17,8 @@ from tensor_guess.commands.options import (
     Command,
     classifier,
     classifier_options,
+    machines_of,
+    spread_options,
 )
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.system import progress
@@ -32,11 +34,15 @@ _WORST = 20
 @click.option("--thresholds", is_flag=True, help="Print what each --min-score of guess would do.")
 @click.option("--csv", "csv_file", type=PATH, help="New file for a line per picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@spread_options
 def evaluate(
     labelled_folder: Path,
     thresholds: bool,
     csv_file: Path | None,
     as_json: bool,
+    scheduler: str | None,
+    workers: int | None,
+    tls: Path | None,
     precision: str | None,
     **named: Any,
 ) -> int:
@@ -48,12 +54,13 @@ def evaluate(
     `share` wrote, the address of a graph or zip, or the word imagenet.
     """
     which = classifier(**named)
+    machines = machines_of(scheduler, workers, tls)
     from tensor_guess.guessing import evaluate as evaluation
     from tensor_guess.system.durable import publish
 
     if csv_file:
         evaluation.check_csv(csv_file, which, labelled_folder)
-    found = evaluation.evaluate(which, labelled_folder, precision)
+    found = evaluation.evaluate(which, labelled_folder, precision, machines)
     for left_out in found.left_out:
         progress.warn(str(left_out))
     for line in _not_counted(found):

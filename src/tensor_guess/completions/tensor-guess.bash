@@ -45,7 +45,7 @@ _tensor_guess() {
     classify-dir) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --tag --layout --move --link --symlink --keep-tree --only --min-score --unknown --both --face --detector --burst --results --location --scheduler --workers --tls --watch --settle --dry-run --csv --json --quiet --verbose --help' ;;
     undo) words='--run --quiet --verbose --help' ;;
     serve) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --port --host --token-file --allowed-host --only --min-score --unknown --both --quiet --verbose --help' ;;
-    evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --quiet --verbose --help' ;;
+    evaluate) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --thresholds --csv --json --scheduler --workers --tls --quiet --verbose --help' ;;
     study) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --precision --backbone --offline --quiet --verbose --help' ;;
     inspect) words='--graph --labels --input-height --input-width --input-mean --input-std --input-layer --output-layer --layers --json --quiet --verbose --help' ;;
     share) words='--labels --intended-use --licence --with-bottlenecks --quiet --verbose --help' ;;

@@ -265,6 +265,9 @@ _tensor_guess() {
       '*--thresholds[Print what each --min-score of guess would do]' \
       '*--csv[New file for a line per picture]:value:_files' \
       '*--json[Print one JSON object]' \
+      '*--scheduler[Have the workers of this Dask scheduler compute, as in tcp;//host;8786]:value:_files' \
+      '*--workers[Compute in so many processes on this machine, as --scheduler does on others]:value:_files' \
+      '*--tls[For tls;//; a folder with ca.pem, cert.pem and key.pem]:value:_files' \
       '*--quiet[Print results, warnings and errors only]' \
       '*--verbose[Print more about what is done, and how long it takes]' \
       '*--help[Show this message and exit]' \

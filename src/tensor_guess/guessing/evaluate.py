@@ -1,8 +1,11 @@
 """Evaluate a classifier on labelled pictures: images -> scores -> accuracy, confusion."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +21,23 @@ from tensor_guess.evaluation.accuracy import Accuracy, AtThreshold, confusion
 from tensor_guess.evaluation.copies import Pictures, near_copies
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.graphs.files import Record
+from tensor_guess.graphs.network import Recipe
 from tensor_guess.guessing import loading, trained_on
 from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.trained_on import NotKnown, TrainedOn
 from tensor_guess.images import encoded
 from tensor_guess.images.dataset import label_of
+from tensor_guess.images.encoded import Picture
 from tensor_guess.images.files import Files, LeftOut
 from tensor_guess.images.pixels import Pixels, pixels
-from tensor_guess.system import progress
+from tensor_guess.system import progress, scratch
 from tensor_guess.system.durable import check_new
 from tensor_guess.system.reading import real
 from tensor_guess.training.outputs import check_apart
+
+# Few have others' machines at work.
+if TYPE_CHECKING:
+    from tensor_guess.spreading.machines import Machines
 
 # Why a picture is not counted.
 TRAINED_ON = "trained on"
@@ -104,6 +113,12 @@ class _Labelled:
     copies: int = 0
 
 
+# What a network takes, or what it gave.
+_Image = TypeVar("_Image", Pixels, NDArray[np.float32])
+# A file with the number of its label, and what was found in it, or why it is left out.
+_Looked = tuple[tuple[Path, int], tuple[Picture, _Image] | Unreadable]
+
+
 def check_csv(path: Path, which: Given | Imagenet, labelled: Path) -> None:
     """Raise WrongUsage or UserError, before any work, if `path` cannot be a new file.
 
@@ -114,19 +129,26 @@ def check_csv(path: Path, which: Given | Imagenet, labelled: Path) -> None:
         check_apart(path, folder)
 
 
-def evaluate(which: Given | Imagenet, labelled: Path, precision: str | None = None) -> Evaluation:
+def evaluate(
+    which: Given | Imagenet,
+    labelled: Path,
+    precision: str | None = None,
+    machines: "Machines | None" = None,
+) -> Evaluation:
     """Return how good the classifier is on the pictures in `labelled`, a folder per category.
 
     Folders and labels belong together by the label rule (`dataset.label_of`). Other folders are
     left out. Of pictures with the same bytes, one counts. `precision` is the precision to compute
-    in; None means the classifier's own. Raise WrongUsage if there is no such folder. Raise
-    UserError if the classifier cannot be used, or if no picture can be judged.
+    in; None means the classifier's own. `machines`: which others compute. Raise WrongUsage if there
+    is no such folder. Raise UserError if the classifier cannot be used, or if no picture can be
+    judged.
     """
     if not labelled.is_dir():
         raise WrongUsage(f"there is no folder {shown(labelled)}")
+    common = _in_common(which, machines) if machines else None
     known = loading.load(which)
     files, left_out = _files(labelled, known.record)
-    found, run = _Labelled(left_out=left_out), _Run(known, precision)
+    found, run = _Labelled(left_out=left_out), _Run(known, precision, machines, common)
     scores = dict(run.scores(files, found))
     scores = {key: row for key, row in scores.items() if key not in found.torn}
     if not scores:
@@ -202,43 +224,94 @@ def _files(labelled: Path, record: Record) -> tuple[list[tuple[Path, int]], list
     return files, left_out
 
 
+def _in_common(which: Given | Imagenet, machines: "Machines") -> Path | None:
+    """Return the folder in which all machines read the network; None for one of this machine.
+
+    Raise WrongUsage if there is none, and UserError as `Machines.check`.
+    """
+    machines.check()
+    if not machines.scheduler:
+        return None
+    if isinstance(which, Given) and which.path.is_dir():
+        return which.path / BOTTLENECKS
+    raise WrongUsage(
+        "a scheduler's workers read the network in a classifier's folder; name a folder, or use "
+        "--workers"
+    )
+
+
 @dataclass
 class _Run:
     """The network, which also gives bottlenecks if the graph is made like ours."""
 
     known: Classifier
     precision: str | None
+    machines: "Machines | None" = None
+    common: Path | None = None  # see `_in_common`
     bottlenecks: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
 
     def scores(
         self, files: Sequence[tuple[Path, int]], found: _Labelled
     ) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
         """Yield each picture's key and scores [K]; keep its bottleneck."""
-        readable = self._readable(files, found)
         try:
             inside = Inside(self.known, False, self.precision)
         except UserError:
-            yield from self.known.network(False, self.precision).run(readable)
+            yield from self._rows(self.known.recipe(self.precision), files, found)
             return
-        for key, seen in inside.run(readable):
+        for key, row in self._rows(inside.recipe, files, found):
+            seen = inside.seen(row)
             self.bottlenecks[key] = seen.bottleneck
             yield key, seen.scores
 
-    def _readable(
-        self, files: Sequence[tuple[Path, int]], found: _Labelled
-    ) -> Iterator[tuple[bytes, Pixels]]:
-        scaling = self.known.record.scaling
+    def _rows(
+        self, recipe: Recipe, files: Sequence[tuple[Path, int]], found: _Labelled
+    ) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
+        """Yield each picture's key and what the network gives for it."""
+        if self.machines:
+            yield from self._once(self._by_others(self.machines, recipe, files), files, found)
+            return
+        looked = encoded.ahead(self._look, files, weigh=lambda item: encoded.size_of(item[0]))
+        yield from recipe.network().run(self._once(looked, files, found))
 
-        def look(item: tuple[Path, int]) -> tuple[bytes, Pixels]:
-            picture = encoded.read(item[0])
-            return picture.key, pixels(picture, scaling)
+    def _by_others(
+        self, machines: "Machines", recipe: Recipe, files: Sequence[tuple[Path, int]]
+    ) -> "Iterator[_Looked[NDArray[np.float32]]]":
+        from tensor_guess.guessing.spread import vectors
+        from tensor_guess.spreading import cluster
+        from tensor_guess.spreading.shared import shared
 
-        looked = encoded.ahead(look, files, weigh=lambda item: encoded.size_of(item[0]))
+        with (
+            cluster.connected(machines) as workers,
+            nullcontext(self.common) if self.common else scratch.folder() as folder,
+            shared(folder, recipe, (), pictures=(path for path, _ in files)) as job,
+        ):
+            workers.check(job)
+            for item, result in vectors(workers, job, recipe, files, itemgetter(0), self._look):
+                if isinstance(result, Unreadable):
+                    yield item, result
+                    continue
+                picture, row = result
+                assert row is not None  # nothing was known
+                yield item, (picture, row)
+
+    def _look(self, item: tuple[Path, int]) -> tuple[Picture, Pixels]:
+        picture = encoded.read(item[0])
+        return picture, pixels(picture, self.known.record.scaling)
+
+    def _once(
+        self,
+        looked: "Iterator[_Looked[_Image]]",
+        files: Sequence[tuple[Path, int]],
+        found: _Labelled,
+    ) -> Iterator[tuple[bytes, _Image]]:
+        """Yield each picture once, as it was looked at; count or leave out the others."""
         for (path, k), result in progress.track(looked, len(files), "Evaluating"):
             if isinstance(result, Unreadable):
                 found.left_out.append(LeftOut(path, str(result)))
                 continue
-            key, image = result
+            picture, image = result
+            key = picture.key
             other = found.pictures.setdefault(key, (path, k))
             if other[0] is path:
                 yield key, image

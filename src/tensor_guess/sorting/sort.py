@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -39,6 +39,7 @@ from tensor_guess.system.reading import real
 # Few have others' machines at work.
 if TYPE_CHECKING:
     from tensor_guess.graphs.network import Recipe
+    from tensor_guess.spreading.cluster import Cluster
     from tensor_guess.spreading.machines import Machines
 
 _LARGE = 16_000_000  # bytes
@@ -125,25 +126,28 @@ def sort(
     crop = cropping(faces)
     ready = Ready(classifier, few=False, precision=precision, besides=besides)
     least = by_label(min_scores, ready.record)
-    if not show:
-        if way.way == MOVE:
-            check_writable(source)
-        make_folder(destination)
-        check_writable(destination)
     recipe = ready.recipe() if machines else None
     network = None if recipe else ready.network()
     places = Places(way, ready.record.categories)
     done = Sorted()
-    with (
-        nullcontext() if show else turn(destination),
-        Manifest(destination, source, ready.identity(), way, dry=bool(show)) as manifest,
-    ):
+    with ExitStack() as stack:
+        # Without them there is nothing to make.
+        workers = stack.enter_context(_connected(machines)) if machines else None
+        if not show:
+            if way.way == MOVE:
+                check_writable(source)
+            make_folder(destination)
+            check_writable(destination)
+            stack.enter_context(turn(destination))
+        manifest = stack.enter_context(
+            Manifest(destination, source, ready.identity(), way, dry=bool(show))
+        )
         bursts = Bursts(burst, manifest, _labelled(classifier)) if burst else None
         run = _Run(manifest, done, ready.record.scaling, crop, bursts)
 
         def guessed(files: Files) -> Iterator[tuple[_Item, Guess, Guess]]:
-            if machines and recipe:
-                found = run.not_known(run.looked_at_by(machines, recipe, faces, files), files)
+            if workers and recipe:
+                found = run.not_known(run.looked_at_by(workers, recipe, faces, files), files)
             else:
                 assert network
                 found = network.run(run.not_known(run.looked_at(files), files))
@@ -192,6 +196,12 @@ def sort(
         done.run = manifest.run
     done.seconds = time.monotonic() - start
     return done
+
+
+def _connected(machines: "Machines") -> AbstractContextManager["Cluster"]:
+    from tensor_guess.spreading import cluster
+
+    return cluster.connected(machines)
 
 
 @contextmanager
@@ -251,21 +261,17 @@ class _Run:
         return self._tracked(found, files)
 
     def looked_at_by(
-        self, machines: "Machines", recipe: "Recipe", faces: str | None, files: Files
+        self, workers: "Cluster", recipe: "Recipe", faces: str | None, files: Files
     ) -> _Looking[NDArray[np.float32]]:
         """Yield each file with what a network gave, on others' machines."""
         from tensor_guess.guessing.spread import vectors
-        from tensor_guess.spreading import cluster
         from tensor_guess.spreading.shared import shared
 
         manifest = self.manifest
         known = map(bytes.fromhex, manifest.known)
         some = (path for path, reason, _ in Files(files.root).units(units) if not reason)
         how: dict[str, Any] = {"pictures": some, "inside": manifest.source, "faces": faces}
-        with (
-            cluster.connected(machines) as workers,
-            shared(manifest.destination, recipe, known, **how) as job,
-        ):
+        with shared(manifest.destination, recipe, known, **how) as job:
             workers.check(job)
             items = files.units(units)
             found = vectors(workers, job, recipe, items, self._readable, self._look_alone)

@@ -198,13 +198,19 @@ class Cluster:
                     return found
             return None
 
+        def send_more() -> None:
+            while len(away) < self._most() and (new := next(source, None)) is not None:
+                away.append((new, send(new)))
+
         try:
             while True:
-                while len(away) < self._most() and (new := next(source, None)) is not None:
-                    away.append((new, send(new)))
+                send_more()
                 if not away:
                     return
                 batch, future = away.popleft()
+                self._wait([future])
+                # Its worker is busy again while the result comes, and while the caller uses it.
+                send_more()
                 result = result_of(batch, future)
                 if result is not None:
                     yield batch, result

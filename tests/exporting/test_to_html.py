@@ -350,7 +350,8 @@ def test_by_keyboard_and_on_a_phone(page: Path, tab: Tab) -> None:
 def decoder(tab: Tab, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """What the page's own script makes of files: decoder(paths, size, fit) -> pixels of each."""
     page = tmp_path_factory.mktemp("decoder") / "page.html"
-    scripts = "\n".join(to_html._beside(name) for name in ("jpeg.js", "pixels.js"))
+    own = Path(to_html.__file__).parent
+    scripts = "\n".join((own / name).read_text("utf-8") for name in ("jpeg.js", "pixels.js"))
     page.write_text(
         "<!doctype html><meta charset=utf-8><input type=file multiple id=files>"
         f"<script>{scripts}{DECODE}</script>"

@@ -1,16 +1,10 @@
-// What the page does: it takes pictures, runs the network on them and shows the scores.
+// What this page does: it runs the network on pictures and shows the scores.
 
-const SHOWN = 5; // labels at once; the others are behind "more labels"
+const NO_CAMERA =
+  "This browser gives a file no camera: choose pictures; on a phone, the camera is among the choices.";
 const about = JSON.parse(document.getElementById("about").textContent);
-const [state, list, input, camera, video] = ["state", "results", "files", "camera", "video"].map((id) =>
-  document.getElementById(id),
-);
 const waiting = [];
 let [session, busy, failure] = [null, false, ""];
-
-function say(text) {
-  state.textContent = text;
-}
 
 // --- the network
 
@@ -57,10 +51,7 @@ function take(files) {
     return;
   }
   for (const file of files) {
-    const element = document.getElementById("result").content.firstElementChild.cloneNode(true);
-    element.querySelector(".file").textContent = file.name;
-    list.prepend(element);
-    waiting.push({ file, element });
+    waiting.push({ file, element: card(file) });
   }
   if (session && !busy) classify();
 }
@@ -88,93 +79,9 @@ async function classify() {
 
 function show(element, file, scores) {
   element.scores = scores;
-  const picture = element.querySelector("img");
-  picture.src = URL.createObjectURL(file);
-  picture.hidden = false;
-  const order = [...scores.keys()].sort((one, other) => scores[other] - scores[one]);
-  element.querySelector(".told").textContent = told(order[0], scores);
-  const [few, others] = [order.slice(0, SHOWN), order.slice(SHOWN)];
-  const bars = element.querySelector(".bars");
-  bars.append(...few.map((k) => bar(k, scores)));
-  if (others.length) {
-    const more = element.querySelector("details");
-    more.hidden = false;
-    more.querySelector("summary").textContent = `${others.length} more ${others.length === 1 ? "label" : "labels"}`;
-    more.addEventListener("toggle", () => more.querySelector("ol").replaceChildren(...others.map((k) => bar(k, scores))), {
-      once: true,
-    });
-  }
+  const pairs = about.labels.map((label, k) => [label, scores[k]]).sort((one, other) => other[1] - one[1]);
+  fill(element, file, scored(...pairs[0]), pairs);
 }
-
-function told(k, scores) {
-  return `${about.labels[k]} (score = ${scores[k].toFixed(5)})`;
-}
-
-function bar(k, scores) {
-  const element = document.getElementById("bar").content.firstElementChild.cloneNode(true);
-  element.querySelector("bdi").textContent = about.labels[k];
-  element.querySelector(".score").textContent = scores[k].toFixed(5);
-  element.querySelector(".part").style.width = `${100 * Math.min(1, Math.max(0, scores[k]))}%`;
-  return element;
-}
-
-// --- where pictures come from
-
-document.getElementById("choose").addEventListener("click", () => input.click());
-input.addEventListener("change", () => {
-  take([...input.files]);
-  input.value = ""; // the same file may be chosen again
-});
-
-for (const kind of ["dragenter", "dragover"])
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    document.body.classList.add("over");
-  });
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("over");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("over");
-  given(event.dataTransfer, "What was dropped is no file: save the picture, then drop it.");
-});
-document.addEventListener("paste", (event) => given(event.clipboardData, "There is no picture to paste: copy one first."));
-
-function given(data, otherwise) {
-  if (data.files.length) take([...data.files]);
-  else say(otherwise);
-}
-
-document.getElementById("look").addEventListener("click", async () => {
-  try {
-    if (!navigator.mediaDevices) throw new DOMException("", "NotSupportedError");
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: { ideal: "environment" } } });
-    camera.showModal();
-    await video.play();
-  } catch (error) {
-    say(
-      {
-        NotAllowedError: "The camera is not allowed: allow it in the browser's settings for this page, or choose pictures.",
-        NotFoundError: "There is no camera here: choose pictures.",
-        NotSupportedError: "This browser gives a file no camera: choose pictures; on a phone, the camera is among the choices.",
-      }[error.name] ?? `The camera cannot be used (${error.message || error.name}): choose pictures.`,
-    );
-  }
-});
-let taken = 0;
-document.getElementById("shoot").addEventListener("click", () => {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  if (!canvas.width) return; // it has not begun
-  canvas.getContext("2d").drawImage(video, 0, 0);
-  canvas.toBlob((blob) => take([new File([blob], `camera ${++taken}`, { type: "image/png" })]));
-});
-document.getElementById("close").addEventListener("click", () => camera.close());
-camera.addEventListener("close", () => {
-  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-  video.srcObject = null;
-});
 
 try {
   session = await started();

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
 from tensor_guess.errors import UserError, shown
@@ -15,10 +14,12 @@ from tensor_guess.exporting import browser, onnxruntime_web
 from tensor_guess.exporting.portable import PIXELS, SCORES, Sample
 from tensor_guess.graphs.classifier import Classifier
 from tensor_guess.images.scaling import BORDER
+from tensor_guess.pages import template
 from tensor_guess.system import scratch
 
 # A script's text may be half a gigabyte, for some browsers: the network comes in parts.
 _PART = 24_000_000
+_HERE = Path(__file__).parent
 # How many milliseconds pass between two looks at what the page has done.
 _LOOK = 20
 
@@ -50,16 +51,9 @@ def page(classifier: Classifier, network: bytes, runtime: onnxruntime_web.Runtim
     record = classifier.record
     scaling = record.scaling
     labels = [shown(label) for label in record.labels]
-    ours = "\n".join(_beside(name) for name in ("jpeg.js", "pixels.js", "page.js"))
-    scripts = [runtime.script, ours]
-    for script in scripts:
-        # Either would end the script before its end, or hide it.
-        assert "</script" not in script.lower()
-        assert "<!--" not in script
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = environment.from_string(_beside("page.html")).render(
+    scripts = [runtime.script, template.script(_HERE, "jpeg.js", "pixels.js")]
+    text = template.page(
+        _HERE,
         labels=labels,
         backbone=shown(record.backbone),
         size=scaling.size,
@@ -128,10 +122,6 @@ def _browser() -> str:
             "here; install Chromium or Google Chrome, or name one in TENSOR_GUESS_BROWSER"
         )
     return found
-
-
-def _beside(name: str) -> str:
-    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 def _text(data: bytes) -> str:

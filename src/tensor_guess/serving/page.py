@@ -4,8 +4,12 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from typing import Self
+
+from tensor_guess.pages import template
+
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Page:
     @classmethod
     def read(cls) -> Self:
         """Return the page; only the script and the style that are in it may run."""
-        text = (files("tensor_guess.serving") / "page.html").read_text("utf-8")
+        text = template.page(_HERE, script=template.script(_HERE))
         policy = (
             f"default-src 'none'; script-src {_hash('script', text)}; "
             f"style-src {_hash('style', text)}; connect-src 'self'; img-src blob: data:; "

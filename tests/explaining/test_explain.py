@@ -16,8 +16,9 @@ from tensor_guess.config import CROP, DATA, FITS, GRAPH, SQUEEZE
 from tensor_guess.errors import UserError, WrongUsage
 from tensor_guess.evaluation import maps
 from tensor_guess.evaluation.calibration import softmax
+from tensor_guess.evaluation.maps import CAM
 from tensor_guess.explaining import explain as module
-from tensor_guess.explaining.explain import CAM, OCCLUSION, Subject, check, explain
+from tensor_guess.explaining.explain import OCCLUSION, Subject, check, explain
 from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.guess import Guess, guess

@@ -41,10 +41,11 @@ def test_cosines_and_logits_are_those_of_bottleneck_and_map(trained: Path, asked
 
 
 def test_a_layout_from_elsewhere_is_checked() -> None:
-    said = {"classes": 2, "familiar": 5, "places": [7, 7]}
-    assert Layout.of_json(said) == Layout(2, 5, (7, 7))
+    said = {"classes": 2, "familiar": 5, "places": [7, 7], "biases": [0.5, -1.0]}
+    assert Layout.of_json(said) == Layout(2, 5, (7, 7), (0.5, -1.0))
     assert Layout.of_json(said).width == 2 + 5 + 98
-    for key, value in (("classes", "2"), ("places", [7]), ("familiar", 1.5), ("places", None)):
+    for key, value in (("classes", "2"), ("places", [7]), ("familiar", 1.5), ("places", None),
+                       ("biases", [1, 2]), ("biases", [0.5]), ("places", [0, 0])):  # fmt: skip
         with pytest.raises((TypeError, ValueError)):
             Layout.of_json(said | {key: value})
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from made.server import until
 from tensor_guess.errors import Unreadable, UserError
-from tensor_guess.serving.batching import Batches, Outcome
+from tensor_guess.serving.batching import Batches, Outcome, Turns
 from tensor_guess.serving.metrics import Metrics
 from tensor_guess.serving.refusal import Refused
 from tensor_guess.serving.served import Asked, Served
@@ -202,3 +203,54 @@ def test_two_classifiers_are_never_in_one_batch(small_served: Served, network: N
 
     asyncio.run(ask())
     assert (network.batches, other.batches) == ([1, 2, 1], [3])
+
+
+def test_work_is_done_in_turn_and_not_too_much_of_it_waits() -> None:
+    turns, let, began = Turns(queue=3), threading.Event(), list[int]()
+
+    def work(i: int) -> int:
+        began.append(i)
+        assert let.wait(60)
+        return i
+
+    async def ask() -> None:
+        tasks = [asyncio.ensure_future(turns.take(partial(work, i))) for i in range(3)]
+        await asyncio.to_thread(until, lambda: began)
+        with pytest.raises(Refused) as error:
+            await turns.take(lambda: work(3))
+        assert (error.value.code, error.value.again) == (429, 1)
+        assert (began, turns.pending) == ([0], 3)
+        tasks[1].cancel()  # its client has gone
+        await asyncio.gather(tasks[1], return_exceptions=True)
+        tasks.append(asyncio.ensure_future(turns.take(lambda: work(4))))
+        let.set()
+        del tasks[1]
+        assert await asyncio.gather(*tasks) == [0, 2, 4]
+        assert began == [0, 2, 4]
+        await asyncio.sleep(0)
+        assert turns.pending == 0
+        turns.end()
+
+    asyncio.run(ask())
+
+
+def test_a_mistake_in_such_work_is_printed_and_the_next_is_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def mistaken() -> None:
+        raise KeyError("our mistake")
+
+    def unreadable() -> None:
+        raise Unreadable("is no picture")
+
+    async def ask() -> None:
+        turns = Turns()
+        with pytest.raises(UserError, match="made a mistake, which it prints"):
+            await turns.take(mistaken)
+        with pytest.raises(Unreadable, match="no picture"):
+            await turns.take(unreadable)
+        assert await turns.take(lambda: 7) == 7
+        turns.end()
+
+    asyncio.run(ask())
+    assert "KeyError: 'our mistake'" in capsys.readouterr().err

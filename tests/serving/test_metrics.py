@@ -12,7 +12,7 @@ def test_all_is_there_from_the_start() -> None:
         "tensor_guess_requests", "tensor_guess_pictures", "tensor_guess_swaps",
         "tensor_guess_waiting_pictures", "tensor_guess_model", "tensor_guess_batch_size",
         "tensor_guess_queue_seconds", "tensor_guess_decoding_seconds",
-        "tensor_guess_network_seconds",
+        "tensor_guess_network_seconds", "tensor_guess_map_seconds",
     }  # fmt: skip
     assert found["tensor_guess_batch_size"].type == "histogram"
     assert found["tensor_guess_queue_seconds"].type == "histogram"

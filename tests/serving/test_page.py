@@ -1,15 +1,23 @@
 """The page in a real browser: pictures dropped and pasted, by keyboard, on a phone, in the dark."""
 
+import io
 import json
+from base64 import b64decode
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from made.browser import CHROMIUM, Tab, opened_browser
+from made.coloured import centre, classifier, picture
 from made.place import ROOT
 from made.server import Server, started, until
+from tensor_guess.config import CROP, PAD, SQUEEZE
 from tensor_guess.serving.page import Page
 
 # A browser with a camera that shows moving colours, and that may be used.
@@ -231,3 +239,165 @@ def test_another_sites_page_in_the_same_browser_gets_nothing(
     )
     assert server.count('tensor_guess_requests_total{code="403",path="other"}') >= 2
     assert server.count('tensor_guess_pictures_total{result="guessed"}') == before
+
+
+# --- where it looked
+
+
+@pytest.fixture(scope="module", params=[SQUEEZE, CROP, PAD])
+def coloured(
+    request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, str]]:
+    """A server of the classifier that sees red and blue, and how it makes pictures square."""
+    folder = tmp_path_factory.mktemp("coloured")
+    (folder / "x.pb").write_bytes(classifier(request.param))
+    with started(cache, folder / "log", folder / "x.pb") as found:
+        yield found, request.param
+
+
+def seen(tab: Tab, selector: str) -> NDArray[np.uint8]:
+    """The pixels of an element, as they are on the screen."""
+    tab.run(f"document.querySelector('{selector}').scrollIntoView()")
+    box = tab.run(
+        f"(({{ x, y, width, height }}) => ({{ x: x + scrollX, y: y + scrollY, width, height }}))"
+        f"(document.querySelector('{selector}').getBoundingClientRect())"
+    )
+    found = tab.ask("Page.captureScreenshot", captureBeyondViewport=True, clip={**box, "scale": 1})
+    return np.asarray(Image.open(io.BytesIO(b64decode(found["data"]))).convert("RGB"))
+
+
+def looked(tab: Tab) -> str:
+    """What the newest card says of where it looked, once it does."""
+    said = "document.querySelector('.where [role=status]').textContent"
+    until(lambda: tab.run(said) not in ("", "Looking ..."))
+    found: str = tab.run(said)
+    return found
+
+
+def said_of(tab: Tab, label: str) -> bool:
+    return looked(tab) == f"Bright: speaks for {label}. Dark: does not."
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6])
+def test_the_map_lies_where_the_picture_shows_the_thing(
+    tab: Tab, coloured: tuple[Server, str], tmp_path: Path, orientation: int
+) -> None:
+    server, fit = coloured
+    tab.sized(800)
+    visit(tab, server)
+    (tmp_path / "x.jpg").write_bytes(picture(300, 200, orientation))
+    tab.drop(tmp_path / "x.jpg")
+    wait_for(tab, 1)
+    until(lambda: results(tab)[0]["shown"])
+    shown = seen(tab, ".thumbnail img")  # the browser turns it, and letterboxes it to a square
+    assert (
+        tab.run("document.querySelector('.where button').getAttribute('aria-pressed')") == "false"
+    )
+    tab.run("document.querySelector('.where button').click()")
+    best = results(tab)[0]["bars"][0][0]
+    assert looked(tab) == f"Bright: speaks for {best}. Dark: does not."
+    for label, channel in (("red", 0), ("blue", 2)):
+        tab.run(
+            f"{{const select = document.querySelector('.where select'); select.value = '{label}';"
+            "select.dispatchEvent(new Event('change'))}"
+        )
+        until(partial(said_of, tab, label))
+        drawn = seen(tab, ".thumbnail .map")
+        there = centre(shown, channel)
+        assert there
+        if fit == SQUEEZE:  # of a letterboxed square to the picture itself
+            height, width = drawn.shape[:2]
+            side = max(height, width)
+            there = (
+                (there[0] - 0.5) * side / width + 0.5,
+                (there[1] - 0.5) * side / height + 0.5,
+            )
+        elif fit == CROP:  # its shorter side is all there is
+            there = ((there[0] - 0.5) * 1.5 + 0.5, (there[1] - 0.5) * 1.5 + 0.5)
+        assert centre(drawn, channel) == pytest.approx(there, abs=0.03)
+        for other in {0, 1, 2} - {channel}:
+            assert centre(drawn, other) is None
+    tab.run("document.querySelector('.where button').click()")
+    until(lambda: tab.run("!document.querySelector('#results > li.looking')"))
+    assert centre(seen(tab, ".thumbnail img"), 1)  # as it was
+    origin = f"http://127.0.0.1:{server.port}/"
+    addresses = {each for each in asked(tab) if not each.startswith(("blob:", "data:"))}
+    assert {each.removeprefix(origin).partition("?")[0] for each in addresses} == {
+        "", "v1/model", "v1/guess", "v1/explain",
+    }  # fmt: skip
+    assert complaints(tab) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+@pytest.mark.parametrize("dark", [False, True])
+def test_where_it_looked_is_had_by_keyboard_on_a_phone(
+    tab: Tab, server: Server, dark: bool
+) -> None:
+    tab.sized(320, dark=dark)
+    visit(tab, server)
+    tab.drop(PHOTOS[0])
+    wait_for(tab, 1)
+    until(lambda: tab.run("!document.querySelector('.where').hidden"))
+    focused = "document.activeElement.textContent.trim()"
+    for _ in range(4):
+        tab.press("Tab", 9)
+        if tab.run(focused) == "Show where it looked":
+            break
+    assert tab.run("document.activeElement.matches(':focus-visible')")
+    tab.press(" ", 32, " ")
+    first = looked(tab)
+    assert tab.run("document.activeElement.getAttribute('aria-pressed')") == "true"
+    assert tab.run("document.documentElement.scrollWidth") <= 320
+    assert tab.run("document.querySelector('.map').getBoundingClientRect().width") > 250
+    tab.press("Tab", 9)
+    assert tab.run("document.activeElement.tagName") == "SELECT"
+    labels = tab.run("[...document.activeElement.options].map((each) => each.value)")
+    assert labels == [bar[0] for bar in results(tab)[0]["bars"]]
+    tab.press("ArrowDown", 40)
+    until(lambda: looked(tab) not in (first, ""))
+    assert looked(tab) == f"Bright: speaks for {labels[1]}. Dark: does not."
+    assert tab.run("document.querySelector('.map').alt").endswith(f"speaks for {labels[1]}")
+    assert tab.run(
+        "[...document.querySelectorAll('button, select')].filter((each) => each.offsetParent)"
+        ".every((each) => each.getBoundingClientRect().height >= 44)"
+    )
+    colours = tab.run(
+        "(({ color, backgroundColor }) => [color, backgroundColor])"
+        "(getComputedStyle(document.querySelector('.where button')))"
+    )
+    ground = "rgb(21, 23, 27)" if dark else "rgb(255, 255, 255)"
+    assert colours == [ground, "rgb(140, 192, 255)" if dark else "rgb(10, 92, 168)"]
+    assert complaints(tab) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_where_it_looked_is_not_offered_if_it_cannot_be_known(
+    tab: Tab, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.pb").write_bytes(classifier(adds_up=False))
+    with started(cache, tmp_path / "log", tmp_path / "x.pb") as server:
+        visit(tab, server)
+        tab.drop(PHOTOS[0])
+        wait_for(tab, 1)
+        until(lambda: results(tab)[0]["shown"])
+        assert tab.run("document.querySelector('.where').hidden")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_another_graphs_map_is_not_shown(tab: Tab, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pb").write_bytes(classifier())
+    with started(cache, tmp_path / "log", tmp_path / "x.pb") as server:
+        visit(tab, server)
+        tab.drop(PHOTOS[0])
+        wait_for(tab, 1)
+        (tmp_path / "new").write_bytes(classifier(CROP))
+        (tmp_path / "new").replace(tmp_path / "x.pb")
+        until(lambda: server.ask("/v1/model").json["version"] == 2)
+        tab.run("document.querySelector('.where button').click()")
+        assert "another classifier answers now" in looked(tab)
+        assert tab.run("!document.querySelector('#results > li.looking')")

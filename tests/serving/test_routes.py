@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
+import numpy as np
 import pytest
 from PIL import Image
 
+from made.coloured import classifier
 from made.place import ROOT
 from made.server import Answer, Server, form, started
+from tensor_guess.evaluation.maps import CAM
+from tensor_guess.explaining.explain import Subject
 from tensor_guess.guessing.guess import Guess, guess
-from tensor_guess.guessing.loading import Imagenet
+from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.serving.metrics import Metrics
 from tensor_guess.serving.routes import Api
 from tensor_guess.serving.served import Asked, Keeper
@@ -71,6 +76,7 @@ def test_openapi_is_sound() -> None:
     for path, item in OPENAPI["paths"].items():
         for operation in item.values():
             named = {each["name"] for each in operation.get("parameters", ())}
+            named -= {"label"}  # it is in the query
             assert named == {part[1:].partition("}")[0] for part in path.split("/") if "{" in part}
 
 
@@ -128,6 +134,66 @@ def test_a_form_has_1_to_32_pictures(server: Server) -> None:
     for count, code in ((0, 400), (1, 200), (32, 200), (33, 413)):
         body, kind = form(*[("a.jpg", PHOTO)] * count)
         assert server.ask("/v1/guess", body, content_type=kind).code == code
+
+
+# --- where it looked
+
+
+def test_what_speaks_for_a_label(server: Server, small: Path) -> None:
+    own = server.ask("/v1/guess", PHOTO).json
+    best = fits(server.ask("/v1/explain", PHOTO), "Explanation")
+    assert (best["label"], best["model"]) == (own["label"], own["model"])
+    assert best["score"] == pytest.approx(own["score"], abs=1e-6)
+    assert server.ask("/v1/model").json["map"] == best["method"] == CAM
+    subject = Subject(Given(small), PHOTOS[0], True)
+    _, shares = subject.evidence()
+    for k, share in zip(subject.best, shares, strict=False):
+        label = subject.record.labels[k]
+        said = fits(server.ask(f"/v1/explain?label={quote(label)}", PHOTO), "Explanation")
+        assert said["label"] == label
+        assert said["score"] == pytest.approx(own["scores"][label], abs=1e-6)
+        np.testing.assert_allclose(said["map"], share, atol=1e-4)
+        data = base64.b64decode(said["picture"].removeprefix("data:image/jpeg;base64,"))
+        assert max(Image.open(io.BytesIO(data)).size) == 480
+    body, kind = form(("a.jpg", PHOTO))
+    assert server.ask("/v1/explain", body, content_type=kind).json == best
+    assert server.count("tensor_guess_map_seconds_count") >= 4
+    assert server.count('tensor_guess_requests_total{code="200",path="/v1/explain"}') >= 4
+
+
+def test_a_map_is_refused_as_a_guess_is(server: Server) -> None:
+    for query in ("?label=", "?label=nobody", "?label=%00", "?label=darth_vader"):
+        found = server.ask("/v1/explain" + query, PHOTO)
+        assert (found.code, "no such label" in fits(found, "Error")["error"]) == (400, True)
+    for body in (b"", b"x", b"/etc/passwd", b"https://example.org/x.jpg", PHOTO[:500]):
+        assert server.ask("/v1/explain", body).code == 422
+    for count, code in ((0, 400), (2, 413)):
+        body, kind = form(*[("a.jpg", PHOTO)] * count)
+        assert server.ask("/v1/explain", body, content_type=kind).code == code
+    assert server.ask("/v1/explain").code == 405
+    assert server.ask("/v1/explain?url=https://evil.example/x.jpg", PHOTO).code == 200
+    assert server.ask("/v1/explain", PHOTO, origin="https://evil.example").code == 403
+    assert server.ask("/v1/explain", PHOTO, host="evil.example").code == 421
+
+
+def test_a_label_that_is_not_asked_for_has_no_map(cache: Path, small: Path, tmp_path: Path) -> None:
+    with started(cache, tmp_path / "log", small, "--only", "elsa,東京") as found:
+        own = found.ask("/v1/guess", PHOTO).json
+        said = found.ask("/v1/explain", PHOTO).json
+        assert said["label"] == own["label"]
+        assert said["score"] == pytest.approx(own["score"], abs=1e-6)
+        refused = found.ask("/v1/explain?label=darth%20vader", PHOTO)
+        assert (refused.code, "--only" in refused.json["error"]) == (400, True)
+
+
+def test_a_graph_without_an_exact_map_says_so(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pb").write_bytes(classifier(adds_up=False))
+    with started(cache, tmp_path / "log", tmp_path / "x.pb") as found:
+        assert fits(found.ask("/v1/model"), "Model")["map"] is None
+        assert found.ask("/v1/guess", PHOTO).code == 200
+        refused = found.ask("/v1/explain", PHOTO)
+        assert (refused.code, "has no map" in fits(refused, "Error")["error"]) == (404, True)
+    assert len(found.said.splitlines()) == 1
 
 
 # --- others' clients

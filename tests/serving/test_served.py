@@ -19,6 +19,7 @@ from tensor_guess.graphs.graph import serialise
 from tensor_guess.graphs.network import Network
 from tensor_guess.graphs.own import with_head
 from tensor_guess.guessing.loading import Given
+from tensor_guess.images import encoded
 from tensor_guess.serving.metrics import Metrics
 from tensor_guess.serving.refusal import Refused
 from tensor_guess.serving.served import Asked, Keeper, Served
@@ -103,12 +104,17 @@ def test_a_new_graph_takes_the_place_of_the_old_one(
     path = shutil.copy(small, tmp_path / "x.pb")
     with started(cache, tmp_path / "log", path) as server:
         before, first = server.ask("/v1/guess", PHOTO), digest(server)
+        looked = server.ask("/v1/explain", PHOTO).json
+        assert looked["model"] == first
         put(other, Path(path))
         until(lambda: digest(server) != first)
         after = server.ask("/v1/guess", PHOTO)
         assert before.json["scores"] != after.json["scores"]
         assert after.json["model"] == after.headers["tensor-guess-model"] == digest(server)
         assert server.ask("/v1/model").json["version"] == 2
+        now = server.ask("/v1/explain", PHOTO).json
+        assert (now["model"], now["label"]) == (digest(server), after.json["label"])
+        assert now["map"] != looked["map"]
         assert server.ask("/v1/models/x/versions/1").code == 404
         assert server.count('tensor_guess_swaps_total{result="taken"}') == 1
         assert server.count(f'tensor_guess_model{{digest="{digest(server)}"}}') == 1
@@ -132,6 +138,7 @@ def test_a_broken_graph_is_said_and_the_old_one_goes_on(
         assert said["refused"].startswith(f"{path} is not a frozen graph")
         assert said["version"] == 1
         assert server.ask("/v1/guess", PHOTO).json == before.json
+        assert server.ask("/v1/explain", PHOTO).json["model"] == before.json["model"]
         assert server.ask("/ready").code == 200
         assert server.count('tensor_guess_swaps_total{result="refused"}') == 1
         assert "the new graph is refused, and the one before goes on" in server.said
@@ -169,3 +176,18 @@ def test_a_shared_zip_is_served_and_another_only_if_its_self_test_is_passed(
         assert server.ask("/v1/guess", PHOTO).json == before.json
         put(packed(members), path)
         until(lambda: server.ask("/v1/model").json["version"] == 2)
+
+
+def test_a_map_is_that_of_the_graph_that_was_there_when_it_was_asked_for(
+    small: Path, other: bytes, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(small, tmp_path / "x.pb"))
+    before = Served(Asked(Given(path)))
+    assert before.maps
+    picture = encoded.of_bytes(PHOTO)
+    first = before.maps.of(picture, 32)
+    put(other, path)
+    assert (before.maps.of(picture, 32).share == first.share).all()
+    after = Served(Asked(Given(path)))
+    assert after.maps
+    assert (after.maps.of(picture, 32, first.k).share != first.share).any()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+CAM = "class activation map"
 # What remains of the brightness in a place without evidence.
 _DIM = 0.25
 
@@ -19,8 +20,16 @@ def evidence(features: Floats, weights: Floats) -> Floats:
     for any label; 0 is nothing, or something against it.
     """
     # The scores depend only on how the labels' weights differ.
-    own = weights - weights.mean(axis=1, keepdims=True)
-    found: Floats = np.maximum(features @ own, 0)
+    return _shares(features @ (weights - weights.mean(axis=1, keepdims=True)))
+
+
+def evidence_of(products: Floats) -> Floats:
+    """Return what `evidence` does. `products`: the features times the weights, [H, W, K]."""
+    return _shares(products - products.mean(axis=2, keepdims=True))
+
+
+def _shares(spoken: Floats) -> Floats:
+    found: Floats = np.maximum(spoken, 0)
     most = found.max(initial=0)
     return found / most if most > 0 else found
 

@@ -12,6 +12,7 @@ from tensor_guess.bottlenecks.inside import Inside, Seen
 from tensor_guess.config import DATA
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.evaluation import maps
+from tensor_guess.evaluation.maps import CAM
 from tensor_guess.explaining import patches
 from tensor_guess.explaining.nearest import Nearest
 from tensor_guess.graphs.classifier import Classifier
@@ -21,7 +22,7 @@ from tensor_guess.guessing.loading import Given, Imagenet
 from tensor_guess.guessing.trained_on import NotKnown, TrainedOn
 from tensor_guess.images import decoding, encoded
 from tensor_guess.images.encoded import Picture
-from tensor_guess.images.pixels import Pixels, pixels, resize_bilinear
+from tensor_guess.images.pixels import Pixels, pixels, view
 from tensor_guess.images.sheet import Block, is_sheet, sheet
 from tensor_guess.system import reading
 from tensor_guess.system.durable import check_writable, publish
@@ -30,7 +31,6 @@ from tensor_guess.training.outputs import check_apart
 
 Floats = NDArray[np.float32]
 
-CAM = "class activation map"
 OCCLUSION = "occlusion: patches whose blurring costs the label most"
 NO_PICTURES = "no training pictures here"
 SHOWN = 3  # training pictures of each label
@@ -121,18 +121,8 @@ class Subject:
         return OCCLUSION, [costs[:, i].reshape(_GRID, _GRID) for i in range(len(two))]
 
     def view(self, side: int) -> NDArray[np.uint8]:
-        """Return what the network sees of the picture, not squeezed; the longer side is `side`.
-
-        That is upright, except for a graph that was never fed upright pictures.
-        """
-        if not self.record.scaling.classic:
-            return decoding.decode_within(self._picture, side, self.record.scaling.fit)
-        whole = decoding.decode_whole(self._picture)
-        small = resize_bilinear(whole, side).round().astype(np.uint8)
-        height, width = (max(1, round(n * side / max(whole.shape[:2]))) for n in whole.shape[:2])
-        rows, columns = np.arange(height) * side // height, np.arange(width) * side // width
-        found: NDArray[np.uint8] = small[rows[:, None], columns]
-        return found
+        """Return what the network sees of the picture, not squeezed; the longer side is `side`."""
+        return view(self._picture, self.record.scaling, side)
 
     def _seen(self, images: Iterable[Pixels]) -> list[Seen]:
         pairs = enumerate(images)

@@ -44,19 +44,25 @@ class Layout:
     """How a network's vector is divided: K scores, cosines with `familiar` things, a map [H, W, K].
 
     `familiar`: how many cosines, of which the first K are the categories'. `places`: (H, W).
+    `biases`: the head's, [K], which are in the map; () without one.
     """
 
     classes: int
     familiar: int = 0
     places: tuple[int, int] = (0, 0)
+    biases: tuple[float, ...] = ()
 
     @classmethod
     def of_json(cls, said: Any) -> Self:
         """Return the layout in parsed JSON. Raise KeyError, TypeError or ValueError otherwise."""
         height, width = said["places"]
-        found = cls(said["classes"], said["familiar"], (height, width))
+        found = cls(said["classes"], said["familiar"], (height, width), tuple(said["biases"]))
         if not all(type(each) is int for each in (found.classes, found.familiar, height, width)):
             raise TypeError
+        if not all(type(each) is float for each in found.biases):
+            raise TypeError
+        if len(found.biases) != (found.classes if height * width else 0):
+            raise ValueError("it has other biases than labels")
         return found
 
     @property
@@ -76,6 +82,10 @@ class Layout:
     def logits(self, row: Floats) -> Floats:
         """Return the logits at each place [H, W, K]."""
         return row[self.classes + self.familiar :].reshape(*self.places, self.classes)
+
+    def products(self, row: Floats) -> Floats:
+        """Return the map's features times the head's weights, at each place [H, W, K]."""
+        return self.logits(row) - np.array(self.biases, np.float32)
 
 
 def recipe(known: "Classifier", precision: str | None, besides: Besides) -> tuple["Recipe", Layout]:
@@ -97,6 +107,7 @@ def recipe(known: "Classifier", precision: str | None, besides: Besides) -> tupl
     builder.graph.node.extend(known.graph.node)
     wanted: dict[str, tuple[int, ...]] = {record.final_tensor: parts.sizes[record.final_tensor]}
     count, places = 0, (0, 0)
+    biases: tuple[float, ...] = ()
     if besides.unknown:
         packed = familiar_of(known.graph, len(record.labels), parts.head.width)
         count = len(packed)
@@ -107,10 +118,10 @@ def recipe(known: "Classifier", precision: str | None, besides: Besides) -> tupl
                 "the classifier cannot do --both: its network has no map of the picture's places"
             )
         height, width = parts.sizes[parts.map][1:3]
-        places = height, width
+        places, biases = (height, width), tuple(map(float, parts.head.biases))
         shape = (1, height, width, len(record.labels))
         wanted[_logits(builder, parts.map, parts.head.weights, parts.head.biases)] = shape
-    layout = Layout(len(record.labels), count, places)
+    layout = Layout(len(record.labels), count, places, biases)
     graph, output = joined(builder.graph, wanted)
     how = record.scaling, output, precision_of(record, precision)
     return Recipe(graph, *how, width=layout.width), layout

@@ -30,6 +30,22 @@ def pixels(picture: Picture, scaling: Scaling, crop: Crop | None = None) -> Pixe
     return decoding.decode(picture, scaling.size, scaling.fit)
 
 
+def view(picture: Picture, scaling: Scaling, side: int) -> NDArray[np.uint8]:
+    """Return what a network sees of the picture, not squeezed: [H, W, 3]; the longer is `side`.
+
+    That is upright, except for a graph that was never fed upright pictures. Raise Unreadable as
+    `pixels` does.
+    """
+    if not scaling.classic:
+        return decoding.decode_within(picture, side, scaling.fit)
+    whole = decoding.decode_whole(picture)
+    small = resize_bilinear(whole, side).round().astype(np.uint8)
+    height, width = (max(1, round(n * side / max(whole.shape[:2]))) for n in whole.shape[:2])
+    rows, columns = np.arange(height) * side // height, np.arange(width) * side // width
+    found: NDArray[np.uint8] = small[rows[:, None], columns]
+    return found
+
+
 def fitted(image: NDArray[np.uint8], scaling: Scaling) -> Pixels:
     """Return upright RGB pixels [H, W, 3] as `pixels` returns a picture's."""
     if scaling.classic:

@@ -1,15 +1,20 @@
-"""Pictures of many requests -> decoded -> together through the network -> a row for each."""
+"""Pictures of many requests -> decoded -> together through the network -> a row for each.
+
+What is larger than a guess is done in turn.
+"""
 
 import asyncio
 import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +29,15 @@ from tensor_guess.system import progress
 
 # Pictures that were accepted and are not done, and those that the network is given together.
 QUEUE, TOGETHER = 128, 32
+# Pieces of work that were accepted and are not done.
+TURNS = 8
 # A picture whose decoder hangs keeps a thread for seconds.
 _DECODERS = 2 * (os.cpu_count() or 1) + 2
-_LONGEST_AGAIN = 60
+_LONGEST_AGAIN, _TURN_SECONDS = 60, 1
 # How much the latest batch counts in what a picture takes.
 _LATEST = 0.2
 
+Result = TypeVar("Result")
 Row = NDArray[np.float32]
 # What becomes of a picture: its row; why it cannot be read; why it has no row.
 Outcome = Row | Unreadable | UserError
@@ -183,6 +191,57 @@ class Batches:
         self._metrics.pictures.labels(result).inc()
         if not job.answer.done():
             job.answer.set_result(outcome)
+
+
+class Turns:
+    """Work that is done one piece after another, in a thread of its own.
+
+    So it takes at most half of the machine from the guesses. `take` is called by one event loop.
+    """
+
+    def __init__(self, queue: int = TURNS) -> None:
+        self._most, self._pending = queue, 0
+        self._worker = ThreadPoolExecutor(1, "turns")
+
+    async def take(self, work: Callable[[], Result]) -> Result:
+        """Return what the work returns, once it was its turn.
+
+        If this is cancelled before, the work is not done. Raise Refused if too many wait; UserError
+        if the work makes a mistake.
+        """
+        loop = asyncio.get_running_loop()
+        if self._pending >= self._most:
+            raise Refused(429, f"{self._pending} of these are waiting already", again=_TURN_SECONDS)
+        self._pending += 1
+        done = self._worker.submit(_careful, work)
+
+        def left(_: object) -> None:
+            with suppress(RuntimeError):  # the server has ended
+                loop.call_soon_threadsafe(self._left)
+
+        done.add_done_callback(left)
+        return await asyncio.wrap_future(done)
+
+    @property
+    def pending(self) -> int:
+        """Return how many pieces of work were accepted and are not done."""
+        return self._pending
+
+    def end(self) -> None:
+        """End the thread once it has nothing to do."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _left(self) -> None:
+        self._pending -= 1
+
+
+def _careful(work: Callable[[], Result]) -> Result:
+    try:
+        return work()
+    except (Unreadable, UserError):
+        raise
+    except Exception as error:  # a mistake of ours
+        raise _mistake(error) from error
 
 
 def _mistake(error: Exception) -> UserError:

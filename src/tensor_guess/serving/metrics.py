@@ -60,6 +60,7 @@ class Metrics:
         self.waited = self._histogram("queue", "for which a picture waited, besides its decoding")
         self.decoding = self._histogram("decoding", "in which a picture was decoded")
         self.network = self._histogram("network", "in which the network computed a batch")
+        self.maps = self._histogram("map", "in which a map was made, with decoding")
         for result in ("guessed", "unreadable", "left", "failed"):
             self.pictures.labels(result)  # so that 0 is said too
         for result in ("taken", "refused"):

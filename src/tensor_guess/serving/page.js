@@ -78,8 +78,8 @@ async function send({ file, element }) {
   const told = element.querySelector(".told");
   try {
     const said = await answered("/v1/guess", file);
-    show(element, file, said);
     if (said.model !== model.digest) await meet();
+    show(element, file, said);
   } catch (error) {
     told.textContent = `Left out: ${error.message}.`;
   }
@@ -98,6 +98,55 @@ function show(element, file, said) {
   ];
   const pairs = Object.entries(said.scores).sort((one, other) => other[1] - one[1]);
   fill(element, file, notes.filter(Boolean).join("; "), pairs);
+  if (model.map) offer(element, file, said, pairs);
+}
+
+// --- where it looked
+
+// Offer, on a card, the picture with what speaks for a label in it.
+function offer(element, file, said, pairs) {
+  const where = element.querySelector(".where");
+  const [button, select, note] = where.children;
+  const drawn = new Image();
+  const known = new Map(); // label -> the picture with its map
+  const labels = pairs.map(([label]) => label);
+  let asked = 0;
+
+  async function look() {
+    const [turn, label] = [++asked, select.value];
+    const pressed = button.getAttribute("aria-pressed") === "true";
+    select.hidden = !pressed || labels.length < 2;
+    note.textContent = pressed && !known.has(label) ? "Looking ..." : "";
+    try {
+      if (pressed && !known.has(label)) {
+        const found = await answered(`/v1/explain?label=${encodeURIComponent(label)}`, file);
+        if (found.model !== said.model) throw new Error("another classifier answers now: take the picture again");
+        known.set(label, found.picture);
+      }
+      if (turn !== asked) return; // something else was chosen meanwhile
+      if (pressed) {
+        drawn.src = known.get(label);
+        drawn.alt = `${file.name}: bright where something speaks for ${label}`;
+        await drawn.decode();
+        if (turn !== asked) return;
+        note.textContent = `Bright: speaks for ${label}. Dark: does not.`;
+      }
+      element.classList.toggle("looking", pressed);
+    } catch (error) {
+      if (turn === asked) note.textContent = `Where it looked is not known: ${error.message}.`;
+    }
+  }
+
+  select.append(...labels.map((label) => new Option(label, label)));
+  select.value = said.label;
+  drawn.className = "map";
+  element.querySelector(".thumbnail").append(drawn);
+  where.hidden = false;
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") === "false"));
+    look();
+  });
+  select.addEventListener("change", look);
 }
 
 try {

@@ -1,7 +1,8 @@
 """The paths of the server, and what each of them answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -13,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tensor_guess.errors import Unreadable, UserError
+from tensor_guess.errors import Unreadable, UserError, counted
+from tensor_guess.evaluation.maps import CAM
+from tensor_guess.images import encoded
+from tensor_guess.images.thumbnails import jpeg
 from tensor_guess.serving import bodies, photoprism, tf_serving
-from tensor_guess.serving.batching import Batches, Outcome, Row
+from tensor_guess.serving.batching import Batches, Outcome, Row, Turns
 from tensor_guess.serving.bodies import Bodies
 from tensor_guess.serving.metrics import CONTENT_TYPE, Metrics
 from tensor_guess.serving.page import Page
@@ -23,6 +27,8 @@ from tensor_guess.serving.refusal import Left, Refused
 from tensor_guess.serving.served import Keeper, Served
 
 DIGEST = "tensor-guess-model"  # the header that names the graph that answered
+# The longer side of a picture with its map.
+_DRAWN = 480
 # Bodies are taken apart by so many threads.
 _READERS = 2
 
@@ -35,7 +41,7 @@ class Api:
 
     def __init__(self, keeper: Keeper, metrics: Metrics) -> None:
         self._keeper, self._metrics = keeper, metrics
-        self.batches, self.bodies = Batches(metrics), Bodies()
+        self._batches, self._turns, self.bodies = Batches(metrics), Turns(), Bodies()
         self._readers = ThreadPoolExecutor(_READERS, "reader")
         self._page = Page.read()
         self._openapi = (files("tensor_guess.serving") / "openapi.json").read_bytes()
@@ -48,6 +54,7 @@ class Api:
         return [
             Route("/", self.page),
             Route("/v1/guess", self.guess, methods=["POST"]),
+            Route("/v1/explain", self.explain, methods=["POST"]),
             Route("/v1/model", self.model),
             Route(models + ":predict", self.predict, methods=["POST"]),
             Route(version + ":predict", self.predict_version, methods=["POST"]),
@@ -59,6 +66,16 @@ class Api:
             Route("/metrics", self.metrics),
             Route("/openapi.json", self.openapi),
         ]
+
+    @property
+    def pending(self) -> int:
+        """Return how many pictures were accepted and are not done."""
+        return self._batches.pending + self._turns.pending
+
+    def end(self) -> None:
+        """End the threads once they have nothing to do."""
+        self._batches.end()
+        self._turns.end()
 
     def application(self) -> Starlette:
         """Return the application, without its guard."""
@@ -93,6 +110,37 @@ class Api:
         ]
         code = min(map(_code, outcomes))  # 200 if one is guessed
         return _answer({"model": served.digest, "guesses": guesses}, served, code)
+
+    async def explain(self, request: Request) -> Response:
+        """Answer with what speaks for a label in the picture that is the body, or in a form."""
+        served = self._now()
+        k = served.position(request.query_params.get("label"))
+        kind = request.headers.get("content-type", "")
+        async with self.bodies.read(request) as body:
+            picture = body
+            if bodies.is_form(kind):
+                named = await self._apart(lambda: bodies.files(kind, body))
+                _check_count(len(named), 1)
+                ((_, picture),) = named
+            try:
+                work = self._turns.take(lambda: self._explained(served, picture, k))
+                said = await _unless_left(request, work)
+            except (Unreadable, UserError) as error:
+                return _answer(_said(served, error), served, _code(error))
+        return _answer(said, served)
+
+    def _explained(self, served: Served, picture: bytes, k: int | None) -> dict[str, Any]:
+        assert served.maps
+        with self._metrics.maps.time():
+            found = served.maps.of(encoded.of_bytes(picture), _DRAWN, k)
+        return {
+            "label": served.record.labels[found.k],
+            "score": found.score,
+            "method": CAM,
+            "map": found.share.astype(float).round(5).tolist(),
+            "picture": "data:image/jpeg;base64," + b64encode(jpeg(found.drawn)).decode(),
+            "model": served.digest,
+        }
 
     async def predict(self, request: Request) -> Response:
         """Answer as TensorFlow Serving does, whatever the model is called."""
@@ -143,16 +191,7 @@ class Api:
         self, request: Request, served: Served, pictures: Sequence[bytes]
     ) -> list[Outcome]:
         """Return what becomes of the pictures. Raise Left if the client goes meanwhile."""
-        work = asyncio.ensure_future(self.batches.rows(served, pictures))
-        left = asyncio.ensure_future(_left(request))
-        try:
-            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise Left
-            return work.result()
-        finally:
-            work.cancel()
-            left.cancel()
+        return await _unless_left(request, self._batches.rows(served, pictures))
 
     # --- about the server
 
@@ -212,11 +251,25 @@ def _code(outcome: Outcome) -> int:
     return 500 if isinstance(outcome, UserError) else 200
 
 
-def _check_count(count: int) -> None:
+def _check_count(count: int, most: int = bodies.MOST_PICTURES) -> None:
     if not count:
         raise Refused(400, "there is no file in the form; name one, as `curl -F image=@photo.jpg`")
-    if count > bodies.MOST_PICTURES:
-        raise Refused(413, f"at most {bodies.MOST_PICTURES} pictures fit in a request")
+    if count > most:
+        raise Refused(413, f"at most {counted(most, 'picture')} may be in a request")
+
+
+async def _unless_left(request: Request, asked: Coroutine[Any, Any, Result]) -> Result:
+    """Return what comes of it. Raise Left if the client goes meanwhile: then it is cancelled."""
+    work = asyncio.ensure_future(asked)
+    left = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Left
+        return work.result()
+    finally:
+        work.cancel()
+        left.cancel()
 
 
 async def _left(request: Request) -> None:

@@ -156,7 +156,7 @@ class _Serving:
         await answering
         for each in others:
             each.cancel()
-        self._api.batches.end()
+        self._api.end()
         return self._signal
 
     def _stop(self, number: int) -> None:
@@ -166,7 +166,7 @@ class _Serving:
         self._signal = number
         self._api.is_stopping = self._server.should_exit = True
         self._api.bodies.hurry()
-        count = self._api.batches.pending
+        count = self._api.pending
         progress.say(
             f"stopping; {count} accepted pictures are still answered" if count else "stopping"
         )

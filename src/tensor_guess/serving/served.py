@@ -14,15 +14,18 @@ from PIL import Image
 
 from tensor_guess.config import FEW
 from tensor_guess.errors import UserError, shown
+from tensor_guess.evaluation.maps import CAM
 from tensor_guess.graphs.files import Record
 from tensor_guess.graphs.network import Network
 from tensor_guess.guessing import loading
 from tensor_guess.guessing.besides import NOTHING, Besides
 from tensor_guess.guessing.guess import Guess, MinScores, by_label, of_row
 from tensor_guess.guessing.loading import Given, Imagenet
+from tensor_guess.guessing.mapped import Maps
 from tensor_guess.guessing.ready import Ready
 from tensor_guess.images import encoded
 from tensor_guess.images.pixels import Pixels, pixels
+from tensor_guess.images.scaling import Scaling
 from tensor_guess.serving.metrics import Metrics
 from tensor_guess.serving.refusal import Refused
 from tensor_guess.system import progress
@@ -50,8 +53,9 @@ class Asked:
 class Served:
     """A classifier with its network compiled twice: for one picture at once, and for several.
 
-    Which of them computes a picture does not change its scores. Raise UserError if the classifier
-    cannot be used, as `guess` does; so a zip's self-test is run first.
+    Which of them computes a picture does not change its scores. `maps`: what says where it saw
+    evidence, by a network of its own; None if the graph has no map. Raise UserError if the
+    classifier cannot be used, as `guess` does; so a zip's self-test is run first.
     """
 
     def __init__(self, asked: Asked) -> None:
@@ -66,9 +70,12 @@ class Served:
             raise UserError("the graph changed while it was read")
         self.several = several.network()
         several.keep(self.several)
-        if self.several.batch == 1:  # it is large: once in memory is enough
+        is_large = self.several.batch == 1
+        if is_large:  # once in memory is enough
             self.few = self.several
+        self._examples = _examples(self.record.scaling)
         self._check()
+        self.maps = None if is_large else self._maps()
 
     @property
     def record(self) -> Record:
@@ -97,14 +104,43 @@ class Served:
         asked = self.asked
         return guess.facts(say_unsure=bool(asked.min_scores), say_both=asked.besides.both)
 
+    def position(self, label: str | None) -> int | None:
+        """Return where in the record the label is that a map is asked for; None means the best.
+
+        Raise Refused if there is no such label, or if the graph has no map.
+        """
+        if self.maps is None:
+            raise Refused(404, "this classifier has no map; /v1/model says so")
+        if label is None:
+            return None
+        if label not in self.record.labels:
+            raise Refused(400, "the classifier has no such label; /v1/model has them all")
+        k = self.record.labels.index(label)
+        if self._ready.only and k not in self._ready.only:
+            raise Refused(400, "the server was not started with that label; see --only")
+        return k
+
+    def _maps(self) -> Maps | None:
+        """Return what makes maps; None if the graph has none that adds up to its scores."""
+        asked = self.asked
+        ready = Ready(replace(asked.which, only=()), True, asked.precision, Besides(both=True))
+        if ready.digest() != self.digest:
+            raise UserError("the graph changed while it was read")
+        ready.only = self._ready.only
+        precision = asked.precision or self.record.precision
+        try:
+            network = ready.network()
+            found = Maps(ready, network, precision, self._examples)
+        except UserError as error:
+            progress.detail(f"it makes no maps: {error}")
+            return None
+        ready.keep(network)
+        return found
+
     def _check(self) -> None:
         """Warm both networks, and the decoders; keep one if they do not give the same scores."""
-        drawn = _drawn(self.record.scaling.size, FEW)
-        fed: list[Pixels] = [
-            pixels(encoded.of_bytes(_png(each)), self.record.scaling) for each in drawn
-        ]
         one, other = (
-            np.stack([self._ready.scores(row) for _, row in network.run(enumerate(fed))])
+            np.stack([self._ready.scores(row) for _, row in network.run(enumerate(self._examples))])
             for network in (self.few, self.several)
         )
         if np.abs(one - other).max() > _TOLERANCE:
@@ -198,8 +234,14 @@ class Keeper:
             "size": record.scaling.size,
             "fit": record.scaling.fit,
             "precision": served.asked.precision or record.precision,
+            "map": CAM if served.maps else None,
             "refused": self.refused or None,
         }
+
+
+def _examples(scaling: Scaling) -> list[Pixels]:
+    """Return images as the network is fed them, decoded as those of clients are."""
+    return [pixels(encoded.of_bytes(_png(each)), scaling) for each in _drawn(scaling.size, FEW)]
 
 
 def _drawn(size: int, count: int) -> NDArray[np.uint8]:

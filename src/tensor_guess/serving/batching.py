@@ -196,7 +196,7 @@ class Batches:
 class Turns:
     """Work that is done one piece after another, in a thread of its own.
 
-    So it takes at most half of the machine from the guesses. `take` is called by one event loop.
+    So never more than one is done beside the guesses. `take` is called by one event loop.
     """
 
     def __init__(self, queue: int = TURNS) -> None:

@@ -58,7 +58,7 @@ def test_if_they_do_not_one_computes_all(small: Path, monkeypatch: pytest.Monkey
 
     def run(self: Network, pairs: Any) -> Any:
         for item, row in whole(self, pairs):
-            yield item, row + np.float32(1e-3 * (self.batch > 1))
+            yield item, row + np.float32(1e-3 * (self.at_once > 1))
 
     monkeypatch.setattr(Network, "run", run)
     served = Served(Asked(Given(small)))

@@ -33,10 +33,14 @@ class Network:
     """Images [S, S, 3] (see `images.pixels`) -> the vector at `output`, on all cores.
 
     `precision` is float32 or bf16; bf16 falls back to float32 if the CPU does not have it.
-    `few`: only a handful of images will come. `width`: how many numbers the vector must have.
-    Raise UserError if the graph cannot be computed like this.
+    `few`: only a handful of images will come. `singly`: they come one by one, and several are
+    computed at a time. `width`: how many numbers the vector must have. Raise UserError if the graph
+    cannot be computed like this.
+
+    `is_large`: whether it takes one image at a time, since several would need too much memory.
     """
 
+    is_large = False
     _blob: ov.Tensor  # OpenVINO may go on reading the one it was given
 
     def __init__(
@@ -47,14 +51,20 @@ class Network:
         precision: str,
         few: bool = False,
         width: int | None = None,
+        *,
+        singly: bool = False,
     ) -> None:
         # A network that was kept does not need what reads graphs.
         from tensor_guess.graphs.conversion import model_of
 
         model = model_of(graph, scaling, output, 1 if few else BATCH, width)
-        batch = model.input().get_partial_shape()[0].get_length()  # 1 for large networks
+        batch = model.input().get_partial_shape()[0].get_length()
+        self.is_large = batch == 1 and not few
+        how = _how(batch, precision)
+        if singly and not self.is_large:
+            model = model_of(graph, scaling, output, 1, width)
         with _computing():
-            self._start(ov.Core().compile_model(model, "CPU", _how(batch, precision)), scaling)
+            self._start(ov.Core().compile_model(model, "CPU", how), scaling)
 
     @classmethod
     def of_blob(
@@ -86,6 +96,11 @@ class Network:
     def batch(self) -> int:
         """Return how many images a request computes together."""
         return self._batch
+
+    @property
+    def at_once(self) -> int:
+        """Return how many images are computed at a time."""
+        return self._batch * len(self._idle)
 
     def _start(self, compiled: ov.CompiledModel, scaling: Scaling) -> None:
         self.scaling, self._compiled = scaling, compiled
@@ -141,9 +156,10 @@ class Recipe:
     precision: str
     width: int | None = None
 
-    def network(self, few: bool = False) -> Network:
+    def network(self, few: bool = False, *, singly: bool = False) -> Network:
         """Return the network, compiled. Raise UserError if the graph cannot be computed."""
-        return Network(self.graph, self.scaling, self.output, self.precision, few, self.width)
+        how = self.graph, self.scaling, self.output, self.precision, few, self.width
+        return Network(*how, singly=singly)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
-from threading import Lock
+from threading import RLock
 from typing import TypeVar
 
 import numpy as np
@@ -68,7 +68,7 @@ class Batches:
         self._pending = 0
         self._seconds = 0.05  # what a picture takes
         self._decoders = ThreadPoolExecutor(_DECODERS, "decoder")
-        self._decoded, self._busy, self._lock = deque[_Job](), False, Lock()
+        self._decoded, self._busy, self._lock = deque[_Job](), False, RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def rows(self, served: Served, pictures: Sequence[bytes]) -> list[Outcome]:
@@ -133,34 +133,48 @@ class Batches:
             self._decoded.append(job)
 
     def _taken(self) -> list[_Job]:
-        """Return what is there for one classifier, and have the network; nothing if it is busy."""
-        batch = list[_Job]()
+        """Return a picture that is there, and have the network; nothing if it is busy."""
         with self._lock:
-            while not self._busy and self._decoded and len(batch) < TOGETHER:
-                job = self._decoded[0]
-                if batch and job.served is not batch[0].served:
-                    break
-                self._decoded.popleft()
-                if job.left:
-                    self._end(job, Unreadable("nobody waits for it"))
-                else:
-                    batch.append(job)
-            self._busy = self._busy or bool(batch)
-        return batch
+            found = [] if self._busy else self._next()
+            self._busy = self._busy or bool(found)
+        return found
 
-    def _score(self, batch: list[_Job]) -> None:
+    def _next(self, served: Served | None = None) -> list[_Job]:
+        """Return the picture to compute next; nothing without one, or if it is for another one."""
+        with self._lock:
+            while self._decoded and served in (None, self._decoded[0].served):
+                job = self._decoded.popleft()
+                if not job.left:
+                    return [job]
+                self._end(job, Unreadable("nobody waits for it"))
+        return []
+
+    def _joined(self, batch: list[_Job], most: int) -> Iterator[tuple[_Job, Pixels]]:
+        """Yield the batch, and what was decoded meanwhile: that is added to it."""
+        number = 0
+        while number < len(batch):
+            job = batch[number]
+            assert job.image is not None
+            job.waited += time.perf_counter() - job.since
+            yield job, job.image
+            number += 1
+            if number == len(batch) < most:
+                batch += self._next(batch[0].served)
+
+    def _score(self, batch: list[_Job], most: int = TOGETHER) -> None:
         began = time.perf_counter()
-        pairs = [(job, job.image) for job in batch if job.image is not None]
+        count = min(most, self._pending)  # those that are still being decoded will join
         try:
-            for job, row in batch[0].served.network(len(batch)).run(pairs):
-                self._end(job, row, began)
+            network = batch[0].served.network(count)
+            for job, row in network.run(self._joined(batch, count)):
+                self._end(job, row)
         except UserError as error:
             if len(batch) == 1:
                 self._end(batch[0], error)
                 return
             for job in batch:  # which of them it was
                 if not job.done:
-                    self._score([job])
+                    self._score([job], 1)
             return
         except Exception as error:
             for job in batch:
@@ -174,10 +188,10 @@ class Batches:
 
     # --- in any thread
 
-    def _end(self, job: _Job, outcome: Outcome, began: float | None = None) -> None:
+    def _end(self, job: _Job, outcome: Outcome) -> None:
         job.done, job.image, job.data = True, None, b""
-        if began is not None:
-            self._metrics.waited.observe(job.waited + max(0, began - job.since))
+        if isinstance(outcome, np.ndarray):
+            self._metrics.waited.observe(job.waited)
         assert self._loop
         self._loop.call_soon_threadsafe(self._answer, job, outcome)
 

@@ -66,16 +66,15 @@ class Served:
         self._ready.keep(self.few)
         # `only` was said and checked by the first.
         several = Ready(replace(asked.which, only=()), False, asked.precision, asked.besides)
+        self.several = several.recipe().network(singly=True)
         if several.digest() != self.digest:
             raise UserError("the graph changed while it was read")
-        self.several = several.network()
-        several.keep(self.several)
-        is_large = self.several.batch == 1
-        if is_large:  # once in memory is enough
+        if self.several.at_once == 1:  # it is large, or there is one core
             self.few = self.several
         self._examples = _examples(self.record.scaling)
         self._check()
-        self.maps = None if is_large else self._maps()
+        # Of a large one, once in memory is enough.
+        self.maps = None if self.several.is_large else self._maps()
 
     @property
     def record(self) -> Record:
@@ -89,7 +88,7 @@ class Served:
 
     def network(self, count: int) -> Network:
         """Return the network for so many pictures that are there at once."""
-        return self.few if count < FEW else self.several
+        return self.few if count == 1 else self.several
 
     def guess(self, row: NDArray[np.float32]) -> Guess:
         """Return the guess that a row of the network is."""

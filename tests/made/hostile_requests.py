@@ -34,7 +34,8 @@ def malformed(draw: random.Random, photo: bytes, port: int) -> bytes:
             body = body[:at] + draw.randbytes(draw.randrange(4)) + body[at + draw.randrange(9) :]
     path = draw.choice(
         ["/v1/guess", "/v1/models/x:predict", "/api/v1/vision/labels", "/v1/models/%00:predict",
-         "/v1/models/x/versions/9:predict", "/", "//", "/..%2f", "/v1/guess?" + "a" * 500, "*",
+         "/v1/models/x/versions/9:predict", "/v1/explain",
+         "/v1/explain?label=%ff%00&label=", "/", "//", "/..%2f", "/v1/guess?" + "a" * 500, "*",
          "http://evil.example/v1/guess", "/%ff%fe", "/v1/models//:predict", "/metrics"]
     )  # fmt: skip
     method = draw.choice(["POST"] * 6 + ["GET", "PUT", "HEAD", "OPTIONS", "CONNECT", "TRACE", "x"])

@@ -28,7 +28,7 @@ def test_an_hour_of_load_takes_no_memory(
     with started(cache, tmp_path / "log", path) as server, ThreadPoolExecutor(8) as pool:
         right = dict[tuple[str, int], object]()  # by graph and picture, what was answered first
         work = [pool.submit(_ask, server, right, over, number) for number in range(_CLIENTS)]
-        work += [pool.submit(each, server, over) for each in (_leave, _crawl, _spoil)]
+        work += [pool.submit(each, server, over) for each in (_map, _leave, _crawl, _spoil)]
         before = dict[str, float]()
         try:
             for number in count(1):
@@ -36,7 +36,7 @@ def test_an_hour_of_load_takes_no_memory(
                 seconds = number * _SWAP
                 (tmp_path / "new").write_bytes(graphs[number % 2])
                 (tmp_path / "new").replace(path)
-                until(lambda n=number: server.ask("/v1/model").json["version"] == n + 1)  # type: ignore[misc]
+                until(lambda n=number: server.ask("/v1/model").json["version"] == n + 1, _WARM)  # type: ignore[misc]
                 for each in work:
                     if each.done():
                         each.result()
@@ -84,6 +84,16 @@ def _ask(
         said = found.json
         expected = right.setdefault((said["model"], number), said["scores"])
         assert said["scores"] == pytest.approx(expected, abs=1e-6)
+
+
+def _map(server: Server, over: threading.Event) -> None:
+    """Ask where it looked, again and again."""
+    for path in cycle(_PICTURES):
+        if over.wait(1):
+            return
+        found = server.ask("/v1/explain", path.read_bytes())
+        assert found.code == 200, (found.code, found.body)
+        assert found.json["picture"].startswith("data:image/jpeg;base64,")
 
 
 def _leave(server: Server, over: threading.Event) -> None:

@@ -14,7 +14,7 @@ from made import hostile_pictures
 from made.hostile_requests import malformed
 from made.place import ROOT, Run
 from made.server import PATIENCE, Server, form, free_port, rest, started, until
-from tensor_guess.serving.batching import QUEUE
+from tensor_guess.serving.queueing import QUEUE
 from tensor_guess.serving.serve import STOP_SECONDS
 
 PHOTO = (ROOT / "test_data/photo01.jpg").read_bytes()

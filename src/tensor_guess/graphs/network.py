@@ -100,13 +100,14 @@ class Network:
     @property
     def at_once(self) -> int:
         """Return how many images are computed at a time."""
-        return self._batch * len(self._idle)
+        return self._batch * self._requests
 
     def _start(self, compiled: ov.CompiledModel, scaling: Scaling) -> None:
         self.scaling, self._compiled = scaling, compiled
         self._batch = int(compiled.inputs[0].shape[0])
-        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._idle = deque(compiled.create_infer_request() for _ in range(count))
+        self._requests = count
 
     def run(
         self, pairs: Iterable[tuple[Item, "Pixels"]]

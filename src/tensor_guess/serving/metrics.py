@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # type: ignore[no-untyped-call]  # nobody asks when a counter was made
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-_BATCHES = (1, 2, 4, 8, 16, 32)
+_TOGETHER = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
@@ -51,15 +51,15 @@ class Metrics:
             ("digest",),
             registry=self._all,
         )
-        self.batches = Histogram(
+        self.together = Histogram(
             "tensor_guess_batch_size",
-            "Pictures that the network was given together.",
-            buckets=_BATCHES,
+            "Pictures that the network had together, when it was given another.",
+            buckets=_TOGETHER,
             registry=self._all,
         )
         self.waited = self._histogram("queue", "for which a picture waited, besides its decoding")
         self.decoding = self._histogram("decoding", "in which a picture was decoded")
-        self.network = self._histogram("network", "in which the network computed a batch")
+        self.network = self._histogram("network", "in which the network computed a picture")
         self.maps = self._histogram("map", "in which a map was made, with decoding")
         for result in ("guessed", "unreadable", "left", "failed"):
             self.pictures.labels(result)  # so that 0 is said too

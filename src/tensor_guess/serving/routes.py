@@ -19,10 +19,10 @@ from tensor_guess.evaluation.maps import CAM
 from tensor_guess.images import encoded
 from tensor_guess.images.thumbnails import jpeg
 from tensor_guess.serving import bodies, photoprism, tf_serving
-from tensor_guess.serving.batching import Batches, Outcome, Row, Turns
 from tensor_guess.serving.bodies import Bodies
 from tensor_guess.serving.metrics import CONTENT_TYPE, Metrics
 from tensor_guess.serving.page import Page
+from tensor_guess.serving.queueing import Outcome, Queue, Row, Turns
 from tensor_guess.serving.refusal import Left, Refused
 from tensor_guess.serving.served import Keeper, Served
 
@@ -41,7 +41,7 @@ class Api:
 
     def __init__(self, keeper: Keeper, metrics: Metrics) -> None:
         self._keeper, self._metrics = keeper, metrics
-        self._batches, self._turns, self.bodies = Batches(metrics), Turns(), Bodies()
+        self._queue, self._turns, self.bodies = Queue(metrics), Turns(), Bodies()
         self._readers = ThreadPoolExecutor(_READERS, "reader")
         self._page = Page.read()
         self._openapi = (files("tensor_guess.serving") / "openapi.json").read_bytes()
@@ -70,11 +70,11 @@ class Api:
     @property
     def pending(self) -> int:
         """Return how many pictures were accepted and are not done."""
-        return self._batches.pending + self._turns.pending
+        return self._queue.pending + self._turns.pending
 
     def end(self) -> None:
         """End the threads once they have nothing to do."""
-        self._batches.end()
+        self._queue.end()
         self._turns.end()
 
     def application(self) -> Starlette:
@@ -191,7 +191,7 @@ class Api:
         self, request: Request, served: Served, pictures: Sequence[bytes]
     ) -> list[Outcome]:
         """Return what becomes of the pictures. Raise Left if the client goes meanwhile."""
-        return await _unless_left(request, self._batches.rows(served, pictures))
+        return await _unless_left(request, self._queue.rows(served, pictures))
 
     # --- about the server
 

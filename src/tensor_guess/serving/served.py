@@ -86,6 +86,11 @@ class Served:
         """Return the SHA-256 of the graph's bytes."""
         return self._ready.digest()
 
+    @property
+    def at_once(self) -> int:
+        """Return how many pictures are computed at a time."""
+        return self.several.at_once
+
     def network(self, count: int) -> Network:
         """Return the network for so many pictures that are there at once."""
         return self.few if count == 1 else self.several

@@ -14,8 +14,8 @@ from PIL import Image
 
 from made.server import until
 from tensor_guess.errors import Unreadable, UserError
-from tensor_guess.serving.batching import Batches, Outcome, Turns
 from tensor_guess.serving.metrics import Metrics
+from tensor_guess.serving.queueing import Outcome, Queue, Turns
 from tensor_guess.serving.refusal import Refused
 from tensor_guess.serving.served import Asked, Served
 
@@ -26,25 +26,32 @@ class Network:
     def __init__(self) -> None:
         self.let = threading.Event()
         self.let.set()
-        self.batches = list[int]()
+        self.begun, self.together = 0, list[int]()
+        self._now = 0
 
     def run(self, pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        batch = list(pairs)
-        self.batches.append(len(batch))
+        ((item, image),) = pairs
+        self._now += 1
+        self.together.append(self._now)
+        self.begun += 1
         assert self.let.wait(60)
-        if any(image[0, 0, 0] == 255 for _, image in batch):
+        self._now -= 1
+        if image[0, 0, 0] == 255:
             raise UserError("it gives scores that are no numbers")
-        for item, image in batch:
-            yield item, np.array([image.mean()], np.float32)
+        yield item, np.array([image.mean()], np.float32)
 
 
 class Stub(Served):
     """A classifier with that network, which is warm already."""
 
+    at_once = 1
+
     def __init__(self, served: Served, network: Network) -> None:
         self._ready, self.asked, self._network = served._ready, served.asked, network
+        self.counts = list[int]()
 
     def network(self, count: int) -> Any:
+        self.counts.append(count)
         return self._network
 
 
@@ -63,7 +70,7 @@ def network() -> Network:
 
 
 @pytest.fixture
-def served(small_served: Served, network: Network) -> Served:
+def served(small_served: Served, network: Network) -> Stub:
     return Stub(small_served, network)
 
 
@@ -79,61 +86,64 @@ def levels(outcomes: list[Outcome]) -> list[float]:
 
 def test_each_request_gets_its_own_pictures(served: Served) -> None:
     async def ask() -> list[list[Outcome]]:
-        batches = Batches(Metrics())
+        queue = Queue(Metrics())
         requests = ([grey(10 * i + k) for k in range(i % 3 + 1)] for i in range(12))
         try:
-            return await asyncio.gather(*(batches.rows(served, each) for each in requests))
+            return await asyncio.gather(*(queue.rows(served, each) for each in requests))
         finally:
-            batches.end()
+            queue.end()
 
     for i, found in enumerate(asyncio.run(ask())):
         assert levels(found) == [10 * i + k for k in range(i % 3 + 1)]
 
 
-def test_what_arrives_while_the_network_is_busy_is_computed_together(
-    served: Served, network: Network
-) -> None:
+def test_as_many_are_computed_together_as_can_be(served: Stub, network: Network) -> None:
+    served.at_once = 2
+    metrics = Metrics()
+
     async def ask() -> None:
-        batches = Batches(Metrics())
+        queue = Queue(metrics)
         network.let.clear()
-        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
-        await asyncio.to_thread(until, lambda: network.batches == [1])
-        others = [asyncio.ensure_future(batches.rows(served, [grey(i)])) for i in range(40)]
-        await asyncio.to_thread(until, lambda: len(batches._decoded) == 40)
+        asked = [asyncio.ensure_future(queue.rows(served, [grey(i)])) for i in range(40)]
+        await asyncio.to_thread(until, lambda: len(queue._decoded) == 38)
+        assert network.begun == 2
         network.let.set()
-        await asyncio.gather(first, *others)
-        batches.end()
+        await asyncio.gather(*asked)
+        queue.end()
 
     asyncio.run(ask())
-    assert network.batches == [1, 32, 8]
+    assert network.begun == 40
+    assert max(network.together) == 2
+    assert b"tensor_guess_batch_size_count 40.0" in metrics.text()
 
 
-def test_a_request_at_rest_waits_for_nobody(served: Served, network: Network) -> None:
+def test_a_request_at_rest_is_computed_by_all_cores(served: Stub) -> None:
     async def ask() -> None:
-        batches = Batches(Metrics())
+        queue = Queue(Metrics())
         for _ in range(5):
-            await batches.rows(served, [grey(1)])
-        batches.end()
+            await queue.rows(served, [grey(1)])
+        await queue.rows(served, [grey(1)] * 2)
+        queue.end()
 
     asyncio.run(ask())
-    assert network.batches == [1] * 5
+    assert served.counts[:6] == [1] * 5 + [2]
 
 
 def test_one_that_fails_costs_the_others_nothing(served: Served, network: Network) -> None:
     async def ask() -> list[Outcome]:
-        batches = Batches(Metrics())
+        queue = Queue(Metrics())
         network.let.clear()
-        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
-        await asyncio.to_thread(until, lambda: network.batches == [1])
+        first = asyncio.ensure_future(queue.rows(served, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.begun == 1)
         pictures = [grey(1), b"x", grey(2), grey(3, red=255), grey(4)]
-        others = asyncio.ensure_future(batches.rows(served, pictures))
-        await asyncio.to_thread(until, lambda: len(batches._decoded) == 4)
+        others = asyncio.ensure_future(queue.rows(served, pictures))
+        await asyncio.to_thread(until, lambda: len(queue._decoded) == 4)
         network.let.set()
         await first
         try:
             return await others
         finally:
-            batches.end()
+            queue.end()
 
     found = asyncio.run(ask())
     assert levels(found) == [1, 2, 4]
@@ -145,64 +155,66 @@ def test_who_has_gone_is_passed_over(served: Served, network: Network) -> None:
     metrics = Metrics()
 
     async def ask() -> None:
-        batches = Batches(metrics)
+        queue = Queue(metrics)
         network.let.clear()
-        first = asyncio.ensure_future(batches.rows(served, [grey(1)]))
-        await asyncio.to_thread(until, lambda: network.batches == [1])
-        gone = asyncio.ensure_future(batches.rows(served, [grey(2)] * 5))
-        await asyncio.to_thread(until, lambda: len(batches._decoded) == 5)
+        first = asyncio.ensure_future(queue.rows(served, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.begun == 1)
+        gone = asyncio.ensure_future(queue.rows(served, [grey(2)] * 5))
+        await asyncio.to_thread(until, lambda: len(queue._decoded) == 5)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        last = asyncio.ensure_future(batches.rows(served, [grey(3)]))
-        await asyncio.to_thread(until, lambda: len(batches._decoded) == 6)
+        last = asyncio.ensure_future(queue.rows(served, [grey(3)]))
+        await asyncio.to_thread(until, lambda: len(queue._decoded) == 6)
         network.let.set()
         await asyncio.gather(first, last)
-        assert batches.pending == 0
-        batches.end()
+        assert queue.pending == 0
+        queue.end()
 
     asyncio.run(ask())
-    assert network.batches == [1, 1]
+    assert network.begun == 2
     assert b'tensor_guess_pictures_total{result="left"} 5.0' in metrics.text()
 
 
 def test_too_many_are_refused_until_there_is_room(served: Served, network: Network) -> None:
     async def ask() -> None:
-        batches = Batches(Metrics(), queue=4)
+        queue = Queue(Metrics(), queue=4)
         network.let.clear()
-        three = asyncio.ensure_future(batches.rows(served, [grey(1)] * 3))
+        three = asyncio.ensure_future(queue.rows(served, [grey(1)] * 3))
         await asyncio.sleep(0)
         with pytest.raises(Refused) as error:
-            await batches.rows(served, [grey(1)] * 2)
+            await queue.rows(served, [grey(1)] * 2)
         assert error.value.code == 429
         assert 1 <= error.value.again <= 60
-        one = asyncio.ensure_future(batches.rows(served, [grey(1)]))
+        one = asyncio.ensure_future(queue.rows(served, [grey(1)]))
         network.let.set()
         await asyncio.gather(three, one)
-        assert len(await batches.rows(served, [grey(1)] * 4)) == 4
-        batches.end()
+        assert len(await queue.rows(served, [grey(1)] * 4)) == 4
+        queue.end()
 
     asyncio.run(ask())
 
 
-def test_two_classifiers_are_never_in_one_batch(small_served: Served, network: Network) -> None:
+def test_each_picture_is_computed_by_the_classifier_that_it_came_for(
+    small_served: Served, network: Network
+) -> None:
     other = Network()
     one, two = Stub(small_served, network), Stub(small_served, other)
 
     async def ask() -> None:
-        batches = Batches(Metrics())
+        queue = Queue(Metrics())
         network.let.clear()
-        first = asyncio.ensure_future(batches.rows(one, [grey(1)]))
-        await asyncio.to_thread(until, lambda: network.batches == [1])
+        first = asyncio.ensure_future(queue.rows(one, [grey(1)]))
+        await asyncio.to_thread(until, lambda: network.begun == 1)
         others = []
         for served in (one, one, two, two, two, one):
-            others.append(asyncio.ensure_future(batches.rows(served, [grey(1)])))
-            await asyncio.to_thread(until, lambda: len(batches._decoded) == len(others))
+            others.append(asyncio.ensure_future(queue.rows(served, [grey(1)])))
+            await asyncio.to_thread(until, lambda: len(queue._decoded) == len(others))
         network.let.set()
         await asyncio.gather(first, *others)
-        batches.end()
+        queue.end()
 
     asyncio.run(ask())
-    assert (network.batches, other.batches) == ([1, 2, 1], [3])
+    assert (network.begun, other.begun) == (4, 3)
 
 
 def test_work_is_done_in_turn_and_not_too_much_of_it_waits() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of many requests -> decoded -> together through the network -> a row for each.
+"""Pictures of many requests -> decoded -> through the network, some at a time -> a row for each.
 
 What is larger than a guess is done in turn.
 """
@@ -8,12 +8,12 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
-from threading import RLock
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -27,14 +27,14 @@ from tensor_guess.serving.refusal import Refused
 from tensor_guess.serving.served import Served
 from tensor_guess.system import progress
 
-# Pictures that were accepted and are not done, and those that the network is given together.
-QUEUE, TOGETHER = 128, 32
+# Pictures that were accepted and are not done.
+QUEUE = 128
 # Pieces of work that were accepted and are not done.
 TURNS = 8
 # A picture whose decoder hangs keeps a thread for seconds.
 _DECODERS = 2 * (os.cpu_count() or 1) + 2
 _LONGEST_AGAIN, _TURN_SECONDS = 60, 1
-# How much the latest batch counts in what a picture takes.
+# How much the latest picture counts in what one takes.
 _LATEST = 0.2
 
 Result = TypeVar("Result")
@@ -50,17 +50,16 @@ class _Job:
     answer: "asyncio.Future[Outcome]"
     left: bool = False  # nobody waits for it any more
     image: Pixels | None = None
-    done: bool = False
     waited: float = 0
     since: float = field(default_factory=time.perf_counter)  # when it began to wait
 
 
-class Batches:
+class Queue:
     """A queue of pictures, and the threads that decode them.
 
-    Whichever thread has decoded a picture gives the network all that is there, unless another does:
-    then that one goes on with it. So nobody waits if the network is free. `rows` is called by one
-    event loop.
+    A thread that has decoded a picture gives it to the network, unless that has as many as it can
+    compute at once: then one of those that wait for it goes on with this one. So nobody waits if
+    the network is free, and nobody waits for others. `rows` is called by one event loop.
     """
 
     def __init__(self, metrics: Metrics, queue: int = QUEUE) -> None:
@@ -68,7 +67,7 @@ class Batches:
         self._pending = 0
         self._seconds = 0.05  # what a picture takes
         self._decoders = ThreadPoolExecutor(_DECODERS, "decoder")
-        self._decoded, self._busy, self._lock = deque[_Job](), False, RLock()
+        self._decoded, self._computed, self._lock = deque[_Job](), 0, Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def rows(self, served: Served, pictures: Sequence[bytes]) -> list[Outcome]:
@@ -107,11 +106,12 @@ class Batches:
 
     def _look_at(self, job: _Job) -> None:
         self._decode(job)
-        while batch := self._taken():
+        while next_ := self._next():
             try:
-                self._score(batch)
+                self._compute(next_)
             finally:
-                self._busy = False
+                with self._lock:
+                    self._computed -= 1
 
     def _decode(self, job: _Job) -> None:
         if job.left:
@@ -132,66 +132,40 @@ class Batches:
         with self._lock:
             self._decoded.append(job)
 
-    def _taken(self) -> list[_Job]:
-        """Return a picture that is there, and have the network; nothing if it is busy."""
+    def _next(self) -> _Job | None:
+        """Return the picture to compute next; None without one, or if the network is busy."""
         with self._lock:
-            found = [] if self._busy else self._next()
-            self._busy = self._busy or bool(found)
-        return found
-
-    def _next(self, served: Served | None = None) -> list[_Job]:
-        """Return the picture to compute next; nothing without one, or if it is for another one."""
-        with self._lock:
-            while self._decoded and served in (None, self._decoded[0].served):
+            while self._decoded and self._computed < self._decoded[0].served.at_once:
                 job = self._decoded.popleft()
                 if not job.left:
-                    return [job]
+                    self._computed += 1
+                    self._metrics.together.observe(self._computed)
+                    return job
                 self._end(job, Unreadable("nobody waits for it"))
-        return []
+        return None
 
-    def _joined(self, batch: list[_Job], most: int) -> Iterator[tuple[_Job, Pixels]]:
-        """Yield the batch, and what was decoded meanwhile: that is added to it."""
-        number = 0
-        while number < len(batch):
-            job = batch[number]
-            assert job.image is not None
-            job.waited += time.perf_counter() - job.since
-            yield job, job.image
-            number += 1
-            if number == len(batch) < most:
-                batch += self._next(batch[0].served)
-
-    def _score(self, batch: list[_Job], most: int = TOGETHER) -> None:
+    def _compute(self, job: _Job) -> None:
         began = time.perf_counter()
-        count = min(most, self._pending)  # those that are still being decoded will join
+        job.waited += began - job.since
+        assert job.image is not None
         try:
-            network = batch[0].served.network(count)
-            for job, row in network.run(self._joined(batch, count)):
-                self._end(job, row)
+            ((_, row),) = job.served.network(self._pending).run([(job, job.image)])
         except UserError as error:
-            if len(batch) == 1:
-                self._end(batch[0], error)
-                return
-            for job in batch:  # which of them it was
-                if not job.done:
-                    self._score([job], 1)
+            self._end(job, error)
             return
         except Exception as error:
-            for job in batch:
-                if not job.done:
-                    self._end(job, _mistake(error))
+            self._end(job, _mistake(error))
             return
         took = time.perf_counter() - began
-        self._metrics.batches.observe(len(batch))
+        self._metrics.waited.observe(job.waited)
         self._metrics.network.observe(took)
-        self._seconds += _LATEST * (took / len(batch) - self._seconds)
+        self._seconds += _LATEST * (took / job.served.at_once - self._seconds)
+        self._end(job, row)
 
     # --- in any thread
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
-        job.done, job.image, job.data = True, None, b""
-        if isinstance(outcome, np.ndarray):
-            self._metrics.waited.observe(job.waited)
+        job.image, job.data = None, b""
         assert self._loop
         self._loop.call_soon_threadsafe(self._answer, job, outcome)
 

@@ -94,7 +94,7 @@ def test_they_hold_the_program_and_no_weights_pictures_or_tests(built: tuple[Pat
     assert max(os.path.getsize(each) for each in built) < 1_000_000
 
 
-@pytest.mark.parametrize("name", ["faces", "many"])
+@pytest.mark.parametrize("name", ["faces", "many", "stores"])
 def test_what_is_locked_for_an_optional_set_is_what_the_extra_names(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extra = {re.split("[<>=]", each)[0] for each in project["optional-dependencies"][name]}

@@ -19,4 +19,7 @@ compile --no-emit-package numpy "$@" requirements-faces.in --output-file require
 compile --no-emit-package click --no-emit-package jinja2 --no-emit-package markupsafe \
   --no-emit-package packaging --no-emit-package urllib3 \
   "$@" requirements-many.in --output-file requirements-many.lock
+compile --no-emit-package idna --no-emit-package six --no-emit-package typing-extensions \
+  --no-emit-package urllib3 --no-emit-package wrapt \
+  "$@" requirements-stores.in --output-file requirements-stores.lock
 compile "$@" requirements-dev.in --output-file requirements-dev.lock

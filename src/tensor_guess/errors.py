@@ -1,6 +1,7 @@
 """Errors, each reported in one sentence, and how to show names in such sentences."""
 
 import os
+from pathlib import PurePath
 
 _LONGEST = 4096  # Linux' PATH_MAX
 _END = 60
@@ -28,7 +29,7 @@ def shown(path: str | os.PathLike[str]) -> str:
     Names are strangers' bytes, so no terminal escape and no newline may get through. The middle of
     a name that is longer than any path can be is left out.
     """
-    name = os.fspath(path)
+    name = str(path) if isinstance(path, PurePath) else os.fspath(path)
     if len(name) > _LONGEST:
         name = f"{name[:_END]} ... {name[-_END:]}"
     if name.isprintable():

@@ -28,13 +28,13 @@ from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.images.urls import is_url
 from tensor_guess.received import addresses
 from tensor_guess.received.addresses import Address
+from tensor_guess.stores import paths
 from tensor_guess.system import progress
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 BUILTIN = "imagenet"  # as a word; ./imagenet is a folder of that name
 LEFT_OUT = 3  # exit code: done, but some files were left out
-PATH = click.Path(path_type=Path)
 # Of a head: more would fill the memory, and no picture classifier is known to gain by it.
 _MOST_LAYERS, _WIDEST = 5, 8192
 
@@ -100,6 +100,28 @@ def _voice(voice: progress.Voice, what: str) -> click.Option:
     return click.Option(
         [str(voice.value)], is_flag=True, expose_value=False, callback=chosen, help=what
     )
+
+
+class FilePath(click.Path):
+    """A path of this machine; `stores`: or a folder in a store, by its URL."""
+
+    def __init__(self, *, stores: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._stores = stores
+
+    def convert(self, value: Any, *others: Any) -> Any:
+        if not isinstance(value, str) or not paths.is_url(value):
+            return super().convert(value, *others)
+        if not self._stores:
+            raise click.UsageError(
+                "a URL is taken only for SRC of classify-dir and for --image-dir of "
+                "train; name a file or folder of this machine",
+                others[1] if len(others) > 1 else None,
+            )
+        return paths.parsed(value)
+
+
+PATH, PATH_OR_STORE = FilePath(), FilePath(stores=True)
 
 
 class ClassifierPath(click.Path):

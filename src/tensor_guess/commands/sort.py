@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from tensor_guess.commands.options import (
     LEFT_OUT,
     PATH,
+    PATH_OR_STORE,
     Command,
     Coordinates,
     Duration,
@@ -41,6 +42,7 @@ from tensor_guess.config import (
     TIMELAPSE_JSON,
 )
 from tensor_guess.errors import UserError, counted, shown
+from tensor_guess.stores.paths import StorePath
 from tensor_guess.system import progress
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 
 @click.command("classify-dir", cls=Command)
 @classifier_options
-@click.argument("src", type=PATH)
+@click.argument("src", type=PATH_OR_STORE)
 @click.argument("dest", type=PATH, required=False)
 @click.option(
     "--tag", is_flag=True, help="Without DEST: write labels into XMP files beside SRC's pictures."
@@ -139,6 +141,7 @@ def classify_dir(
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
     With --tag, nothing is copied or moved: photo.jpg.xmp gets the label as a keyword.
+    SRC may be in an object store, as in s3://bucket/folder; AWS_* variables say who asks.
     TF_FILES is a classifier's folder, a frozen graph (also another program's), a zip
     that `share` wrote, the address of a graph or zip, or the word imagenet.
     """
@@ -149,6 +152,7 @@ def classify_dir(
     if len(ways) > 1:
         raise click.UsageError("--move, --link and --symlink do not go together")
     (way,) = ways or [COPY]
+    _check_stores(src, dest, {"tag": tag, "watch": watch, "results": results, way: ways})
     machines = machines_of(scheduler, workers, tls)
     if tag:
         others = (dest, ways, keep_tree, csv_file, layout != LAYOUTS[0], burst, results, watch)
@@ -207,6 +211,15 @@ def classify_dir(
     if done.left_out and not done.sorted and not done.known:
         return UserError.exit_code
     return LEFT_OUT if done.left_out or not whole else 0
+
+
+def _check_stores(src: Path, dest: Path | None, given: Mapping[str, object]) -> None:
+    """Raise UsageError if an option is given that does nothing with objects in a store."""
+    if isinstance(src, StorePath) or isinstance(dest, StorePath):
+        for name in (name for name, value in given.items() if value):
+            raise click.UsageError(
+                f"--{name} is for folders of this machine: what is in a store is only copied"
+            )
 
 
 def _check_results(results: tuple[str, ...], location: Any, dry_run: bool) -> None:

@@ -12,6 +12,7 @@ from tensor_guess.commands.options import (
     ALL,
     LEFT_OUT,
     PATH,
+    PATH_OR_STORE,
     Blocks,
     Command,
     Duration,
@@ -253,7 +254,9 @@ def _distortion(
     help="Name of the scores' tensor in the graph.",
 )
 @click.option("--offline", is_flag=True, help="Never use the internet.")
-@click.option("--image-dir", type=PATH, help=f"Category folders.  [default: TF_FILES/{DATA}]")
+@click.option(
+    "--image-dir", type=PATH_OR_STORE, help=f"Category folders.  [default: TF_FILES/{DATA}]"
+)
 @click.option("--output-graph", type=PATH, help=f"[default: TF_FILES/{GRAPH}]")
 @click.option("--output-labels", type=PATH, help=f"[default: TF_FILES/{LABELS}]")
 @click.option("--bottleneck-dir", type=PATH, help=f"[default: TF_FILES/{BOTTLENECKS}]")

@@ -86,8 +86,8 @@ def read(path: Path, *, inside: Path | None = None) -> Picture:
     `inside`: see `reading.opened`. Raise Unreadable if the file is missing, not regular (a FIFO
     does not hang), not a picture, too large, or outside of that folder.
     """
-    with reading.opened(path, inside=inside) as file:
-        status = os.fstat(file.fileno())
+    with reading.opened_anywhere(path, inside=inside) as file:
+        status = reading.status_of(file)
         data = file.read(_START)
         camera_raw.check(data)
         kind = _kind(data[:64])
@@ -113,8 +113,8 @@ def any_file(path: Path, *, inside: Path | None = None) -> Picture:
     It may have any size, and is no link. Raise Unreadable as `read` does.
     """
     digest = hashlib.sha256()
-    with reading.opened(path, follow=False, inside=inside) as file:
-        status = os.fstat(file.fileno())
+    with reading.opened_anywhere(path, follow=False, inside=inside) as file:
+        status = reading.status_of(file)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return Picture(b"", "", digest.digest(), status)
@@ -131,7 +131,7 @@ def again(path: Path, picture: Picture) -> Iterator[bytes]:
     Raise Unreadable, after the last piece, if they are not the bytes that were read before.
     """
     digest = hashlib.sha256()
-    with reading.opened(path) as file:
+    with reading.opened_anywhere(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             yield chunk

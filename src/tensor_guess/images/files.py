@@ -1,6 +1,8 @@
 """The files below a folder, and why some are left out."""
 
 import os
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,6 +14,7 @@ from typing import overload
 from tensor_guess.config import HIDDEN
 from tensor_guess.errors import reason_of, shown
 from tensor_guess.system import reading
+from tensor_guess.system.reading import Remote, packed_status, remote_status
 
 # How many names of a folder are kept as strings.
 _UNPACKED = 50_000
@@ -61,37 +64,89 @@ class Files:
         while folders:
             folder = folders.pop()
             try:
-                names, links, deeper = self._listed(folder)
+                here = self._looked_into(folder)
             except OSError as error:
                 yield folder, reason_of(error), ()
                 continue
-            for name, others in units(names):
-                path = folder / name
-                yield path, self._reason_against_link(path) if name in links else None, others
-            folders.extend(folder / name for name in reversed(deeper))
+            for reason in here.odd:
+                yield folder, reason, ()
+            for name, others in units(here.names):
+                path = here.path(name)
+                is_link = name in here.links
+                yield path, self._reason_against_link(path) if is_link else None, others
+            folders.extend(folder / name for name in reversed(here.deeper))
 
-    def _listed(self, folder: Path) -> tuple[Sequence[str], set[str], list[str]]:
-        """Return the names in a folder that are not hidden, sorted.
-
-        Those of files, which of them are links, and those of folders.
-        """
+    def _looked_into(self, folder: Path) -> "_Here":
+        """Return what is in a folder and not hidden."""
+        if isinstance(folder, Remote):
+            return self._scanned(folder)
         names, links, deeper = _Sorting(), set[str](), list[str]()
         with os.scandir(folder) as found:
             for entry in found:
                 if entry.name.startswith("."):
-                    self.hidden += not entry.name.startswith(HIDDEN)
+                    self._pass_over(entry.name)
                 elif _is(entry.is_dir, follow_symlinks=False):
                     deeper.append(entry.name)
                 else:
                     names.add(entry.name)
                     if _is(entry.is_symlink):
                         links.add(entry.name)
-        return names.sorted(), links, sorted(deeper)
+        return _Here(folder, names.sorted(), sorted(deeper), links)
+
+    def _scanned(self, folder: Remote) -> "_Here":
+        """Return the same of a remote folder."""
+        names, deeper, odd, last = _Sorting(), list[str](), list[str](), ""
+        statuses: array[int] | None = array("Q")
+        for listing in folder.scan():
+            for name in (each for each in listing.folders if not self._pass_over(each)):
+                deeper.append(name)
+            for name, status in listing.files:
+                if self._pass_over(name):
+                    continue
+                if name < last:  # few stores list without an order
+                    statuses = None
+                if statuses is not None:
+                    statuses.extend(packed_status(status))
+                last = name
+                names.add(name)
+            odd += listing.odd
+        return _Here(folder, names.sorted(), sorted(deeper), odd=odd, statuses=statuses)
+
+    def _pass_over(self, name: str) -> bool:
+        """Return whether a name is hidden, and count it."""
+        if not name.startswith("."):
+            return False
+        self.hidden += not name.startswith(HIDDEN)
+        return True
 
     def _reason_against_link(self, path: Path) -> str | None:
         if reading.leaves(path, self.root):
             return reading.LEAVES
         return "is a link to a folder" if path.is_dir() else None
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What a folder has: names of files and of folders, sorted; which files are links.
+
+    `odd`: what is the matter with what can have no path. `statuses`: of a remote folder, those of
+    the files, packed.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    deeper: list[str]
+    links: set[str] = field(default_factory=set)
+    odd: list[str] = field(default_factory=list)
+    statuses: "array[int] | None" = None
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file, which knows its status if it is remote."""
+        path = self.folder / name
+        if self.statuses is not None and isinstance(path, Remote):
+            at = 3 * bisect_left(self.names, name)
+            path.listed = remote_status(*self.statuses[at : at + 3])
+        return path
 
 
 class _Sorting:

@@ -16,6 +16,7 @@ from typing import Any
 from tensor_guess.config import COPY, FLAT, LAYOUTS, MANIFEST, SYMLINK, WAYS
 from tensor_guess.sorting.journalled import Journalled, events
 from tensor_guess.sorting.plan import Way, is_inside
+from tensor_guess.stores.paths import is_url
 from tensor_guess.system.durable import Journal
 
 # The key of a picture's path in DEST says how it came there.
@@ -74,6 +75,8 @@ class Run:
 
     def has(self, source: Path, destination: Path) -> bool:
         """Return whether these are its folders, or have only been moved, both together."""
+        if any(map(is_url, (str(source), str(destination), self.source, self.destination))):
+            return str(source) == self.source
         return source in (Path(self.source), self.source_from(destination))
 
 
@@ -259,8 +262,8 @@ class Manifest(Journalled):
     def _header(self) -> dict[str, Any]:
         return {
             "classifier": self.classifier,
-            "source": os.fspath(self.source),
-            "destination": os.fspath(self.destination),
+            "source": str(self.source),
+            "destination": str(self.destination),
             "way": self.way.way,
             "layout": self.way.layout,
             "keep_tree": self.way.keep_tree,
@@ -347,10 +350,15 @@ def _event(values: dict[str, Any], last: str) -> Event | None:
 def _run(values: dict[str, Any]) -> Run:
     texts = [_text(values[key]) for key in ("run", "classifier", "source", "destination")]
     way, layout = values.get("way", COPY), values.get("layout", FLAT)
-    if way not in WAYS or layout not in LAYOUTS or not all(map(os.path.isabs, texts[2:])):
+    if way not in WAYS or layout not in LAYOUTS or not all(map(_is_whole, texts[2:])):
         raise ValueError
     how = Way(way, layout, bool(values.get("keep_tree")))
     return Run(texts[0], texts[1], texts[2], texts[3], how, "way" in values)
+
+
+def _is_whole(path: str) -> bool:
+    """Return whether it is a path or URL from anywhere."""
+    return os.path.isabs(path) or is_url(path)
 
 
 def _told(values: dict[str, Any], by: str) -> Told:

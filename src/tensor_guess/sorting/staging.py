@@ -20,6 +20,7 @@ from tensor_guess.system.durable import (
     stage_link,
     stage_symlink,
 )
+from tensor_guess.system.reading import Remote
 
 _MOST = 1 << 42  # bytes of a file
 CHANGED = "was changed while it was looked at"
@@ -69,7 +70,8 @@ class Staging:
 
     def _copied(self, source: Path, path: Path, picture: Picture) -> Staged:
         """Stage a copy that shares the blocks of the source, if the file system can do that."""
-        if self._can_clone and (cloned := self._cloned(source, path, picture)):
+        is_local = not isinstance(source, Remote)
+        if is_local and self._can_clone and (cloned := self._cloned(source, path, picture)):
             if _has(cloned.temporary, picture.key):
                 return cloned
             cloned.discard()  # it has changed since; the bytes that were looked at are copied

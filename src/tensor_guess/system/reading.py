@@ -8,17 +8,100 @@ import hashlib
 import os
 import stat
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from errno import ELOOP
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 from tensor_guess.errors import Unreadable, reason_of
 
 LEAVES = "is a link that leaves the folder"
 _ZIP = b"PK\x03\x04"  # how a zip begins, unless it is empty
 _CHUNK = 1 << 20
+
+
+class RemoteFile(ABC):
+    """A file of another machine that is being read; `status` is that of what is read."""
+
+    status: os.stat_result
+
+    @abstractmethod
+    def read(self, size: int) -> bytes:
+        """Return at most so many of the next bytes; b"" at the end."""
+
+    @abstractmethod
+    def seek(self, position: int) -> None:
+        """Go on from there."""
+
+    @abstractmethod
+    def tell(self) -> int:
+        """Return where it goes on."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A part of what is in a remote folder, in the order of names.
+
+    `files`: names, each with its status. `odd`: what is the matter with what can have no path.
+    """
+
+    files: list[tuple[str, os.stat_result]]
+    folders: list[str]
+    odd: list[str]
+
+
+class Remote(PosixPath, ABC):
+    """A path to what is on no disk of this machine: it is known and read by its own methods.
+
+    `listed`: its status, if it comes from a listing.
+    """
+
+    listed: os.stat_result | None = None
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[RemoteFile]:
+        """Yield the file, to be read. Raise OSError if it cannot be."""
+
+    @abstractmethod
+    def scan(self) -> Iterator[Listing]:
+        """Yield what is in the folder. Raise OSError if it cannot be listed."""
+
+
+def remote_status(size: int, seconds: int, version: int) -> os.stat_result:
+    """Return the status of a remote file, which was changed then; a version is an inode here."""
+    plain = (stat.S_IFREG | 0o644, version, 0, 1, 0, 0, size, seconds, seconds, seconds)
+    times = dict.fromkeys(("st_atime_ns", "st_mtime_ns", "st_ctime_ns"), seconds * 1_000_000_000)
+    return os.stat_result(plain, times)
+
+
+def packed_status(status: os.stat_result) -> tuple[int, int, int]:
+    """Return what `remote_status` makes it of again."""
+    return status.st_size, int(status.st_mtime), status.st_ino
+
+
+# What is being read.
+File = FileIO | RemoteFile
+
+
+@contextmanager
+def opened_anywhere(
+    path: Path, *, follow: bool = True, inside: Path | None = None
+) -> Iterator[File]:
+    """Yield the file at `path`, which may be remote. Raise as `opened` does."""
+    if not isinstance(path, Remote):
+        with opened(path, follow=follow, inside=inside) as file:
+            yield file
+        return
+    if inside and not path.is_relative_to(inside):
+        raise Unreadable(LEAVES)
+    try:
+        with path.opened() as remote:
+            yield remote
+    except OSError as error:
+        raise Unreadable(reason_of(error)) from error
 
 
 @contextmanager
@@ -44,9 +127,14 @@ def opened(path: Path, *, follow: bool = True, inside: Path | None = None) -> It
         raise Unreadable(_reason(error, follow)) from error
 
 
+def status_of(file: File) -> os.stat_result:
+    """Return the status of an opened file."""
+    return file.status if isinstance(file, RemoteFile) else os.fstat(file.fileno())
+
+
 def read(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """Return the file's bytes. Raise Unreadable as `opened` does, and if they exceed `limit`."""
-    with opened(path, follow=follow) as file:
+    with opened_anywhere(path, follow=follow) as file:
         return rest(file, limit)
 
 
@@ -59,7 +147,7 @@ def is_zip(path: Path) -> bool:
         return False
 
 
-def rest(file: FileIO, limit: int) -> bytes:
+def rest(file: File, limit: int) -> bytes:
     """Return the rest of an opened file. Raise Unreadable if it has more than `limit` bytes.
 
     Nothing is copied if the file is as long as the system says.
@@ -76,6 +164,8 @@ def rest(file: FileIO, limit: int) -> bytes:
 
 def real(path: Path) -> Path:
     """Return the absolute path that links lead to from `path`; links in a circle are left alone."""
+    if isinstance(path, Remote):
+        return path
     return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError for them
 
 
@@ -104,7 +194,7 @@ def is_written_to(path: Path) -> bool:
 def sha256(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """Return the SHA-256 of the file, read piece by piece. Raise Unreadable as `read` does."""
     digest, left = hashlib.sha256(), limit
-    with opened(path, follow=follow) as file:
+    with opened_anywhere(path, follow=follow) as file:
         _check_size(file, limit)
         while chunk := file.read(_CHUNK):
             left -= len(chunk)
@@ -119,9 +209,9 @@ def too_large(limit: int) -> Unreadable:
     return Unreadable(f"is larger than {limit / 1_000_000:g} MB")
 
 
-def _check_size(file: FileIO, limit: int) -> int:
+def _check_size(file: File, limit: int) -> int:
     """Return the file's size in bytes. Raise Unreadable if more than `limit` of them follow."""
-    size = os.fstat(file.fileno()).st_size
+    size = status_of(file).st_size
     if size - file.tell() > limit:
         raise too_large(limit)
     return size

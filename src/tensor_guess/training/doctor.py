@@ -26,7 +26,7 @@ from tensor_guess.graphs.network import precision_of
 from tensor_guess.images import dataset, decoding, encoded
 from tensor_guess.images.dataset import Dataset, Split
 from tensor_guess.images.files import LeftOut
-from tensor_guess.system.reading import real
+from tensor_guess.system.reading import Remote, real
 from tensor_guess.training import not_duplicates
 from tensor_guess.training.cross_validation import out_of_fold
 from tensor_guess.training.set_aside import Done, Spare, can_move, set_aside
@@ -248,7 +248,9 @@ def at_first_sight(examples: Examples, near: copies.Pairs | None, input_size: in
         lines.append(f"uneven: {most} has {times:.1f} times the pictures of {least}")
     if near is None:
         return lines
-    if tiny := tiny_of(list(sizes_of(examples.paths)), input_size // 2):
+    # What has been seen before is not downloaded again only for this.
+    here = [path for path in examples.paths if not isinstance(path, Remote)]
+    if tiny := tiny_of(list(sizes_of(here)), input_size // 2):
         pictures = counted(len(tiny), "picture")
         lines.append(
             f"{pictures} smaller than {input_size // 2} pixels, e.g. {shown(tiny[0].path)}"

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,11 +90,16 @@ class Store:
         """Put many objects there at once, whose bytes are their keys."""
         self._control({"fill": self.bucket, "keys": list(keys)})
 
-    def fail(self, match: str, how: str, times: int = 1) -> None:
-        """Let requests such as `PUT /bucket/key?query` fail: with a code and a number as in
-        `503 SlowDown`, or `lost`: it is done, but the answer never comes.
+    def fail(self, match: str, how: str, times: int = 1, after: int = 0) -> None:
+        """Let requests such as `PUT /bucket/key?query` fail, `after` so many: with a code and a
+        number as in `503 SlowDown`, or
+
+        lost: it is done, but the connection breaks before the answer
+        hang: it is done, but no answer comes
+        taken: just before, another one writes there
+        blind: its conditions are not looked at
         """
-        self._control({"match": match, "how": how, "times": times})
+        self._control({"match": match, "how": how, "times": times, "after": after})
 
     def _control(self, said: dict[str, Any] | None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
@@ -149,8 +155,14 @@ class _Disturbed:
         query = environ.get("QUERY_STRING", "")
         asked = f"{environ['REQUEST_METHOD']} {path}" + (f"?{query}" if query else "")
         fault = self._fault(asked)
-        if fault and fault != "lost":
+        if fault[:1].isdigit():
             return self._failed(asked, fault, start)
+        if fault == "taken":
+            _, bucket, key = path.split("/", 2)
+            with self._lock:
+                self._backend.put_object(bucket, key, b"another's")
+        elif fault == "blind":
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         environ["wsgi.input"] = io.BytesIO(body)
         told: list[tuple[str, Any]] = []
         # moto looks whether there is such an object, and then makes one: a real store does both
@@ -158,7 +170,11 @@ class _Disturbed:
         with self._lock:
             answer = list(self._application(environ, lambda *said: told.append(said[:2])))
             self._asked.append(f"{asked} {told[0][0][:3]}")
-        if fault:
+        if fault == "hang":
+            with self._lock:
+                self._asked.append("hangs")
+            time.sleep(_PATIENCE)
+        if fault in ("lost", "hang"):
             raise ConnectionAbortedError
         start(*told[0])
         return answer
@@ -167,6 +183,9 @@ class _Disturbed:
         with self._lock:
             for each in self._faults:
                 if each["times"] and re.search(each["match"], asked):
+                    if each["after"]:
+                        each["after"] -= 1
+                        continue
                     each["times"] -= 1
                     return str(each["how"])
         return ""

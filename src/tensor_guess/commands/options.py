@@ -114,7 +114,7 @@ class FilePath(click.Path):
             return super().convert(value, *others)
         if not self._stores:
             raise click.UsageError(
-                "a URL is taken only for SRC of classify-dir and for --image-dir of "
+                "a URL is taken only for SRC and DEST of classify-dir and for --image-dir of "
                 "train; name a file or folder of this machine",
                 others[1] if len(others) > 1 else None,
             )

@@ -59,7 +59,7 @@ _DONE = {COPY: "copied to", MOVE: "moved to", LINK: "hard-linked in", SYMLINK: "
 @click.command("classify-dir", cls=Command)
 @classifier_options
 @click.argument("src", type=PATH_OR_STORE)
-@click.argument("dest", type=PATH, required=False)
+@click.argument("dest", type=PATH_OR_STORE, required=False)
 @click.option(
     "--tag", is_flag=True, help="Without DEST: write labels into XMP files beside SRC's pictures."
 )
@@ -141,7 +141,7 @@ def classify_dir(
     Those below --min-score, and with --both those that show two categories, go into DEST/review.
     With --unknown, those like nothing in training are in the category unknown.
     With --tag, nothing is copied or moved: photo.jpg.xmp gets the label as a keyword.
-    SRC may be in an object store, as in s3://bucket/folder; AWS_* variables say who asks.
+    SRC and DEST may be in an object store, as in s3://bucket/folder; AWS_* variables say who asks.
     TF_FILES is a classifier's folder, a frozen graph (also another program's), a zip
     that `share` wrote, the address of a graph or zip, or the word imagenet.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from tensor_guess.config import MANIFEST
 from tensor_guess.results.present import there
 from tensor_guess.sorting.manifest import NotSorted, Told, read
-from tensor_guess.system.durable import Journal
+from tensor_guess.stores.journal import journal
 
 _COLUMNS = (
     "image", "sorted_to", "way", "label", "score", "sha256", "left_out", "companion_of",
@@ -21,10 +21,10 @@ def rows(destination: Path, run: str) -> Iterator[bytes]:
     A companion has neither label nor score. Those that `run` left out follow where it came to them.
     Names keep their bytes. Raise UserError if the manifest cannot be read.
     """
-    with Journal(destination / MANIFEST, read_only=True) as journal:
-        left = there(journal)
+    with journal(destination / MANIFEST, read_only=True) as manifest:
+        left = there(manifest)
         yield _line(_COLUMNS)
-        for event in read(journal, quiet=True):
+        for event in read(manifest, quiet=True):
             match event:
                 case Told(entry=e) if left.get(e.name) == e.sha256:
                     del left[e.name]

@@ -27,11 +27,13 @@ from tensor_guess.sorting.plan import Place
 from tensor_guess.sorting.staging import Moved, Staging, Stays, digest, take_away
 from tensor_guess.system import progress
 from tensor_guess.system.durable import Staged, sync_folder
+from tensor_guess.system.reading import Remote
 
 # A disk is fast only if it has many writes under way at once.
 _WRITERS = 8
 # How many files, and how many bytes, are given their names together.
 _BATCH, _BATCH_BYTES = 32, 32_000_000
+_REMOTE_BATCH = 128  # each has an object for its lines
 # How many batches may be under way. This bounds the memory.
 _UNDER_WAY = 3
 # Errors of a name that a file system cannot have.
@@ -85,6 +87,7 @@ class Applying:
         self.finished = 0
         self.left_out = dict[Path, LeftOut]()  # but for those that came later
         self._names, self._staging = Names(manifest), Staging(manifest.run)
+        self._most = _REMOTE_BATCH if isinstance(manifest.destination, Remote) else _BATCH
         self._batch: list[_Coming] = []
         self._bytes = 0
         self._writers = ThreadPoolExecutor(_WRITERS)
@@ -133,7 +136,7 @@ class Applying:
             members.append(_Member(path, entry, job))
         self._batch.append(_Coming(kind, place, scores, tuple(members)))
         self._bytes += len(picture.data)
-        if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+        if len(self._batch) >= self._most or self._bytes >= _BATCH_BYTES:
             self._hand_over()
         while len(self._settling) > _UNDER_WAY or (self._settling and self._settling[0].done()):
             self._settling.popleft().result()
@@ -266,7 +269,7 @@ class Applying:
                     path = self._manifest.destination / entry.name
                     replace(each, path=path).commit(replace=False)
                     named.append(replace(each, path=path))
-        except (FileExistsError, UserError):
+        except (FileExistsError, Unreadable, UserError):
             for each in named:
                 each.take_back()
             raise

@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tensor_guess.errors import shown
+from tensor_guess.stores.journal import journal
 from tensor_guess.system import progress
 from tensor_guess.system.durable import Journal
+from tensor_guess.system.reading import is_there
 
 Event = TypeVar("Event")
 
@@ -45,7 +47,7 @@ class Journalled(ABC):
 
     def __init__(self, path: Path, source: Path, *, dry: bool) -> None:
         self.source, self.run, self._dry = source, secrets.token_hex(8), dry
-        self._journal = Journal(path, make=not dry, read_only=dry)
+        self._journal = journal(path, make=not dry, read_only=dry)
 
     @abstractmethod
     def _take_in(self) -> None:
@@ -56,14 +58,14 @@ class Journalled(ABC):
         """Return what the line of a run's beginning says besides its name."""
 
     def __enter__(self) -> Self:
-        if self._dry and not os.path.lexists(self._journal.path):
+        if self._dry and not is_there(self._journal.path):
             return self
         self._journal.__enter__()
         try:
             self._take_in()
             if not self._dry:
-                self._journal.sync_name()
                 self._journal.add(run=self.run, **self._header())
+                self._journal.sync_name()
         except BaseException as error:
             self._journal.__exit__(type(error), error, None)
             raise

@@ -16,6 +16,7 @@ from tensor_guess.sorting.manifest import Entry, Manifest
 from tensor_guess.sorting.plan import Place
 from tensor_guess.system import reading
 from tensor_guess.system.durable import is_same, make_folder_in, sweep
+from tensor_guess.system.reading import Remote
 
 # `darth_vader-0.99621-2.jpg`: stem, number, suffix.
 _NUMBERED = re.compile(r"(.+)-\d+(\.[^.]*|)", re.DOTALL)
@@ -82,6 +83,8 @@ class Names:
 
         Raise UserError if that fails, or if it is not a folder of DEST's own.
         """
+        if isinstance(self._root, Remote):
+            return
         path, missing = self._root / folder, list[str]()
         if folder in self._made and path.is_dir():  # somebody may have removed it since
             return
@@ -126,7 +129,7 @@ class Names:
         entries = self._entries(members, names)
         sizes = [picture.size for _, picture in members]
         there = [self._is_there(*each) for each in zip(entries, sizes, strict=True)]
-        free = (not os.path.lexists(self._root / each) for each in names)
+        free = (not reading.is_there(self._root / each) for each in names)
         if not (any(there) if begun else there[0]) or not all(map(or_, there, free)):
             return None
         return list(zip(entries, there, strict=True))
@@ -136,18 +139,23 @@ class Names:
         if folder in self._folders:
             return
         path = self._root / folder
-        steps = [each for each in (path, *path.parents) if each.is_relative_to(self._root)]
-        for each in reversed(steps[:-1]):
-            if os.path.lexists(each) and (each.is_symlink() or not each.is_dir()):
-                raise UserError(f"{shown(each)} is not a folder of its own; move it away")
-        if not self._dry and path.is_dir():
-            sweep(path)
+        if not isinstance(path, Remote):
+            self._check_own(path)
+            if not self._dry and path.is_dir():
+                sweep(path)
         for name in _listed(path):
             own = f"{folder}/{name}" if folder else name
             self._taken.add(own)
             if own not in self._told:
                 self._remember(folder, name, own)
         self._folders.add(folder)
+
+    def _check_own(self, path: Path) -> None:
+        """Raise UserError if a link leads to a folder, or it is none."""
+        steps = [each for each in (path, *path.parents) if each.is_relative_to(self._root)]
+        for each in reversed(steps[:-1]):
+            if os.path.lexists(each) and (each.is_symlink() or not each.is_dir()):
+                raise UserError(f"{shown(each)} is not a folder of its own; move it away")
 
     def _remember(self, folder: str, name: str, own: str) -> None:
         """Keep a file that is in no manifest for the places that it may be at."""
@@ -163,7 +171,7 @@ class Names:
                 return os.readlink(path) == entry.links_to
             if entry.way == LINK:
                 return is_same(path, self._manifest.source / entry.image)
-            if os.lstat(path).st_size != size:
+            if path.lstat().st_size != size:
                 return False
             if entry.name not in self._digests:
                 self._digests[entry.name] = reading.sha256(path, size, follow=False)
@@ -178,6 +186,9 @@ def _alone(place: Place) -> Place:
 
 def _listed(folder: Path) -> list[str]:
     try:
+        if isinstance(folder, Remote):
+            parts = list(folder.scan())
+            return [name for part in parts for name in (*dict(part.files), *part.folders)]
         return os.listdir(folder)
     except FileNotFoundError:
         return []

@@ -1,7 +1,7 @@
 """A picture on its way to its place: staged beside it, and checked to be the one that was meant."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.images import encoded
 from tensor_guess.images.encoded import Picture
 from tensor_guess.sorting.manifest import Entry
+from tensor_guess.stores import uploads
+from tensor_guess.stores.paths import StorePath
 from tensor_guess.system import reading
 from tensor_guess.system.durable import (
     Staged,
@@ -70,6 +72,8 @@ class Staging:
 
     def _copied(self, source: Path, path: Path, picture: Picture) -> Staged:
         """Stage a copy that shares the blocks of the source, if the file system can do that."""
+        if isinstance(path, StorePath):
+            return _uploaded(source, path, picture)
         is_local = not isinstance(source, Remote)
         if is_local and self._can_clone and (cloned := self._cloned(source, path, picture)):
             if _has(cloned.temporary, picture.key):
@@ -92,6 +96,15 @@ class Staging:
             staged.discard()
             raise Unreadable(CHANGED)
         return staged
+
+
+def _uploaded(source: Path, path: StorePath, picture: Picture) -> Staged:
+    """Return what is to be put into a store. Large files are read again for that."""
+
+    def data() -> Iterable[bytes]:
+        return (picture.data,) if picture.data else encoded.again(source, picture)
+
+    return uploads.stage(path, data, picture.key, picture.size, picture.status.st_mtime_ns)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Any, Self
 from tensor_guess.config import HIDDEN, TEMPORARY
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, shown
 from tensor_guess.system import progress
-from tensor_guess.system.reading import real
+from tensor_guess.system.reading import Remote, real
 
 _ABANDONED_SECONDS = 24 * 3600
 # Errors of link() on file systems without hard links (exFAT, some network shares).
@@ -175,7 +175,12 @@ def stage_symlink(path: Path, target: str, *, run: str) -> Staged:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in the folder to disk. Raise UserError if the system refuses."""
+    """Sync the names in the folder to disk. Raise UserError if the system refuses.
+
+    A remote folder, here and below, is nothing that could be made, locked or synced.
+    """
+    if isinstance(folder, Remote):
+        return
     with _writing(folder):
         _sync(folder)
 
@@ -272,6 +277,8 @@ def already_there(path: Path) -> WrongUsage:
 
 def make_folder(path: Path) -> None:
     """Make the folder and its parents, if missing. Raise UserError if that fails."""
+    if isinstance(path, Remote):
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -289,6 +296,8 @@ def make_folder_in(root: Path, folder: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raise UserError, before any work, if no file can be made in the folder."""
+    if isinstance(folder, Remote):  # the first line of a journal shows it
+        return
     probe = _temporary(folder / "probe")
     try:
         probe.touch(exist_ok=False)
@@ -305,6 +314,8 @@ def sweep(folder: Path, run: str = "") -> None:
 
     With `run`, all that this run has left, at once.
     """
+    if isinstance(folder, Remote):
+        return
     for path in folder.glob(f"{HIDDEN}{run}*{TEMPORARY}"):
         try:
             # The time of a copy, and of what a link leads to, is that of somebody's photo.
@@ -322,6 +333,9 @@ def turn(folder: Path) -> Iterator[None]:
     This is a courtesy. On a file system without locks, all go on at once: nothing is overwritten,
     but what one of them has just done, the others do not know.
     """
+    if isinstance(folder, Remote):
+        yield
+        return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):  # there are no locks

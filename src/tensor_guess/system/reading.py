@@ -169,6 +169,11 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError for them
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is anything of this name, and be it a link that leads nowhere."""
+    return path.exists() if isinstance(path, Remote) else os.path.lexists(path)
+
+
 def leaves(path: Path, folder: Path) -> bool:
     """Return whether a link leads from `path`, which is in `folder`, to somewhere outside it."""
     return not real(path).is_relative_to(real(folder))

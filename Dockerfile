@@ -1,7 +1,8 @@
 # The program in an image: Python, the locked packages, the source. src/launcher/launch.bash builds it
 # when it is first needed; by hand:
 #
-#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] [--build-arg FACES=1] [--build-arg MANY=1] .
+#   docker build --tag my-tensor-guess [--build-arg BACKBONES="inception_v3"] [--build-arg FACES=1] [--build-arg MANY=1] \
+#     [--build-arg STORES=1] .
 #   TENSOR_GUESS_IMAGE=my-tensor-guess ./guess.sh tf_files photo.jpg
 #
 # It has no `# syntax=` line and no BuildKit mounts, so that it builds on any engine, with and
@@ -34,11 +35,12 @@ from tensorflow.python.framework import convert_to_constants'
 
 FROM ${BASE_IMAGE} AS sets
 
-# OpenCV and PyAV for faces and videos, and Dask for many machines: each in a folder of its own, so
-# that an image with them shares all its other layers with one without.
+# OpenCV and PyAV for faces and videos, Dask for many machines, s3fs for object stores: each in a
+# folder of its own, so that an image with them shares all its other layers with one without.
 ARG FACES=""
 ARG MANY=""
-COPY requirements-faces.lock requirements-many.lock /tmp/
+ARG STORES=""
+COPY requirements-faces.lock requirements-many.lock requirements-stores.lock /tmp/
 RUN set -eu; \
     add() { \
       mkdir "/opt/$1"; \
@@ -50,7 +52,8 @@ RUN set -eu; \
       fi; \
     }; \
     add faces "${FACES}"; \
-    add many "${MANY}"
+    add many "${MANY}"; \
+    add stores "${STORES}"
 
 FROM ${BASE_IMAGE}
 
@@ -81,6 +84,7 @@ RUN set -eu; \
 
 COPY --from=sets /opt/faces /opt/tensor-guess/venv/faces
 COPY --from=sets /opt/many /opt/tensor-guess/venv/many
+COPY --from=sets /opt/stores /opt/tensor-guess/venv/stores
 
 USER 65534:65534
 ENTRYPOINT ["/opt/tensor-guess/venv/bin/python", "-I", "-u", "-X", "utf8", "/opt/tensor-guess/src"]

@@ -11,13 +11,15 @@
 #   train       a classifier's folder that is written to
 #   examined    the same, with pictures that may be moved inside it
 #   learned     a folder that is read, and whose pictures may come to those of the classifier
-#   pictures    a folder of categories, which may be links
-#   folder      a folder that is written to; created if it is missing
+#   pictures    a folder of categories, which may be links; this and the three kinds that say so
+#               may also be the URL of a folder in an object store
+#   folder      a folder that is written to; created if it is missing; or a URL
 #   file        a file that is written, or a folder that does not exist yet
 #   backbone    the name of a backbone; no path
 #   offline     no path: the option itself, which forbids every download
 #   moves       no path: the option itself, with which pictures are moved or linked
-#   unsorted    a folder that is read; with one that `moves`, pictures leave it for the next one
+#   unsorted    a folder that is read; with one that `moves`, pictures leave it for the next one;
+#               or a URL
 #   tags        no path: the option itself, with which the `unsorted` folder is written to
 #   taken       a folder that is written to, and is there
 #   origin      a folder that pictures of the one before may go back to
@@ -30,7 +32,7 @@
 #   port, host  no path: where a server listens, which is published
 #   scheduler   no path: the address of a scheduler, which needs those for many machines
 #   many        no path: an option with a value, which needs them
-#   tasks       a folder that a scheduler's tasks may write to, and is there
+#   tasks       a folder that a scheduler's tasks may write to, and is there; or a URL
 #   flag, value no path: an option without and with a value
 # The options of VOICES, which every subcommand has, are of the kind `voice`.
 # An argument that ends in ... may be repeated; at most one comes after it.
@@ -273,6 +275,21 @@ needs_faces() {
 needs_many() {
   local kinds=" ${KINDS[*]:-} "
   [[ ${kinds} == *' scheduler '* || ${kinds} == *' many '* ]]
+}
+
+# Succeed if it needs those for object stores.
+needs_stores() {
+  local i
+  for ((i = 0; i < ${#KINDS[@]}; i++)); do
+    if is_url "${i}" && [[ ${VALUES[i]} == [Ss]3://* ]]; then return; fi
+  done
+  return 1
+}
+
+# Succeed if a part of it is a URL in place of a folder: nothing of this machine is meant.
+# Usage: is_url NUMBER
+is_url() {
+  [[ ' pictures unsorted folder tasks ' == *" ${KINDS[$1]} "* && ${VALUES[$1]} == *://* ]]
 }
 
 # Usage: item KIND PREFIX VALUE

@@ -112,7 +112,7 @@ fetch_builtin() {
 confine() {
   local group network=none
   # A scheduler is elsewhere, and connects to its workers too.
-  if has scheduler; then network=host; fi
+  if has scheduler; then network=host; elif needs_stores; then network=''; fi
   RUN+=(--read-only --cap-drop ALL --security-opt no-new-privileges)
   # Podman would mount writable folders over /run and /var/tmp.
   [[ ${ENGINE} != podman ]] || RUN+=(--read-only-tmpfs=false)
@@ -122,11 +122,11 @@ confine() {
   if can_limit pids; then RUN+=(--pids-limit 256); fi
   case $1 in
   guess | classify-dir | collect-faces | evaluate | study | inspect | export | share | verify | merge)
-    RUN+=(--network "${network}")
+    [[ -z ${network} ]] || RUN+=(--network "${network}")
     # Each worker needs as much again.
     if can_limit memory && ! has many; then RUN+=(--memory "$(memory "$1")"); fi
     ;;
-  train | worker) [[ ${network} == none ]] || RUN+=(--network "${network}") ;;
+  train | worker) [[ ${network} != host ]] || RUN+=(--network "${network}") ;;
   doctor | undo) RUN+=(--network none) ;;
   serve)
     publish
@@ -217,6 +217,13 @@ show_folders() {
     npm_config_registry; do
     [[ -z ${!name:-} ]] || RUN+=(--env "${name}")
   done
+  # Who asks a store is said by these only, and to nobody else.
+  if needs_stores; then
+    for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL \
+      AWS_REGION AWS_DEFAULT_REGION; do
+      [[ -z ${!name:-} ]] || RUN+=(--env "${name}")
+    done
+  fi
   # A terminal merges stdout and stderr: only if the user sees both on one anyway.
   if [[ -t 0 && -t 1 && -t 2 ]]; then RUN+=(--interactive --tty); fi
 }

@@ -99,7 +99,7 @@ can_limit() { [[ ${LIMITS} == all || ${LIMITS} == *[\[\ ]"$1"[\]\ ]* ]]; }
 digest_of_inputs() {
   (
     cd -- "${ROOT}" || exit
-    find .dockerignore Dockerfile requirements.lock requirements-faces.lock requirements-many.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
+    find .dockerignore Dockerfile requirements.lock requirements-faces.lock requirements-many.lock requirements-stores.lock src -type f ! -name '*.bash' ! -name '.?*.*' \
       ! -name '*~' ! -path '*/__pycache__/*' -exec "${SHA256[@]}" {} + |
       LC_ALL=C sort | "${SHA256[@]}" | cut -c 1-64
   )
@@ -115,6 +115,7 @@ prepare_image() {
   # The name contains the digest, so that no other clone can swap the image before it runs.
   if needs_faces; then sets+=-faces; fi
   if needs_many; then sets+=-many; fi
+  if needs_stores; then sets+=-stores; fi
   IMAGE=tensor-guess:${digest:0:16}${sets}
   [[ $(inputs_of "${IMAGE}") == "${digest}" ]] || pull_image "${digest}" "${sets}" ||
     build_image "${digest}" "${sets}"
@@ -127,7 +128,7 @@ inputs_of() {
 }
 
 # Give IMAGE to what a registry has for these inputs, if one is named; fail if it has none.
-# Usage: pull_image DIGEST [-faces][-many]
+# Usage: pull_image DIGEST [-faces][-many][-stores]
 pull_image() {
   local registry=${TENSOR_GUESS_REGISTRY:-} name pull=("${ENGINE}" pull)
   if [[ -z ${registry} && -f ${RELEASE} ]]; then IFS= read -r registry <"${RELEASE}" || true; fi
@@ -150,13 +151,14 @@ pull_image() {
     { "${ENGINE}" image rm "${name}" >/dev/null 2>&1 || true; } # the other name only
 }
 
-# Usage: build_image DIGEST [-faces][-many]
+# Usage: build_image DIGEST [-faces][-many][-stores]
 build_image() {
   local clone name build=("${ENGINE}" build --tag "${IMAGE}")
   clone=$(printf '%s' "${ROOT}" | cksum)
   clone=tensor-guess.clone=${clone%% *}$2
   [[ $2 != *-faces* ]] || build+=(--build-arg FACES=1)
   [[ $2 != *-many* ]] || build+=(--build-arg MANY=1)
+  [[ $2 != *-stores* ]] || build+=(--build-arg STORES=1)
   build+=(--label "${INPUTS_LABEL}=$1" --label "${clone}")
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || build+=(--build-arg "${name}")
@@ -165,6 +167,7 @@ build_image() {
   tell 'the first build takes 2 to 10 minutes: about 500 MB to download, 1.9 GB on disk'
   [[ $2 != *-faces* ]] || tell 'with OpenCV and PyAV for faces and videos: about 100 MB more to download, 270 MB on disk'
   [[ $2 != *-many* ]] || tell 'with Dask for many machines: about 10 MB more to download, 60 MB on disk'
+  [[ $2 != *-stores* ]] || tell 'with s3fs for object stores: about 20 MB more to download, 50 MB on disk'
   [[ ${VOICE} != --quiet ]] || build+=(--quiet)
   "${build[@]}" "${ROOT}" >&2 ||
     fail "could not build the image (${ENGINE} says why above); check the internet connection and the free disk space and run again, or set TENSOR_GUESS_LAUNCHER=local" 125

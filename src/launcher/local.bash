@@ -131,6 +131,9 @@ run_local() {
   if needs_many; then
     prepare_set many Dask 'for many machines, once: about 10 MB to download, 60 MB on disk'
   fi
+  if needs_stores; then
+    prepare_set stores s3fs 'for object stores, once: about 20 MB to download, 50 MB on disk'
+  fi
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     [[ ${KINDS[i]} != handle || ${VALUES[i]} != *://* ]] || find_hub_cache
   done

@@ -34,6 +34,11 @@ plan() {
   PASSED=("$1")
   for ((i = 0; i < ${#KINDS[@]}; i++)); do
     TYPED=${VALUES[i]}
+    if is_url "${i}"; then
+      check_url "${TYPED}"
+      PASSED+=("${PREFIXES[i]}${TYPED}")
+      continue
+    fi
     case ${KINDS[i]} in
     read)
       plan_read "${TYPED}"
@@ -118,6 +123,14 @@ plan() {
   esac
   [[ -z ${pictures} || -z ${CLASSIFIER} ]] || plan_categories "${CLASSIFIER}/data"
   [[ -z ${BUILTIN} || -n ${BACKBONE} ]] || default_backbone
+}
+
+# Refuse a URL that may have a secret in it: others can see what a container is started with.
+# Usage: check_url URL
+check_url() {
+  local rest=${1#*://}
+  [[ ${rest%%/*} != *[@:]* && ${rest} != *[?#]* ]] ||
+    fail 'a URL with a user, a password or a query is not taken, since others could see it; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL in the environment' 2
 }
 
 # Succeed if an argument or option of this kind is given.

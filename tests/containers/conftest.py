@@ -26,6 +26,7 @@ BUILT_FROM = (
     "requirements.lock",
     "requirements-faces.lock",
     "requirements-many.lock",
+    "requirements-stores.lock",
 )
 
 BASE = "python:3.11-slim-bookworm"

@@ -495,3 +495,53 @@ def test_what_works_for_a_scheduler_has_the_hosts_network(
         assert f"{docker.here}/tf" not in done.mounts
     if "--tls" in arguments:
         assert done.mounts[f"{docker.here}/certificates"] == "ro"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mounted", "network"),
+    [
+        (("classify-dir", "tf", "s3://bucket/in", "out"), {"out": "rw"}, []),
+        (("classify-dir", "tf", "in", "s3://bucket/out"), {"in": "ro"}, []),
+        (("classify-dir", "tf", "s3://bucket/in", "s3://bucket/out", "--dry-run"), {}, []),
+        (
+            ("classify-dir", "tf", "s3://b/in", "s3://b/out", "--scheduler", "tcp://h:1"),
+            {},
+            ["host"],
+        ),
+        (("train", "tf", "--image_dir=s3://bucket/data"), {}, []),
+        (("worker", "tcp://h:1", "in", "s3://bucket/out"), {"in": "rw"}, ["host"]),
+        (("classify-dir", "tf", "gs://bucket/in", "s3-out"), {"s3-out": "rw"}, ["none"]),
+    ],
+)
+def test_a_url_is_no_folder_of_the_host_and_who_asks_is_passed_by_name_only(
+    docker: Launcher, arguments: tuple[str, ...], mounted: dict[str, str], network: list[str]
+) -> None:
+    classifier(docker.here / "tf")
+    (docker.here / "in").mkdir()
+    names = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"}
+    docker.environ |= dict.fromkeys(names, "secret")
+    done = docker(*arguments)
+    assert done.options("--network") == network
+    assert done.run[-len(arguments) :] == [*arguments]
+    own = {f"{docker.here}/{name}": mode for name, mode in mounted.items()}
+    here = {path: mode for path, mode in done.mounts.items() if f"{docker.here}/" in path}
+    assert {path: mode for path, mode in here.items() if f"{docker.here}/tf" not in path} == own
+    is_s3 = "gs://" not in str(arguments)
+    assert {each for each in done.options("--env") if each in names} == (names if is_s3 else set())
+    assert "secret" not in str(done.calls)
+    assert not [path for path in docker.here.iterdir() if ":" in path.name]
+
+
+@pytest.mark.parametrize("url", ["s3://me:secret@b/x", "s3://secret@b", "s3://b/x?secret"])
+def test_a_url_with_a_secret_starts_no_container(docker: Launcher, url: str) -> None:
+    classifier(docker.here / "tf")
+    done = docker("classify-dir", "tf", url, "out", "--verbose")
+    assert done.code == 2
+    assert "a URL with a user, a password or a query is not taken" in done.err
+    assert "secret" not in done.err + str(done.calls)
+
+
+def test_nobody_else_sees_who_asks_a_store(docker: Launcher) -> None:
+    classifier(docker.here / "tf")
+    docker.environ["AWS_SECRET_ACCESS_KEY"] = "secret"
+    assert "AWS_SECRET_ACCESS_KEY" not in docker("train", "tf").run

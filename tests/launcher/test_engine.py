@@ -238,3 +238,11 @@ def test_what_needs_optional_packages_gets_an_image_of_its_own(
     assert arguments == ["", sets]
     removed = (builder.folder / "stand-in" / "labels").read_text().splitlines()
     assert len(set(removed)) == 2
+
+
+def test_an_image_for_stores_has_what_they_need(builder: Launcher) -> None:
+    done = builder("classify-dir", "imagenet", "s3://bucket/in", "out", "--offline", "--workers=2")
+    (build,) = [call for call in done.calls if call[1] == "build"]
+    assert build[build.index("--tag") + 1].endswith("-many-stores")
+    assert "STORES=1" in build
+    assert "s3fs for object stores" in done.err

@@ -142,3 +142,20 @@ def test_dask_is_installed_when_first_needed(
     assert (installing.clone / ".venv" / "many" / "complete").read_bytes() == lock
     assert not (installing.clone / ".venv" / "faces").exists()
     assert installing(*arguments).err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "tf", "--image_dir", "s3://bucket/data"), ("classify-dir", "tf", "in", "S3://b/out"),
+     ("classify-dir", "tf", "s3://b/in", "out"), ("worker", "tcp://h:1", "s3://bucket/in")],
+)  # fmt: skip
+def test_s3fs_is_installed_when_first_needed(
+    installing: Launcher, arguments: tuple[str, ...]
+) -> None:
+    done = installing(*arguments)
+    assert (done.code, done.out) == (0, "")
+    assert "tensor-guess: installing s3fs for object stores, once: about " in done.err
+    lock = (ROOT / "requirements-stores.lock").read_bytes()
+    assert (installing.clone / ".venv" / "stores" / "complete").read_bytes() == lock
+    assert installing(*arguments).err == ""
+    assert not (installing.clone / ".venv" / "faces").exists()

@@ -25,6 +25,7 @@ INPUTS = (
     "requirements.lock",
     "requirements-faces.lock",
     "requirements-many.lock",
+    "requirements-stores.lock",
     "src/tensor_guess/config.py",
     "src/tensor_guess/errors.py",
 )

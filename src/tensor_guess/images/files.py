@@ -70,10 +70,12 @@ class Files:
                 continue
             for reason in here.odd:
                 yield folder, reason, ()
+            links = here.links
             for name, others in units(here.names):
-                path = here.path(name)
-                is_link = name in here.links
-                yield path, self._reason_against_link(path) if is_link else None, others
+                path = folder / name
+                if here.statuses is not None and isinstance(path, Remote):
+                    path.listed = here.status(name)
+                yield path, self._reason_against_link(path) if name in links else None, others
             folders.extend(folder / name for name in reversed(here.deeper))
 
     def _looked_into(self, folder: Path) -> "_Here":
@@ -91,7 +93,7 @@ class Files:
                     names.add(entry.name)
                     if _is(entry.is_symlink):
                         links.add(entry.name)
-        return _Here(folder, names.sorted(), sorted(deeper), links)
+        return _Here(names.sorted(), sorted(deeper), links)
 
     def _scanned(self, folder: Remote) -> "_Here":
         """Return the same of a remote folder."""
@@ -110,7 +112,7 @@ class Files:
                 last = name
                 names.add(name)
             odd += listing.odd
-        return _Here(folder, names.sorted(), sorted(deeper), odd=odd, statuses=statuses)
+        return _Here(names.sorted(), sorted(deeper), odd=odd, statuses=statuses)
 
     def _pass_over(self, name: str) -> bool:
         """Return whether a name is hidden, and count it."""
@@ -133,20 +135,17 @@ class _Here:
     the files, packed.
     """
 
-    folder: Path
     names: Sequence[str]
     deeper: list[str]
     links: set[str] = field(default_factory=set)
     odd: list[str] = field(default_factory=list)
     statuses: "array[int] | None" = None
 
-    def path(self, name: str) -> Path:
-        """Return the path of a file, which knows its status if it is remote."""
-        path = self.folder / name
-        if self.statuses is not None and isinstance(path, Remote):
-            at = 3 * bisect_left(self.names, name)
-            path.listed = remote_status(*self.statuses[at : at + 3])
-        return path
+    def status(self, name: str) -> os.stat_result:
+        """Return the status of a file in a remote folder."""
+        assert self.statuses is not None
+        at = 3 * bisect_left(self.names, name)
+        return remote_status(*self.statuses[at : at + 3])
 
 
 class _Sorting:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tensor_guess.commands.options import PATH, Command, tls_option
+from tensor_guess.commands.options import PATH_OR_STORE, Command, tls_option
 from tensor_guess.errors import WrongUsage, shown
 
 SHELLS = ("bash", "zsh", "fish")
@@ -24,13 +24,14 @@ def completion(shell: str) -> None:
 
 @click.command(cls=Command)
 @click.argument("address")
-@click.argument("folder", type=PATH, nargs=-1)
+@click.argument("folder", type=PATH_OR_STORE, nargs=-1)
 @tls_option
 def worker(address: str, folder: tuple[Path, ...], tls: Path | None) -> int:
     """Do tasks for the Dask scheduler at ADDRESS, until stopped (Ctrl-C).
 
     FOLDER is what the tasks need, under the path that it has on all machines: TF_FILES for train,
-    SRC and DEST for classify-dir. In a container, the worker sees nothing else.
+    SRC and DEST for classify-dir. In a container, the worker sees nothing else. For s3://, the
+    worker needs AWS_* variables of its own.
     Whoever can connect to the scheduler or to this worker can run programs as this user. With
     tcp://, that is everybody on the network; with tls://, only who has a certificate (--tls).
     """

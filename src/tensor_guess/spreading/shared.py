@@ -7,9 +7,10 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,8 +21,10 @@ from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.network import Network, Recipe
 from tensor_guess.images import encoded
 from tensor_guess.images.scaling import Scaling
+from tensor_guess.stores import s3, uploads
+from tensor_guess.stores.paths import StorePath, location
 from tensor_guess.system import reading
-from tensor_guess.system.durable import make_folder, publish, sweep
+from tensor_guess.system.durable import ABANDONED_SECONDS, make_folder, publish, sweep
 
 _GRAPH, _KNOWN = "graph.pb", "known"
 _KEY = 32  # bytes of a SHA-256
@@ -60,9 +63,10 @@ class Job:
     @classmethod
     def of_plain(cls, said: dict[str, Any]) -> Self:
         """Return the job that `plain` made this of."""
-        files = {name: (Path(said[name][0]), said[name][1]) for name in ("graph", "known")}
-        witness = said["witness"] and (Path(said["witness"][0]), bytes.fromhex(said["witness"][1]))
-        inside = None if said["inside"] is None else Path(said["inside"])
+        files = {name: (location(said[name][0]), said[name][1]) for name in ("graph", "known")}
+        at, key = said["witness"] or ("", "")
+        witness = (location(at), bytes.fromhex(key)) if at else None
+        inside = None if said["inside"] is None else location(said["inside"])
         more = {"witness": witness, "inside": inside, "scaling": Scaling(**said["scaling"])}
         return cls(**{**said, **files, **more})
 
@@ -84,6 +88,8 @@ def shared(
     """
     make_folder(folder)
     sweep(folder)
+    if isinstance(folder, StorePath):
+        _sweep(folder)
     own = folder.absolute() / f"{HIDDEN}{secrets.token_hex(8)}{TEMPORARY}"
     make_folder(own)
     try:
@@ -92,7 +98,7 @@ def shared(
         keys = b"".join([nonce, *sorted(known)])
         files = {_GRAPH: graphs.serialise(recipe.graph), _KNOWN: keys}
         for name, data in files.items():
-            publish(own / name, data)
+            _put(own / name, data)
         said = {
             name: (own / name, hashlib.sha256(data).hexdigest()) for name, data in files.items()
         }
@@ -108,7 +114,34 @@ def shared(
             faces,
         )
     finally:
+        _remove(own)
+
+
+def _put(path: Path, data: bytes) -> None:
+    if isinstance(path, StorePath):
+        uploads.put(path, data)
+    else:
+        publish(path, data)
+
+
+def _sweep(folder: StorePath) -> None:
+    """Remove what killed runs left in a store at least a day ago."""
+    with suppress(OSError):
+        for page in s3.pages((folder / HIDDEN).object):
+            for prefix in page.prefixes:
+                for each in folder.joinpath(prefix.rstrip("/").rpartition("/")[2]).iterdir():
+                    if time.time() - each.stat().st_mtime > ABANDONED_SECONDS:
+                        s3.remove(each.object)
+
+
+def _remove(own: Path) -> None:
+    """Remove the job's files; what cannot be removed does no harm."""
+    if not isinstance(own, StorePath):
         shutil.rmtree(own, ignore_errors=True)
+        return
+    for name in (_GRAPH, _KNOWN):
+        with suppress(OSError, UserError):
+            s3.remove((own / name).object)
 
 
 def _witness(pictures: Iterable[Path]) -> tuple[Path, bytes] | None:
@@ -165,7 +198,7 @@ def read(job: Job) -> tuple[Network, Known]:
 def _read(path: Path, digest: str) -> bytes:
     try:
         data = reading.read(path, _MOST, follow=False)
-    except Unreadable as error:
+    except (Unreadable, UserError) as error:
         raise _unseen(path, str(error)) from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise _unseen(path, "is another file there")
@@ -174,7 +207,10 @@ def _read(path: Path, digest: str) -> bytes:
 
 def _unseen(path: Path, reason: str) -> UserError:
     folder = path.parent.parent if path.name in (_GRAPH, _KNOWN) else path.parent
+    how = "mount it there under the same path"
+    if isinstance(folder, StorePath):
+        how = "set the same AWS_* variables there"
     return UserError(
         f"the worker on {os.uname().nodename} does not see {shown(folder)} as this machine does "
-        f"({shown(path)} {reason}); mount it there under the same path"
+        f"({shown(path)} {reason}); {how}"
     )

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from tensor_guess.errors import UserError
 from tensor_guess.spreading.shared import Job
+from tensor_guess.stores.paths import location
 
 Result = TypeVar("Result", covariant=True)
 
@@ -61,7 +62,7 @@ def do(said: bytes) -> Any:
         values = json.loads(said)
         module, _, name = values["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
-        paths = list(map(Path, values["paths"]))
+        paths = list(map(location, values["paths"]))
         return work(Job.of_plain(values["job"]), paths, *values["more"])
     except UserError as error:
         return Failed(str(error), True)

@@ -25,7 +25,8 @@ from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, sh
 from tensor_guess.system import progress
 from tensor_guess.system.reading import Remote, real
 
-_ABANDONED_SECONDS = 24 * 3600
+# After so long, what is half-written was left by a killed run.
+ABANDONED_SECONDS = 24 * 3600
 # Errors of link() on file systems without hard links (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 # Errors of fsync() on file systems that cannot sync a folder.
@@ -319,7 +320,7 @@ def sweep(folder: Path, run: str = "") -> None:
     for path in folder.glob(f"{HIDDEN}{run}*{TEMPORARY}"):
         try:
             # The time of a copy, and of what a link leads to, is that of somebody's photo.
-            if run or time.time() - path.lstat().st_ctime > _ABANDONED_SECONDS:
+            if run or time.time() - path.lstat().st_ctime > ABANDONED_SECONDS:
                 is_folder = stat.S_ISDIR(path.lstat().st_mode)
                 shutil.rmtree(path) if is_folder else path.unlink()
         except OSError:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made.store import SECRET, Store
-from tensor_guess.errors import Unreadable, UserError, WrongUsage
+from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.images import encoded
 from tensor_guess.images.files import Files
 from tensor_guess.stores.paths import StorePath, location, parsed
@@ -127,6 +127,13 @@ def test_keys_that_are_no_paths_or_hidden(store: Store) -> None:
         if not reason:
             assert reading.read(path, 1) == b"1"
             assert reading.read(location(str(path)), 1) == b"1"
+
+
+def test_a_name_with_a_newline_is_listed_and_shown_on_one_line(store: Store) -> None:
+    store.fill(["p/a\nb.jpg", "p/\r\x07.jpg"])
+    found = sorted(path for path, _ in Files(parsed(f"{store.url}/p")))
+    assert [path.name for path in found] == ["\r\x07.jpg", "a\nb.jpg"]
+    assert shown(found[1]) == f"'{store.url}/p/a\\nb.jpg'"
 
 
 def test_many_objects_are_listed_in_pages_with_their_sizes(store: Store) -> None:

@@ -94,7 +94,7 @@ def test_only_what_has_the_etag_is_removed(store: Store) -> None:
     ],
 )
 def test_what_the_store_refuses_is_one_sentence(store: Store, how: str, said: str) -> None:
-    store.fail(f"PUT /{store.bucket}/key", how)
+    store.fail(f"PUT /{store.bucket}/key", how, 5)  # one is asked again, in another region
     with pytest.raises(UserError) as refused:
         s3.create(at(store, "key"), [b"abc"], 3)
     assert said in str(refused.value)

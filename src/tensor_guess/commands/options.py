@@ -114,8 +114,8 @@ class FilePath(click.Path):
             return super().convert(value, *others)
         if not self._stores:
             raise click.UsageError(
-                "a URL is taken only for SRC and DEST of classify-dir, for --image-dir of train "
-                "and for worker; name a file or folder of this machine",
+                "a folder's URL is taken only for SRC and DEST of classify-dir, for --image-dir of "
+                "train and for worker; name a file or folder of this machine",
                 others[1] if len(others) > 1 else None,
             )
         return paths.parsed(value)

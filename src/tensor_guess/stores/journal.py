@@ -18,10 +18,10 @@ from tensor_guess.stores.paths import StorePath
 from tensor_guess.system import reading
 from tensor_guess.system.durable import Journal
 
-_PIECE = re.compile(r"([0-9]{8})\.jsonl")
-# Lines of so many bytes are a piece, if nothing has to be in the store before. What is larger than
-# the other was not written here.
-_BYTES, _MOST_BYTES = 1_000_000, 200_000_000
+_PIECE = re.compile(r"([0-9]{8,18})\.jsonl")
+# Lines of so many bytes are a piece, if nothing has to be in the store before. One of more than the
+# other was not written here.
+_BYTES, _MOST_BYTES = 1_000_000, 20_000_000
 _READERS = 16
 
 

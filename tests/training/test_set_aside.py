@@ -252,7 +252,9 @@ def undone(tf: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [die_at, full_from, bad_at])
+@pytest.mark.parametrize(
+    "how", [die_at, *(pytest.param(how, marks=pytest.mark.long) for how in (full_from, bad_at))]
+)
 @pytest.mark.parametrize("work", ["fix", "undo"])
 @pytest.mark.parametrize("then", ["again", "undo"])
 def test_interrupted_at_any_step_nothing_is_lost_and_it_goes_on(

@@ -17,6 +17,7 @@ def test_ours_says_itself_what_it_is(ours: GraphDef) -> None:
     found = of_bytes(data, "x.pb", lambda: pytest.fail("its labels are inside"))
     assert found.data is data
     assert found.digest() == sha256(data).hexdigest()
+    assert found.digest() is found.digest()  # once computed: a server says it with each answer
     assert found.record.categories == categories_of(found.record.labels)
     assert found.network(few=True).scaling == found.record.scaling
 

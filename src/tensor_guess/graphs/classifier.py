@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
@@ -60,7 +61,9 @@ def of_bytes(
         files.say_ignored(name, fed)
     else:
         graph, record = _anothers(graph, name, labels, fed)
-    return Classifier(graph, record, lambda: hashlib.sha256(data).hexdigest(), data=data)
+    # A server says it with each answer.
+    digest = cache(lambda: hashlib.sha256(data).hexdigest())
+    return Classifier(graph, record, digest, data=data)
 
 
 def categories_of(labels: tuple[str, ...]) -> tuple[str, ...]:

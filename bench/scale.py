@@ -122,7 +122,6 @@ def speed(disk: Path, memory: Path, runs: int) -> None:
 
 def scheduler(disk: Path, pictures: int) -> None:
     """Print what the scheduler needs for so many pictures, three times."""
-    sys.path.insert(0, str(ROOT / "src"))
     from tensor_guess.guessing.loading import load
     from tensor_guess.spreading import cluster as spreading
     from tensor_guess.spreading import looking

@@ -12,22 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from made.launcher import BESIDES_SRC, SCRIPTS
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Starts an engine on a Debian machine that has none; not part of the project.
 ENGINE_SCRIPT = ROOT.parent / "shared" / "docker" / "engine.sh"
-SCRIPTS = (
-    "tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh", "serve.sh"
-)  # fmt: skip
-BUILT_FROM = (
-    "src",
-    "Dockerfile",
-    ".dockerignore",
-    "requirements.lock",
-    "requirements-faces.lock",
-    "requirements-many.lock",
-    "requirements-stores.lock",
-)
+BUILT_FROM = ("src", *BESIDES_SRC)
 
 BASE = "python:3.11-slim-bookworm"
 PROBE_ENTRY = ["python3", "-I", "-X", "utf8", "/probe.py"]

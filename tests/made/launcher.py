@@ -18,17 +18,16 @@ AS_ROOT = pytest.mark.skipif(UID != 0, reason="only root can give folders away")
 SCRIPTS = (
     "tensor-guess", "train.sh", "guess.sh", "classify_dir.sh", "collect_faces.sh", "serve.sh"
 )  # fmt: skip
-# Some of what the image is built from.
-INPUTS = (
+# What the image is built from besides `src`, and some of that.
+BESIDES_SRC = (
     "Dockerfile",
     ".dockerignore",
     "requirements.lock",
     "requirements-faces.lock",
     "requirements-many.lock",
     "requirements-stores.lock",
-    "src/tensor_guess/config.py",
-    "src/tensor_guess/errors.py",
 )
+INPUTS = (*BESIDES_SRC, "src/tensor_guess/config.py", "src/tensor_guess/errors.py")
 # All that the launcher needs of a system, so that neither a real engine nor a Python is found.
 TOOLS = (
     "bash cat cksum cmp cp cut env find head iconv id kill ls mkdir mktemp printenv printf pwd "

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from tensor_guess.errors import WrongUsage, shown
 from tensor_guess.graphs.files import find_graph
-from tensor_guess.images.urls import is_url
 from tensor_guess.received import addresses
 from tensor_guess.system import download
+from tensor_guess.system.reading import is_url
 
 ARCHIVES = (".tar.gz", ".tgz")
 # Used if a module accepts images of any size and its name does not state one.

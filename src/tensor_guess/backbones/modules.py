@@ -22,9 +22,9 @@ from tensor_guess.errors import Unreadable, UserError, WrongUsage, reason_of, sh
 from tensor_guess.graphs import graph as graphs
 from tensor_guess.graphs.graph import parse
 from tensor_guess.images.scaling import Scaling
-from tensor_guess.images.urls import is_url
 from tensor_guess.system import apart, archive, download, durable, reading, scratch
 from tensor_guess.system.durable import make_folder
+from tensor_guess.system.reading import is_url
 
 SECONDS = 600
 # TF Hub's common signatures expect pixels from 0 to 1.

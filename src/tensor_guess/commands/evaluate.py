@@ -22,6 +22,7 @@ from tensor_guess.commands.options import (
 )
 from tensor_guess.errors import UserError, counted, shown
 from tensor_guess.system import progress
+from tensor_guess.system.reading import is_url
 
 _NAMED = 10  # pictures that do not count
 _TABLE = 12  # with more labels, only the worst confusions are printed
@@ -92,7 +93,7 @@ def study(picture: str, out: Path, precision: str | None, **named: Any) -> None:
 
     studying.check(out, which)
     with urls.fetched((picture,)) as paths:
-        if urls.is_url(picture) and not paths[0].exists():
+        if is_url(picture) and not paths[0].exists():
             raise UserError(f"{shown(urls.named(picture))} could not be fetched")
         findings = studying.study(which, paths[0], out, precision)
     for finding in findings:

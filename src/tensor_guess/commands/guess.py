@@ -28,6 +28,7 @@ from tensor_guess.commands.options import (
 from tensor_guess.config import IMAGENET_TOP
 from tensor_guess.errors import UserError, shown
 from tensor_guess.system import progress
+from tensor_guess.system.reading import is_url
 
 
 @click.command(cls=Command)
@@ -106,7 +107,7 @@ def guess(
         for given, found in _named(image, paths, guesses, every):
             if isinstance(found, LeftOut):
                 left_out += 1
-                missed = urls.is_url(given) and not found.path.exists()
+                missed = is_url(given) and not found.path.exists()
                 reason = "could not be fetched" if missed else found.reason
                 progress.warn(f"left out {shown(urls.named(given))}: {reason}")
                 continue

@@ -25,11 +25,11 @@ from tensor_guess.config import (
     cache_folder,
 )
 from tensor_guess.errors import UserError, counted, shown
-from tensor_guess.images.urls import is_url
 from tensor_guess.received import addresses
 from tensor_guess.received.addresses import Address
 from tensor_guess.stores import paths
 from tensor_guess.system import progress
+from tensor_guess.system.reading import is_url
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -110,7 +110,7 @@ class FilePath(click.Path):
         self._stores = stores
 
     def convert(self, value: Any, *others: Any) -> Any:
-        if not isinstance(value, str) or not paths.is_url(value):
+        if not isinstance(value, str) or not is_url(value):
             return super().convert(value, *others)
         if not self._stores:
             raise click.UsageError(

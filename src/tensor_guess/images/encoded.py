@@ -136,7 +136,7 @@ def again(path: Path, picture: Picture) -> Iterator[bytes]:
             digest.update(chunk)
             yield chunk
     if digest.digest() != picture.key:
-        raise Unreadable("was changed while it was looked at")
+        raise Unreadable(reading.CHANGED)
 
 
 def size_of(path: Path) -> int:

@@ -14,16 +14,12 @@ from pathlib import Path
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.system import progress
 from tensor_guess.system.durable import make_folder
+from tensor_guess.system.reading import is_url
 
 # What speaks HTTP is imported on demand: it takes as long as numpy, and most images are files.
 
 MAX_BYTES = 50_000_000
 SECONDS = 120
-
-
-def is_url(image: str) -> bool:
-    """Return whether the image has to be fetched, which is anything with a scheme."""
-    return "://" in image
 
 
 def named(image: str) -> str:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from tensor_guess.config import cache_folder
 from tensor_guess.errors import Unreadable, UserError, WrongUsage
-from tensor_guess.images.urls import is_url
 from tensor_guess.system import progress, reading
+from tensor_guess.system.reading import is_url
 
 # What speaks HTTP, and what reads graphs, is imported on demand: most classifiers are here.
 

@@ -20,7 +20,7 @@ from tensor_guess.sorting import corrections
 from tensor_guess.sorting.corrections import Categories, Correction, Labelled
 from tensor_guess.sorting.manifest import Entry
 from tensor_guess.sorting.plan import Place
-from tensor_guess.sorting.staging import CHANGED, Staging
+from tensor_guess.sorting.staging import Staging
 from tensor_guess.system import progress
 from tensor_guess.system.durable import (
     Staged,
@@ -29,7 +29,7 @@ from tensor_guess.system.durable import (
     sweep,
     sync_folder,
 )
-from tensor_guess.system.reading import leaves, real
+from tensor_guess.system.reading import CHANGED, leaves, real
 
 
 @dataclass

@@ -16,8 +16,8 @@ from typing import Any
 from tensor_guess.config import COPY, FLAT, LAYOUTS, MANIFEST, SYMLINK, WAYS
 from tensor_guess.sorting.journalled import Journalled, events
 from tensor_guess.sorting.plan import Way, is_inside
-from tensor_guess.stores.paths import is_url
 from tensor_guess.system.durable import Journal
+from tensor_guess.system.reading import is_url
 
 # The key of a picture's path in DEST says how it came there.
 _KEYS = {"copied_to": "copy", "moved_to": "move", "linked_to": "link", "symlinked_to": "symlink"}

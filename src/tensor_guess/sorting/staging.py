@@ -22,10 +22,9 @@ from tensor_guess.system.durable import (
     stage_link,
     stage_symlink,
 )
-from tensor_guess.system.reading import Remote
+from tensor_guess.system.reading import CHANGED, Remote
 
 _MOST = 1 << 42  # bytes of a file
-CHANGED = "was changed while it was looked at"
 
 
 class Staging:

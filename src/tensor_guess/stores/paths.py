@@ -10,7 +10,7 @@ from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.stores import s3
 from tensor_guess.stores.s3 import Object
 from tensor_guess.system import reading
-from tensor_guess.system.reading import RemoteFile
+from tensor_guess.system.reading import RemoteFile, is_url
 
 # The stores that are known; all else is refused.
 SCHEMES = (S3,) = ("s3",)
@@ -19,11 +19,6 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 # What the first request for an object brings, which for most pictures is all, and each of the
 # others at most.
 _FIRST, _MORE = 1_000_000, 16_000_000
-
-
-def is_url(text: str) -> bool:
-    """Return whether this is no path of this machine."""
-    return "://" in text
 
 
 def parsed(text: str) -> Path:
@@ -196,7 +191,7 @@ class _ObjectFile(RemoteFile):
             _, _, self._data = s3.get(self._object, self._at, count, self._etag)
             self._start, at = self._at, 0
             if not self._data:
-                raise Unreadable(s3.CHANGED)
+                raise Unreadable(reading.CHANGED)
         found = self._data[at : at + size]
         self._at += len(found)
         return found

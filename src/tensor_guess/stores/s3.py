@@ -21,12 +21,11 @@ from typing import Any
 
 from tensor_guess.errors import Unreadable, UserError, shown
 from tensor_guess.system import packages
-from tensor_guess.system.reading import remote_status
+from tensor_guess.system.reading import CHANGED, remote_status
 
 # The variables that say who asks, and which store. The launcher passes them on by these names.
 KEY, SECRET, TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 ENDPOINT, REGIONS = "AWS_ENDPOINT_URL", ("AWS_REGION", "AWS_DEFAULT_REGION")
-CHANGED = "was changed while it was looked at"
 
 _CONNECT_SECONDS, _READ_SECONDS, _CONNECTIONS = 10, 60, 32
 # A larger object is made in parts, of which S3 takes 10,000.

@@ -19,6 +19,7 @@ from pathlib import Path, PosixPath
 from tensor_guess.errors import Unreadable, reason_of
 
 LEAVES = "is a link that leaves the folder"
+CHANGED = "was changed while it was looked at"
 _ZIP = b"PK\x03\x04"  # how a zip begins, unless it is empty
 _CHUNK = 1 << 20
 
@@ -68,6 +69,11 @@ class Remote(PosixPath, ABC):
     @abstractmethod
     def scan(self) -> Iterator[Listing]:
         """Yield what is in the folder. Raise OSError if it cannot be listed."""
+
+
+def is_url(text: str) -> bool:
+    """Return whether this is no path of this machine, which is anything with a scheme."""
+    return "://" in text
 
 
 def remote_status(size: int, seconds: int, version: int) -> os.stat_result:

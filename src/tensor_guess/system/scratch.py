@@ -12,9 +12,8 @@ from pathlib import Path
 
 from tensor_guess.config import HIDDEN, TEMPORARY
 from tensor_guess.errors import UserError, reason_of, shown
+from tensor_guess.system.durable import ABANDONED_SECONDS
 from tensor_guess.system.progress import OutOfTime
-
-_ABANDONED_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def _sweep(place: Path) -> None:
         try:
             status = path.lstat()
             ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-            if ours and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+            if ours and time.time() - status.st_mtime > ABANDONED_SECONDS:
                 os.close(_held(path))  # a run may have slept for a day
                 shutil.rmtree(path)
         except OSError:

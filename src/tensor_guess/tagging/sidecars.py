@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tensor_guess.errors import Unreadable
-from tensor_guess.sorting.staging import CHANGED
 from tensor_guess.system import reading
 from tensor_guess.system.durable import Staged, stage
+from tensor_guess.system.reading import CHANGED
 from tensor_guess.tagging.xmp import MOST
 
 _SUFFIX = ".xmp"

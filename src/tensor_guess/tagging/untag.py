@@ -12,10 +12,9 @@ from pathlib import Path
 from tensor_guess.config import MANIFEST, TAGS
 from tensor_guess.errors import Unreadable, UserError, WrongUsage, shown
 from tensor_guess.images.files import LeftOut
-from tensor_guess.sorting.staging import CHANGED
 from tensor_guess.system import reading
 from tensor_guess.system.durable import Journal, remove, sweep, sync_folder
-from tensor_guess.system.reading import real
+from tensor_guess.system.reading import CHANGED, real
 from tensor_guess.tagging import sidecars
 from tensor_guess.tagging.sidecars import Sidecar
 from tensor_guess.tagging.tags import Adding, Ended, Event, Removed, Run, Tagged, read
